@@ -1,0 +1,291 @@
+//! A place on the ring.
+//!
+//! Owns: the 256-bit identifier, its 64 base-16 digits, the common prefix of two, and distance
+//! along the ring.
+//! Never does: say who lives at a place.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A 256-bit identifier on a ring of 2^256 places, written as 64 hex digits, most significant first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Id([u8; ID_BYTES]);
+
+/// The shorter way round the ring between two places: at most 2^255. Ordered as a number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Distance([u64; 4]);
+
+/// Why a text is not an [`Id`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParseIdError {
+    /// An id has exactly 64 hex digits; this text has another length.
+    Length {
+        /// Characters found.
+        found: usize,
+    },
+    /// A character that is not a hex digit.
+    NotHex {
+        /// Its position, from 0.
+        at: usize,
+    },
+}
+
+impl Id {
+    /// The id with all digits zero.
+    pub const ZERO: Id = Id([0; ID_BYTES]);
+    /// The id with all digits `f`.
+    pub const MAX: Id = Id([0xff; ID_BYTES]);
+
+    /// The id with these big-endian bytes.
+    pub const fn from_bytes(bytes: [u8; ID_BYTES]) -> Id {
+        Id(bytes)
+    }
+
+    /// The BLAKE3 hash of `bytes`: the id of a blob, or of a name.
+    pub fn hash_of(bytes: &[u8]) -> Id {
+        Id(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The `salt`-th other name of this id: where copies of its pointers live as well. Salt 0 is the
+    /// id itself.
+    pub fn salted(&self, salt: u8) -> Id {
+        if salt == 0 {
+            return *self;
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("arras 1 salted root");
+        hasher.update(&self.0);
+        hasher.update(&[salt]);
+        Id(*hasher.finalize().as_bytes())
+    }
+
+    /// The bytes, most significant first.
+    pub const fn as_bytes(&self) -> &[u8; ID_BYTES] {
+        &self.0
+    }
+
+    /// The digit (0 to 15) at `index` (0 is the most significant, 63 the last).
+    pub fn digit(&self, index: usize) -> u8 {
+        let byte = self.0[index / 2];
+        if index.is_multiple_of(2) { byte >> 4 } else { byte & 0x0f }
+    }
+
+    /// This id with the digit at `index` replaced.
+    pub fn with_digit(&self, index: usize, digit: u8) -> Id {
+        let mut bytes = self.0;
+        let byte = &mut bytes[index / 2];
+        *byte = if index.is_multiple_of(2) { (*byte & 0x0f) | (digit << 4) } else { (*byte & 0xf0) | (digit & 0x0f) };
+        Id(bytes)
+    }
+
+    /// How many leading digits the two share, 0 to 64.
+    pub fn shared_prefix(&self, other: &Id) -> usize {
+        for (index, (a, b)) in self.0.iter().zip(&other.0).enumerate() {
+            let differing = a ^ b;
+            if differing != 0 {
+                return index * 2 + usize::from(differing < 0x10);
+            }
+        }
+        DIGITS
+    }
+
+    /// The shorter way round the ring to `other`.
+    pub fn distance(&self, other: &Id) -> Distance {
+        let ahead = self.clockwise(other);
+        let behind = other.clockwise(self);
+        ahead.min(behind)
+    }
+
+    /// The way from here to `other` in the direction of growing ids, 0 to 2^256 - 1.
+    pub fn clockwise(&self, other: &Id) -> Distance {
+        let (from, to) = (self.words(), other.words());
+        let mut result = [0; 4];
+        let mut borrow = false;
+        for index in (0..4).rev() {
+            let (first, under) = to[index].overflowing_sub(from[index]);
+            let (second, under_again) = first.overflowing_sub(u64::from(borrow));
+            result[index] = second;
+            borrow = under || under_again;
+        }
+        Distance(result)
+    }
+
+    /// Whether this id is met when walking from `from` (not counted) to `to` (counted) in the
+    /// direction of growing ids. The whole ring lies between an id and itself.
+    pub fn is_between(&self, from: &Id, to: &Id) -> bool {
+        if from == to {
+            return true;
+        }
+        let walked = from.clockwise(self);
+        walked > Distance::ZERO && walked <= from.clockwise(to)
+    }
+
+    /// Whether this id is nearer to `key` than `other` is; of two equally near the smaller id wins,
+    /// so that exactly one of any set of ids is nearest.
+    pub fn is_nearer(&self, key: &Id, other: &Id) -> bool {
+        (self.distance(key), self) < (other.distance(key), other)
+    }
+
+    /// The first 8 digits: enough to tell nodes apart in a trace.
+    pub fn short(&self) -> String {
+        self.to_string()[..8].to_owned()
+    }
+
+    /// The most significant 64 bits.
+    pub fn prefix_u64(&self) -> u64 {
+        self.words()[0]
+    }
+
+    fn words(&self) -> [u64; 4] {
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(self.0.chunks_exact(8)) {
+            *word = bytes.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte));
+        }
+        words
+    }
+}
+
+impl Distance {
+    /// No distance at all.
+    pub const ZERO: Distance = Distance([0; 4]);
+    /// The largest value of the type.
+    pub const MAX: Distance = Distance([u64::MAX; 4]);
+
+    /// The distance as a share of the whole ring, 0 to 1; enough precision to average and compare
+    /// densities, not to order ids.
+    pub fn as_ring_share(&self) -> f64 {
+        self.0.iter().rev().fold(0.0, |share, word| (share + *word as f64) / 18_446_744_073_709_551_616.0)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in &self.0 {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())
+    }
+}
+
+impl fmt::Debug for Distance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3e} of the ring", self.as_ring_share())
+    }
+}
+
+impl FromStr for Id {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Id, ParseIdError> {
+        if let Some(at) = text.chars().position(|c| !c.is_ascii_hexdigit()) {
+            return Err(ParseIdError::NotHex { at });
+        }
+        if text.len() != DIGITS {
+            return Err(ParseIdError::Length { found: text.len() });
+        }
+        let mut bytes = [0; ID_BYTES];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = (hex_value(pair[0]) << 4) | hex_value(pair[1]);
+        }
+        Ok(Id(bytes))
+    }
+}
+
+impl fmt::Display for ParseIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParseIdError::Length { found } => write!(f, "an id has {DIGITS} hex digits, this has {found} characters"),
+            ParseIdError::NotHex { at } => write!(f, "character {} is not a hex digit", at + 1),
+        }
+    }
+}
+
+impl std::error::Error for ParseIdError {}
+
+fn hex_value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => digit.to_ascii_lowercase() - b'a' + 10,
+    }
+}
+
+/// Bytes in an id.
+pub const ID_BYTES: usize = 32;
+/// Base-16 digits in an id.
+pub const DIGITS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_id() -> impl Strategy<Value = Id> {
+        any::<[u8; 32]>().prop_map(Id)
+    }
+
+    #[test]
+    fn the_example_on_the_front_page_of_pastry_holds() {
+        let a: Id = format!("10233102{}", "0".repeat(56)).parse().expect("an id");
+        let b: Id = format!("10233033{}", "0".repeat(56)).parse().expect("an id");
+        assert_eq!(a.shared_prefix(&b), 5);
+        assert_eq!((a.digit(2), a.digit(7)), (2, 2));
+    }
+
+    #[test]
+    fn a_malformed_id_says_what_is_wrong_with_it() {
+        assert_eq!("12".parse::<Id>(), Err(ParseIdError::Length { found: 2 }));
+        assert_eq!(format!("g{}", "0".repeat(63)).parse::<Id>(), Err(ParseIdError::NotHex { at: 0 }));
+    }
+
+    #[test]
+    fn distance_goes_the_shorter_way_round() {
+        let one = Id::ZERO.with_digit(63, 1);
+        assert_eq!(Id::MAX.clockwise(&one), Distance([0, 0, 0, 2]));
+        assert_eq!(one.distance(&Id::MAX), Distance([0, 0, 0, 2]));
+        assert!((Id::ZERO.distance(&Id::ZERO.with_digit(0, 8)).as_ring_share() - 0.5).abs() < 1e-12);
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_bytes_are_the_same_id(id in any_id()) {
+            prop_assert_eq!(id.to_string().parse::<Id>(), Ok(id));
+            prop_assert_eq!(id.to_string().to_uppercase().parse::<Id>(), Ok(id));
+        }
+
+        #[test]
+        fn distance_is_symmetric_and_at_most_half_the_ring(a in any_id(), b in any_id()) {
+            prop_assert_eq!(a.distance(&b), b.distance(&a));
+            prop_assert!(a.distance(&b) <= Id::ZERO.clockwise(&Id::ZERO.with_digit(0, 8)));
+            prop_assert_eq!(a.distance(&b) == Distance::ZERO, a == b);
+        }
+
+        #[test]
+        fn exactly_one_of_two_is_nearer(a in any_id(), b in any_id(), key in any_id()) {
+            prop_assume!(a != b);
+            prop_assert!(a.is_nearer(&key, &b) != b.is_nearer(&key, &a));
+        }
+
+        #[test]
+        fn a_shared_prefix_is_counted_digit_by_digit(a in any_id(), b in any_id(), cut in 0usize..64) {
+            let mut c = b;
+            for index in 0..cut { c = c.with_digit(index, a.digit(index)); }
+            let expected = (0..64).take_while(|&i| a.digit(i) == c.digit(i)).count();
+            prop_assert_eq!(a.shared_prefix(&c), expected);
+            prop_assert!(expected >= cut);
+        }
+
+        #[test]
+        fn between_splits_the_ring_in_two(a in any_id(), b in any_id(), x in any_id()) {
+            prop_assume!(a != b && x != a && x != b);
+            prop_assert!(x.is_between(&a, &b) != x.is_between(&b, &a));
+            prop_assert!(b.is_between(&a, &b) && !a.is_between(&a, &b));
+        }
+    }
+}

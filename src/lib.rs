@@ -1,0 +1,3 @@
+//! arras
+pub mod base;
+pub mod identity;

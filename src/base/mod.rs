@@ -6,6 +6,7 @@
 
 pub mod bounded;
 pub mod chance;
+pub mod coordinate;
 pub mod deadlines;
 pub mod ewma;
 pub mod id;
@@ -13,6 +14,7 @@ pub mod time;
 
 pub use bounded::{BoundedMap, BoundedQueue, Full};
 pub use chance::Chance;
+pub use coordinate::Coordinate;
 pub use deadlines::Deadlines;
 pub use ewma::{Ewma, RttEstimate};
 pub use id::{Distance, Id};

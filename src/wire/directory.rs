@@ -1,0 +1,221 @@
+//! Objects: asking for them, keeping them, pointing at them.
+//!
+//! Owns: requests to a directory, routed or direct, and their answers.
+//! Never does: say how a request travels: the same words go along a route and over a link.
+
+use super::object::{Pointer, Receipt, Value};
+use crate::base::{Coordinate, Id, Span};
+use crate::identity::Contact;
+use serde::{Deserialize, Serialize};
+
+/// What directories say to each other over a link. Routed, the bare [`Request`] and [`Answer`] travel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Directory {
+    /// Please.
+    Ask {
+        /// The asker's name for this question.
+        number: u64,
+        /// What is asked.
+        request: Request,
+    },
+    /// Here.
+    Answer {
+        /// Of the question.
+        number: u64,
+        /// What object the question was about: finds the asking shard.
+        object: Id,
+        /// The answer.
+        answer: Answer,
+    },
+    /// I keep these, and think you should too: say which you lack.
+    Offer {
+        /// At most [`OFFER_MAX`].
+        entries: Vec<OfferEntry>,
+    },
+    /// Of what you offered I lack these.
+    Wanted {
+        /// At most [`OFFER_MAX`].
+        objects: Vec<Id>,
+    },
+}
+
+/// One kept version of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OfferEntry {
+    /// Which object.
+    pub object: Id,
+    /// Which version: a record's sequence number, 0 for a blob.
+    pub version: u64,
+    /// How much longer it is to be kept.
+    pub remaining: Span,
+}
+
+/// What a directory is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// Remember this claim (or forget the claims it withdraws) under `root`, the object's id or one
+    /// of its salted variants.
+    Publish {
+        /// Under which id.
+        root: Id,
+        /// The claim.
+        pointer: Pointer,
+        /// How much of its lifetime is left.
+        remaining: Span,
+    },
+    /// Who holds this?
+    Locate {
+        /// The object.
+        object: Id,
+        /// Under which id it is sought: the object's or a salted variant.
+        root: Id,
+        /// Where the asker is, so that the nearest holders come first.
+        coordinate: Coordinate,
+    },
+    /// Keep this, with your neighbours. Asked of the root.
+    Put {
+        /// What.
+        value: Value,
+        /// How long.
+        lifetime: Span,
+        /// On how many nodes.
+        replicas: u8,
+        /// If set, only where the record's present version is this (0: there is none yet).
+        expected: Option<u64>,
+    },
+    /// Give me this, or say who holds it.
+    Get {
+        /// The object.
+        object: Id,
+        /// Values longer than this are not sent along the route: holders are named instead.
+        inline_bytes_max: u32,
+    },
+    /// Give me this over this link.
+    Fetch {
+        /// The object.
+        object: Id,
+    },
+    /// Keep this: asked by the root of its replica set, and by whoever repairs it.
+    Replicate {
+        /// What.
+        value: Value,
+        /// How long.
+        lifetime: Span,
+    },
+}
+
+/// What a directory answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The claim is remembered for this long.
+    Published {
+        /// How long.
+        lifetime: Span,
+    },
+    /// These hold it, nearest to the asker first. At most [`HOLDERS_MAX`].
+    Holders {
+        /// Who.
+        holders: Vec<Holder>,
+    },
+    /// It is kept: here is the word of each keeper.
+    Stored {
+        /// One a keeper, at least a majority of the replicas asked for (or of all nodes there are).
+        receipts: Vec<Receipt>,
+    },
+    /// Here it is.
+    Value {
+        /// What.
+        value: Value,
+        /// Nodes known to keep it, the answerer included.
+        replicas: u8,
+    },
+    /// Nobody I know of has it.
+    NotFound,
+    /// I will not.
+    Refused(Refusal),
+}
+
+/// A node that has an object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Who and where.
+    pub contact: Contact,
+    /// Where it sees itself, if known.
+    pub coordinate: Option<Coordinate>,
+    /// Whether it is one of the replica set (else it published).
+    pub replica: bool,
+}
+
+/// Why a directory refuses. Each names the limit met, so that whoever runs into it knows which knob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The answerer does not root keys yet: its leaf set is not confirmed.
+    NotReady,
+    /// Larger than a value may be.
+    TooLarge {
+        /// Bytes allowed.
+        limit: u32,
+    },
+    /// `store.quota_bytes` is used up.
+    Quota {
+        /// Bytes allowed in all.
+        limit: u64,
+    },
+    /// This publisher or source has used up its share.
+    Share {
+        /// The configuration key.
+        limit: ShareLimit,
+    },
+    /// The signature or hash does not hold.
+    Forged,
+    /// An equal or newer version is there already.
+    Stale {
+        /// The version that is there.
+        version: u64,
+    },
+    /// Compare-and-swap: the version there is another.
+    Conflict {
+        /// The version that is there (0: none).
+        version: u64,
+    },
+    /// Too few of the replica set have it on disk.
+    TooFewReplicas {
+        /// How many have.
+        stored: u8,
+        /// How many must.
+        needed: u8,
+    },
+    /// The disk failed or is full; nothing was promised.
+    Disk,
+    /// Too many requests wait already.
+    Busy,
+}
+
+/// Which share was used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ShareLimit {
+    /// `directory.pointers_per_object`
+    PointersPerObject,
+    /// `directory.pointers_per_holder`
+    PointersPerHolder,
+    /// `directory.values_per_source`
+    ValuesPerSource,
+    /// `directory.writes_per_source_per_s`
+    WriteRate,
+}
+
+impl Request {
+    /// The id by which the request finds its shard and its root.
+    pub fn subject(&self) -> Id {
+        match self {
+            Request::Publish { root, .. } | Request::Locate { root, .. } => *root,
+            Request::Put { value, .. } | Request::Replicate { value, .. } => value.id(),
+            Request::Get { object, .. } | Request::Fetch { object } => *object,
+        }
+    }
+}
+
+/// Holders named in one answer: those nearest to the asker.
+pub const HOLDERS_MAX: usize = 8;
+/// Entries of an offer: 256 of some 45 bytes make 12 KiB.
+pub const OFFER_MAX: usize = 256;

@@ -1,0 +1,82 @@
+//! Who belongs where.
+//!
+//! Owns: asking a node for the contacts it knows, announcing oneself, comparing leaf sets, leaving.
+//! Never does: carry anything about objects.
+
+use crate::base::{Coordinate, Id};
+use crate::identity::Contact;
+use serde::{Deserialize, Serialize};
+
+/// What nodes say to each other about who belongs where.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Membership {
+    /// Which contacts do you know about this?
+    ContactsWanted {
+        /// Comes back with the answer.
+        round: u32,
+        /// About what.
+        about: About,
+    },
+    /// These.
+    Contacts {
+        /// Of the question.
+        round: u32,
+        /// About what.
+        about: About,
+        /// Whether the answerer's own leaf set is confirmed.
+        ready: bool,
+        /// At most [`CARDS_MAX`].
+        cards: Vec<Card>,
+    },
+    /// I am here (again), and this is my leaf set: put me into yours, and tell me of closer ones.
+    Announce {
+        /// Comes back with the answer, a [`Membership::LeafSet`].
+        round: u32,
+        /// The sender.
+        card: Card,
+        /// The ids of its leaf set, so that the answer need only name the missing ones.
+        leaf_set: Vec<Id>,
+    },
+    /// My leaf set, in full or what you seemed to lack.
+    LeafSet {
+        /// Of the announcement answered, 0 if none.
+        round: u32,
+        /// Whether the sender's leaf set is confirmed, so that it roots keys.
+        ready: bool,
+        /// Nodes the receiver seems to lack. At most [`CARDS_MAX`].
+        cards: Vec<Card>,
+        /// The ids of the sender's leaf set.
+        leaf_set: Vec<Id>,
+    },
+    /// I leave; these may take my place.
+    Leaving {
+        /// My leaf set.
+        heirs: Vec<Card>,
+    },
+}
+
+/// What a question for contacts is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum About {
+    /// Your leaf set.
+    LeafSet,
+    /// Your prefix table's row of this number, 0 to 63.
+    Row(u8),
+    /// Those of your contacts closest to this place, and the rows you share with it: what a
+    /// newcomer asks on its way to its root.
+    Place(Id),
+    /// Those nearest to you in the network: what a newcomer asks to find a nearby node.
+    Nearby,
+}
+
+/// A contact, and where it sees itself in the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// Who and where, signed.
+    pub contact: Contact,
+    /// Its Vivaldi coordinate as last heard; unsigned, an estimate.
+    pub coordinate: Coordinate,
+}
+
+/// Cards in one message: a full leaf set (32) and a row of three a slot (45), and some.
+pub const CARDS_MAX: usize = 96;

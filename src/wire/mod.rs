@@ -1,0 +1,141 @@
+//! What can be said.
+//!
+//! Owns: the message families, one a subject, and their bytes.
+//! Never does: know a state machine, or decide anything. A new message is a new arm at the end of one
+//! family; variants are appended, never reordered (golden bytes in `integration/golden.rs`).
+
+pub mod codec;
+pub mod directory;
+pub mod hello;
+pub mod membership;
+pub mod object;
+pub mod probe;
+pub mod routing;
+
+pub use codec::{Blob, MESSAGE_BYTES_MAX, Malformed};
+pub use directory::Directory;
+pub use hello::{CloseReason, Hello};
+pub use membership::{Card, Membership};
+pub use probe::Probe;
+pub use routing::Routing;
+
+use bytes::Bytes;
+
+/// Anything one node says to another over a link.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// Messages in flight.
+    Routing(Routing),
+    /// Liveness and round trips.
+    Probe(Probe),
+    /// Who belongs where.
+    Membership(Membership),
+    /// Objects.
+    Directory(Directory),
+}
+
+/// Which family a message belongs to: the label of its metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// Messages in flight.
+    Routing,
+    /// Liveness and round trips.
+    Probe,
+    /// Who belongs where.
+    Membership,
+    /// Objects.
+    Directory,
+}
+
+impl Message {
+    /// The bytes: one for the kind, the rest for the content.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(ENCODED_GUESS);
+        match self {
+            Message::Routing(routing) => routing.encode_onto(&mut bytes),
+            Message::Probe(probe) => tagged(PROBE, probe, &mut bytes),
+            Message::Membership(membership) => tagged(MEMBERSHIP, membership, &mut bytes),
+            Message::Directory(directory) => tagged(DIRECTORY, directory, &mut bytes),
+        }
+        bytes
+    }
+
+    /// The message these bytes are. Total: no input panics, and nothing is allocated by an unchecked
+    /// length.
+    pub fn decode(bytes: &Bytes) -> Result<Message, Malformed> {
+        if bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(Malformed::TooLong { bytes: bytes.len(), limit: MESSAGE_BYTES_MAX });
+        }
+        let Some(&tag) = bytes.first() else { return Err(Malformed::NotAValue) };
+        let body = bytes.slice(1..);
+        let message = match tag {
+            PROBE => Message::Probe(codec::decode(&body)?),
+            MEMBERSHIP => Message::Membership(codec::decode(&body)?),
+            DIRECTORY => Message::Directory(codec::decode(&body)?),
+            _ => Message::Routing(Routing::decode(tag, &body)?),
+        };
+        message.within_limits()?;
+        Ok(message)
+    }
+
+    /// Which family it belongs to.
+    pub fn family(&self) -> Family {
+        match self {
+            Message::Routing(_) => Family::Routing,
+            Message::Probe(_) => Family::Probe,
+            Message::Membership(_) => Family::Membership,
+            Message::Directory(_) => Family::Directory,
+        }
+    }
+
+    /// List lengths beyond the limits their types name.
+    fn within_limits(&self) -> Result<(), Malformed> {
+        let (length, limit, what) = match self {
+            Message::Probe(Probe::Reach { links }) => (links.len(), probe::REACH_MAX, "reach"),
+            Message::Membership(Membership::Contacts { cards, .. } | Membership::Leaving { heirs: cards }) => {
+                (cards.len(), membership::CARDS_MAX, "cards")
+            }
+            Message::Membership(Membership::Announce { leaf_set, .. }) => {
+                (leaf_set.len(), membership::CARDS_MAX, "leaf set")
+            }
+            Message::Membership(Membership::LeafSet { cards, leaf_set, .. }) => {
+                (cards.len().max(leaf_set.len()), membership::CARDS_MAX, "cards")
+            }
+            Message::Directory(Directory::Offer { entries }) => (entries.len(), directory::OFFER_MAX, "offer"),
+            Message::Directory(Directory::Wanted { objects }) => (objects.len(), directory::OFFER_MAX, "wanted"),
+            _ => return Ok(()),
+        };
+        if length > limit { Err(Malformed::OutOfRange { what }) } else { Ok(()) }
+    }
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Family; 4] = [Family::Routing, Family::Probe, Family::Membership, Family::Directory];
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::Routing => "routing",
+            Family::Probe => "probe",
+            Family::Membership => "membership",
+            Family::Directory => "directory",
+        }
+    }
+}
+
+fn tagged<T: serde::Serialize>(tag: u8, value: &T, bytes: &mut Vec<u8>) {
+    bytes.push(tag);
+    codec::encode_onto(value, bytes);
+}
+
+/// Tags 1 to 3 are the routing family's.
+const PROBE: u8 = 16;
+const MEMBERSHIP: u8 = 17;
+const DIRECTORY: u8 = 18;
+
+/// Most messages are a header and little else.
+const ENCODED_GUESS: usize = 192;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Are you there, and how far away?
+//!
+//! Owns: pings between linked nodes, the indirect ping through a third, and the exchange of link
+//! round trips.
+//! Never does: judge anybody.
+
+use super::membership::Card;
+use crate::base::{Coordinate, Id, Span};
+use serde::{Deserialize, Serialize};
+
+/// What neighbours say to each other to know each other's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Probe {
+    /// Are you there?
+    Ping {
+        /// Comes back in the pong.
+        round: u32,
+        /// Where the sender sees itself.
+        coordinate: Coordinate,
+    },
+    /// I am.
+    Pong {
+        /// Of the ping.
+        round: u32,
+        /// Where the sender sees itself.
+        coordinate: Coordinate,
+        /// Whether the sender's leaf set is confirmed, so that it roots keys.
+        ready: bool,
+    },
+    /// I hear nothing of this node: please try it (SWIM, DSN 2002, §3.1).
+    PingFor {
+        /// Comes back with the answer.
+        round: u32,
+        /// Whom to try.
+        suspect: Card,
+    },
+    /// What came of trying.
+    PongFor {
+        /// Of the request.
+        round: u32,
+        /// Whom we tried.
+        suspect: Id,
+        /// Whether it answered.
+        alive: bool,
+    },
+    /// What my links cost: lets neighbours find the quicker way through me.
+    Reach {
+        /// Each entry replaces all we said before. At most [`REACH_MAX`].
+        links: Vec<ReachEntry>,
+    },
+}
+
+/// One link of the sender's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReachEntry {
+    /// The first 64 bits of the peer's id: enough to name a node one knows or will meet.
+    pub peer: u64,
+    /// The smoothed round trip.
+    pub rtt: Span,
+}
+
+/// Links advertised to neighbours: 64 entries of about 12 bytes fit one packet.
+pub const REACH_MAX: usize = 64;

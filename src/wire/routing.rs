@@ -1,0 +1,196 @@
+//! Messages in flight.
+//!
+//! Owns: the header of a routed message, its reply, the custody receipt, and the trace of a path.
+//! Never does: look into a payload.
+
+use super::codec::{self, Malformed};
+use crate::base::{Id, Span};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// What neighbours say to each other about messages on their way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// Take this towards the key.
+    Forward(Header, Bytes),
+    /// Take this back where the labelled message came from.
+    Return(ReturnHeader, Bytes),
+    /// These labels are in my custody now.
+    Accept(Vec<u32>),
+}
+
+/// All a forwarder reads of a message on its way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The sender's name for this message on this link: custody and the reply refer to it.
+    pub label: u32,
+    /// Where it goes: the node numerically closest to this.
+    pub key: Id,
+    /// Who asks; its share of each hop's budget pays.
+    pub origin: Id,
+    /// What is to be done on the way and at the root.
+    pub errand: Errand,
+    /// Whether the hops report themselves in the reply.
+    pub traced: bool,
+    /// Hops taken so far, at most [`HOPS_MAX`].
+    pub hops: u8,
+    /// How long the sender waits for the reply, from now.
+    pub patience: Span,
+    /// Set once some hop found the key within its leaf set: from then on only numeric closeness counts.
+    pub closing: bool,
+    /// Set on a detour: the receiver was picked only for its good link to another node.
+    pub detour: Option<Detour>,
+}
+
+/// A step beside the path of growing closeness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detour {
+    /// Hand the message to this node.
+    pub to: Id,
+    /// If that is impossible, go on as this node would have: only to nodes closer than it. Keeps the
+    /// path free of loops.
+    pub floor: Id,
+}
+
+/// What a routed message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Errand {
+    /// Tell me who the root is: answered by the root's forwarder.
+    Lookup,
+    /// For the directory at the root alone.
+    Root,
+    /// For any directory on the way that can answer; else the root's.
+    Nearest,
+    /// For the root's directory, and each directory on the way gets a copy.
+    Deposit,
+}
+
+/// All a forwarder reads of a reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnHeader {
+    /// The label under which the receiver sent the message out.
+    pub label: u32,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Hops the message took to whoever answers.
+    pub hops: u8,
+    /// If asked for: the hops, the last one first.
+    pub trace: Vec<TraceHop>,
+}
+
+/// What became of a routed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Outcome {
+    /// This node answered; the payload is its answer.
+    Answered {
+        /// Who.
+        by: Id,
+    },
+    /// This node knew no way on.
+    NoRoute {
+        /// Who.
+        at: Id,
+    },
+    /// The message had taken [`HOPS_MAX`] hops when it reached this node.
+    HopBudget {
+        /// Who.
+        at: Id,
+    },
+    /// This node heard nothing from any next hop in time.
+    Silence {
+        /// Who.
+        at: Id,
+    },
+    /// This node turned the message away for load.
+    Busy {
+        /// Who.
+        at: Id,
+    },
+}
+
+/// One hop as the node before it saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceHop {
+    /// The node that chose.
+    pub at: Id,
+    /// The node it chose.
+    pub next: Id,
+    /// Where that is, as the chooser sees it.
+    pub address: Option<SocketAddr>,
+    /// The chooser's smoothed round trip to it.
+    pub rtt: Span,
+    /// From handing on to having the reply.
+    pub waited: Span,
+    /// Why this one.
+    pub why: Why,
+}
+
+/// Why a hop was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Why {
+    /// The key lies within the leaf set, and this is its root there.
+    LeafSet,
+    /// It shares this many digits with the key, more than the chooser does.
+    LongerPrefix {
+        /// Digits shared.
+        digits: u8,
+    },
+    /// It shares as many digits as the chooser, and is numerically closer.
+    SamePrefixCloser,
+    /// It is the quicker way to the named node, which one of the other reasons picked.
+    Detour {
+        /// The node meant.
+        to: Id,
+    },
+}
+
+impl Routing {
+    pub(super) fn encode_onto(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Routing::Forward(header, payload) => {
+                bytes.push(FORWARD);
+                codec::encode_onto(header, bytes);
+                bytes.extend_from_slice(payload);
+            }
+            Routing::Return(header, payload) => {
+                bytes.push(RETURN);
+                codec::encode_onto(header, bytes);
+                bytes.extend_from_slice(payload);
+            }
+            Routing::Accept(labels) => {
+                bytes.push(ACCEPT);
+                codec::encode_onto(labels, bytes);
+            }
+        }
+    }
+
+    pub(super) fn decode(tag: u8, body: &Bytes) -> Result<Routing, Malformed> {
+        match tag {
+            FORWARD => {
+                let (header, length): (Header, usize) = codec::decode_head(body)?;
+                if header.hops > HOPS_MAX {
+                    return Err(Malformed::OutOfRange { what: "hops" });
+                }
+                Ok(Routing::Forward(header, body.slice(length..)))
+            }
+            RETURN => {
+                let (header, length): (ReturnHeader, usize) = codec::decode_head(body)?;
+                if header.hops > HOPS_MAX || header.trace.len() > usize::from(HOPS_MAX) + 1 {
+                    return Err(Malformed::OutOfRange { what: "hops" });
+                }
+                Ok(Routing::Return(header, body.slice(length..)))
+            }
+            ACCEPT => Ok(Routing::Accept(codec::decode(body)?)),
+            _ => Err(Malformed::NotAValue),
+        }
+    }
+}
+
+pub(super) const FORWARD: u8 = 1;
+pub(super) const RETURN: u8 = 2;
+pub(super) const ACCEPT: u8 = 3;
+
+/// Hops a message may take: eight times what a million nodes need on average (log16 of 10^6 is 5),
+/// with room for detours.
+pub const HOPS_MAX: u8 = 40;

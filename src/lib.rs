@@ -1,4 +1,6 @@
 //! arras
 pub mod base;
 pub mod identity;
+pub mod machine;
+pub mod overlay;
 pub mod wire;

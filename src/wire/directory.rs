@@ -7,6 +7,7 @@ use super::object::{Pointer, Receipt, Value};
 use crate::base::{Coordinate, Id, Span};
 use crate::identity::Contact;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What directories say to each other over a link. Routed, the bare [`Request`] and [`Answer`] travel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,6 +213,37 @@ impl Request {
             Request::Put { value, .. } | Request::Replicate { value, .. } => value.id(),
             Request::Get { object, .. } | Request::Fetch { object } => *object,
         }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::NotReady => f.write_str("the root is not ready yet"),
+            Refusal::TooLarge { limit } => write!(f, "larger than {limit} bytes"),
+            Refusal::Quota { limit } => write!(f, "the root's store.quota_bytes ({limit}) is used up"),
+            Refusal::Share { limit } => write!(f, "the share {limit} is used up"),
+            Refusal::Forged => f.write_str("the signature or hash does not hold"),
+            Refusal::Stale { version } => write!(f, "version {version} is there already"),
+            Refusal::Conflict { version: 0 } => f.write_str("there is no version yet"),
+            Refusal::Conflict { version } => write!(f, "the version there is {version}"),
+            Refusal::TooFewReplicas { stored, needed } => {
+                write!(f, "only {stored} of the replica set have it on disk, {needed} must")
+            }
+            Refusal::Disk => f.write_str("the disk failed or is full"),
+            Refusal::Busy => f.write_str("too busy"),
+        }
+    }
+}
+
+impl fmt::Display for ShareLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ShareLimit::PointersPerObject => "directory.pointers_per_object",
+            ShareLimit::PointersPerHolder => "directory.pointers_per_holder",
+            ShareLimit::ValuesPerSource => "directory.values_per_source",
+            ShareLimit::WriteRate => "directory.writes_per_source_per_s",
+        })
     }
 }
 

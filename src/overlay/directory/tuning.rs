@@ -1,0 +1,58 @@
+//! How the directory may be tuned.
+//!
+//! Owns: the knobs, their defaults and where these come from.
+//! Never does: change at run time.
+
+use crate::base::Span;
+
+/// What one node may choose for itself about objects. Limits are for the whole node; each shard gets
+/// its part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tuning {
+    /// Copies of a value, the root's included, 1 to 16. DESIGN §7.
+    pub replicas: u8,
+    /// Bytes of values kept for others.
+    pub quota_bytes: u64,
+    /// Longest lifetime granted to a value or pointer.
+    pub lifetime_max: Span,
+    /// Lifetime of a published pointer; it is renewed when half of it is gone.
+    pub pointer_lifetime: Span,
+    /// Holders remembered for one object.
+    pub pointers_per_object: usize,
+    /// Objects remembered for one holder.
+    pub pointers_per_holder: usize,
+    /// Pointers remembered in all.
+    pub pointers_max: usize,
+    /// Values kept in all.
+    pub values_max: usize,
+    /// Values kept for one source (the neighbour or client that handed them in).
+    pub values_per_source: usize,
+    /// Writes one source may ask for per second on average; bursts of four times as many.
+    pub writes_per_source_per_s: u32,
+    /// Values up to this size travel within the routed reply; larger ones are fetched over a link.
+    pub inline_bytes_max: u32,
+    /// How long a local wish waits for its result.
+    pub patience: Span,
+    /// Longest pause between comparisons of what replica sets hold.
+    pub repair_interval: Span,
+}
+
+impl Default for Tuning {
+    fn default() -> Tuning {
+        Tuning {
+            replicas: 4,
+            quota_bytes: 10 << 30,
+            lifetime_max: Span::from_hours(24 * 30),
+            pointer_lifetime: Span::from_hours(2),
+            pointers_per_object: 64,
+            pointers_per_holder: 200_000,
+            pointers_max: 2_000_000,
+            values_max: 2_000_000,
+            values_per_source: 500_000,
+            writes_per_source_per_s: 5_000,
+            inline_bytes_max: 8 << 10,
+            patience: Span::from_secs(20),
+            repair_interval: Span::from_mins(10),
+        }
+    }
+}

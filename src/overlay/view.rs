@@ -1,0 +1,267 @@
+//! What the Router lets the others see.
+//!
+//! Owns: the immutable snapshot of the routing state, and `Interest`, the set of ids this node's
+//! directory can answer for. They are the only structures the machines share.
+//! Never does: change a snapshot, or choose a hop.
+
+use crate::base::{Coordinate, Distance, Id, RttEstimate, Span};
+use crate::identity::Contact;
+use parking_lot::RwLock;
+use siphasher::sip::SipHasher13;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::Hasher;
+use std::sync::Arc;
+
+/// The routing state at one moment: whom this node knows and how to get there.
+#[derive(Clone, Debug)]
+pub struct RouteView {
+    /// This node.
+    pub me: Arc<Contact>,
+    /// Where this node sees itself in latency space.
+    pub coordinate: Coordinate,
+    /// Whether the leaf set is confirmed: only then this node roots keys.
+    pub ready: bool,
+    /// Every server known and believed alive, in the order of ids; this node is not among them.
+    pub peers: Vec<PeerView>,
+    /// The ready nodes next to this one on the ring.
+    pub leaf_set: LeafView,
+}
+
+/// One known node.
+#[derive(Clone, Debug)]
+pub struct PeerView {
+    /// Who and where.
+    pub contact: Arc<Contact>,
+    /// Where it sees itself in latency space, if known.
+    pub coordinate: Option<Coordinate>,
+    /// The best way to it.
+    pub way: Way,
+    /// Whether it says that it roots keys. Others may carry messages, but end none.
+    pub ready: bool,
+}
+
+/// How a known node is best reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Over the link to it.
+    Link {
+        /// Its round trip.
+        rtt: RttEstimate,
+    },
+    /// There is a link, but it is quicker through another peer, clearly enough for the detour to pay.
+    LinkButBetter {
+        /// The link's round trip.
+        rtt: RttEstimate,
+        /// The other peer.
+        via: Id,
+        /// The round trip through it.
+        through: Span,
+    },
+    /// No link; this linked peer has one.
+    Through {
+        /// The peer.
+        via: Id,
+        /// The round trip through it.
+        through: Span,
+    },
+    /// No link, and nobody known to have one.
+    None,
+}
+
+/// The leaf set: nearest first on each side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeafView {
+    /// Counter-clockwise, towards smaller ids.
+    pub before: Vec<Id>,
+    /// Clockwise, towards larger ids.
+    pub after: Vec<Id>,
+    /// Whether the two sides meet: the leaf set is the whole network.
+    pub is_whole_ring: bool,
+}
+
+impl RouteView {
+    /// The view of a node that knows nobody.
+    pub fn alone(me: Arc<Contact>, ready: bool) -> RouteView {
+        let leaf_set = LeafView { is_whole_ring: true, ..LeafView::default() };
+        RouteView { me, coordinate: Coordinate::default(), ready, peers: Vec::new(), leaf_set }
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> Id {
+        self.me.id()
+    }
+
+    /// The known node of this id.
+    pub fn peer(&self, id: &Id) -> Option<&PeerView> {
+        let index = self.peers.binary_search_by(|peer| peer.contact.id().cmp(id)).ok()?;
+        Some(&self.peers[index])
+    }
+
+    /// Whether the key lies between the ends of the leaf set, so that its root is among the leaf set
+    /// and this node.
+    pub fn covers(&self, key: &Id) -> bool {
+        if self.leaf_set.is_whole_ring {
+            return true;
+        }
+        match (self.leaf_set.before.last(), self.leaf_set.after.last()) {
+            (Some(first), Some(last)) => key == first || key.is_between(first, last),
+            _ => false,
+        }
+    }
+
+    /// The nearest to the key among the leaf set and, if it is ready, this node. Meaningful as the
+    /// root only where [`RouteView::covers`] holds.
+    pub fn root_in_leaf_set(&self, key: &Id) -> Option<Id> {
+        let me = self.ready.then(|| self.id());
+        let nearer = |best: Option<Id>, id: Id| match best {
+            Some(best) if best.is_nearer(key, &id) => Some(best),
+            _ => Some(id),
+        };
+        self.leaf_set.iter().chain(me).fold(None, nearer)
+    }
+
+    /// Whether this node is the key's root as far as it can know.
+    pub fn is_root_of(&self, key: &Id) -> bool {
+        self.covers(key) && self.root_in_leaf_set(key) == Some(self.id())
+    }
+
+    /// The `count` nodes nearest to the key among this node and its leaf set, nearest first: the
+    /// replica set, where this node is the root. This node is left out while it is not ready.
+    pub fn replica_set(&self, key: &Id, count: usize) -> Vec<Id> {
+        let mut ids: Vec<Id> = self.leaf_set.iter().chain(self.ready.then(|| self.id())).collect();
+        ids.sort_by_key(|id| (id.distance(key), *id));
+        ids.dedup();
+        ids.truncate(count);
+        ids
+    }
+
+    /// The mean share of the ring between neighbours here: one over the size of the network, as the
+    /// leaf set's density tells. `None` without a leaf set.
+    pub fn spacing(&self) -> Option<f64> {
+        let count = self.leaf_set.len();
+        if count == 0 {
+            return None;
+        }
+        if self.leaf_set.is_whole_ring {
+            return Some(1.0 / (count + 1) as f64);
+        }
+        let (first, last) = (self.leaf_set.before.last()?, self.leaf_set.after.last()?);
+        Some(first.clockwise(last).as_ring_share() / count as f64)
+    }
+}
+
+impl PeerView {
+    /// The round trip by the best way, if there is one.
+    pub fn rtt(&self) -> Option<Span> {
+        match self.way {
+            Way::Link { rtt } => Some(rtt.smoothed()),
+            Way::LinkButBetter { through, .. } | Way::Through { through, .. } => Some(through),
+            Way::None => None,
+        }
+    }
+
+    /// The estimate of the link's round trip, if there is a link.
+    pub fn link(&self) -> Option<RttEstimate> {
+        match self.way {
+            Way::Link { rtt } | Way::LinkButBetter { rtt, .. } => Some(rtt),
+            Way::Through { .. } | Way::None => None,
+        }
+    }
+}
+
+impl LeafView {
+    /// All members, counter-clockwise ones first. In a small network a node may stand on both sides;
+    /// it is named once.
+    pub fn iter(&self) -> impl Iterator<Item = Id> + '_ {
+        self.before.iter().chain(self.after.iter().filter(|id| !self.before.contains(id))).copied()
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty()
+    }
+
+    /// Whether this node is a member.
+    pub fn contains(&self, id: &Id) -> bool {
+        self.before.contains(id) || self.after.contains(id)
+    }
+
+    /// How far the farther end lies from `me`.
+    pub fn radius(&self, me: &Id) -> Distance {
+        self.iter().map(|id| id.distance(me)).max().unwrap_or(Distance::ZERO)
+    }
+}
+
+/// Which ids this node's directory can say something about. Written by the shards, read by the
+/// forwarder at each hop: a hit costs a visit to the shard, a miss nothing. Ids are hashed with a key
+/// of this node's own, so that nobody can aim at collisions; a false hit (2^-64) only costs a visit.
+pub struct Interest {
+    keys: (u64, u64),
+    parts: [RwLock<BTreeMap<u64, u32>>; INTEREST_PARTS],
+}
+
+impl Interest {
+    /// No interest in anything, with a secret for hashing.
+    pub fn new(keys: (u64, u64)) -> Interest {
+        Interest { keys, parts: std::array::from_fn(|_| RwLock::new(BTreeMap::new())) }
+    }
+
+    /// Takes an interest in this id, once more.
+    pub fn add(&self, id: &Id) {
+        let hash = self.hash(id);
+        *self.part(hash).write().entry(hash).or_insert(0) += 1;
+    }
+
+    /// Loses one interest in this id.
+    pub fn remove(&self, id: &Id) {
+        let hash = self.hash(id);
+        let mut part = self.part(hash).write();
+        if let Some(count) = part.get_mut(&hash) {
+            *count -= 1;
+            if *count == 0 {
+                part.remove(&hash);
+            }
+        }
+    }
+
+    /// Whether there is an interest in this id.
+    pub fn contains(&self, id: &Id) -> bool {
+        let hash = self.hash(id);
+        self.part(hash).read().contains_key(&hash)
+    }
+
+    /// How many ids there is an interest in.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.read().len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn hash(&self, id: &Id) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
+        hasher.write(id.as_bytes());
+        hasher.finish()
+    }
+
+    fn part(&self, hash: u64) -> &RwLock<BTreeMap<u64, u32>> {
+        &self.parts[(hash >> 60) as usize % INTEREST_PARTS]
+    }
+}
+
+impl fmt::Debug for Interest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Interest({} ids)", self.len())
+    }
+}
+
+/// Locks the interest is split over, so that shards and the forwarder seldom meet. A guess.
+const INTEREST_PARTS: usize = 16;

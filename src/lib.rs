@@ -1,3 +1,4 @@
 //! arras
 pub mod base;
 pub mod identity;
+pub mod survey;

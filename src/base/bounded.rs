@@ -3,8 +3,8 @@
 //! Owns: a map and a queue with a limit in their type, and the count of what they turned away.
 //! Never does: grow past its limit, or drop an entry silently.
 
-use std::collections::btree_map::{self, BTreeMap};
 use std::collections::VecDeque;
+use std::collections::btree_map::{self, BTreeMap};
 use std::fmt;
 
 /// Refused: the collection holds as many entries as it may.

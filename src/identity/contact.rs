@@ -147,7 +147,9 @@ impl fmt::Debug for Contact {
 impl fmt::Display for ContactFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ContactFault::Addresses { found } => write!(f, "contact names {found} addresses, 1 to {ADDRESSES_MAX} are allowed"),
+            ContactFault::Addresses { found } => {
+                write!(f, "contact names {found} addresses, 1 to {ADDRESSES_MAX} are allowed")
+            }
             ContactFault::Puzzle { bits } => write!(f, "contact does not solve the admission puzzle of {bits} bits"),
             ContactFault::Signature => f.write_str("contact is not signed by its own key"),
         }

@@ -11,7 +11,8 @@ use super::store::StoreHandle;
 use super::workers::{Item, Seat};
 use crate::base::Id;
 use crate::identity::Contact;
-use crate::overlay::contract::{DiskDone, DiskFault, JobDone, Label, Ticket};
+use crate::machine::Reading;
+use crate::overlay::contract::{DiskDone, JobDone, Label, Ticket};
 use crate::overlay::directory::{self, Directory};
 use crate::overlay::router::{self, Router};
 use crate::overlay::{Effect, Fact, Hearers, RequestId, Sharding, Station, forwarder};
@@ -244,6 +245,31 @@ impl Post {
         }
     }
 
+    /// Asks every machine of this node but the Forwarder what there is to read off it; each worker tells
+    /// its part, [`Post::reading_parts`] parts in all.
+    pub fn ask_readings(&self, reply: &Sender<Vec<Reading>>) {
+        let _ = self.router.send(Item::Readings { node: self.node, reply: reply.clone() });
+        for objects in &self.objects {
+            let _ = objects.send(Item::Readings { node: self.node, reply: reply.clone() });
+        }
+        let mut store = Vec::new();
+        self.disk.readings(&mut store);
+        let _ = reply.try_send(store);
+    }
+
+    /// Parts that [`Post::ask_readings`] brings.
+    pub fn reading_parts(&self) -> usize {
+        self.objects.len() + 2
+    }
+
+    /// Moves this node's machines out of the workers.
+    pub fn detach(&self) {
+        let _ = self.router.send(Item::Detach { node: self.node });
+        for objects in &self.objects {
+            let _ = objects.send(Item::Detach { node: self.node });
+        }
+    }
+
     /// How ids are spread over the shards.
     pub fn sharding(&self) -> Sharding {
         self.sharding
@@ -279,9 +305,10 @@ impl Post {
 
     fn disk(&self, station: Station, ticket: Ticket, op: crate::overlay::contract::DiskOp) {
         let Station::Shard(shard) = station else { return };
-        if !self.disk.send(shard, ticket, op) {
-            // The shard's own thread: an item to itself may find the queue full, so it must not wait.
-            let done = DiskDone::Failed(DiskFault::Io("the disk queue is full".to_owned()));
+        if let Err(fault) = self.disk.send(shard, ticket, op) {
+            // This is the shard's own thread: an item to itself may find the queue full, so it must not
+            // wait.
+            let done = DiskDone::Failed(fault);
             self.offer_shard(shard, directory::Input::DiskDone { ticket, done });
         }
     }

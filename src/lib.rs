@@ -1,4 +1,5 @@
 //! arras
 pub mod base;
 pub mod identity;
+pub mod runtime;
 pub mod wire;

@@ -3,5 +3,6 @@ pub mod base;
 pub mod identity;
 pub mod machine;
 pub mod overlay;
+pub mod runtime;
 pub mod survey;
 pub mod wire;

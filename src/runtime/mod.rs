@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod crew;
+pub mod data_dir;
 pub mod host;
 pub mod lab;
 mod metrics;

@@ -14,7 +14,6 @@ use crate::overlay::router::{self, Down};
 use crate::overlay::{Effect, Hearers, Station, directory};
 use crate::wire::{CloseReason, Message};
 use bytes::Bytes;
-use mio::Registry;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -85,7 +84,7 @@ impl Seat {
             // A refusal is counted by the transport; deadlines stand behind every message.
             IoItem::Reach(contact, bytes) => drop(self.net.reach(&contact, bytes, now)),
             IoItem::Dial(contact) => self.net.dial(&contact, now),
-            IoItem::DialSeed(address) => self.net.dial_seed(address, now),
+            IoItem::DialSeed(address) => self.net.dial_seed(address),
             IoItem::HangUp(peer, reason) => self.net.hang_up(&peer, reason, now),
             IoItem::Measure(contact) => self.measure(contact.id(), contact.address()),
             IoItem::Forwarder(input) => self.forward(now, input),
@@ -112,14 +111,16 @@ impl Seat {
         [self.net.next_timeout(), self.forwarder.next_deadline(), report, held].into_iter().flatten().min()
     }
 
-    /// The node gets up.
-    pub fn close(&mut self, now: Instant, kindly: bool, buffers: &mut NetBuffers, registry: &Registry) {
-        if kindly {
-            self.net.flush(now, buffers);
-            self.net.hang_up_all(CloseReason::Leaving, now);
-            self.net.flush(now, buffers);
-        }
-        self.net.unregister(registry);
+    /// Says goodbye on all links, after all that was to be said.
+    pub fn say_goodbye(&mut self, now: Instant, buffers: &mut NetBuffers) {
+        self.net.flush(now, buffers);
+        self.net.hang_up_all(CloseReason::Leaving, now);
+        self.net.flush(now, buffers);
+    }
+
+    /// Whether all that was to be sent has been.
+    pub fn is_drained(&self) -> bool {
+        self.net.is_drained()
     }
 
     fn on_event(&mut self, now: Instant, event: NetEvent) {

@@ -10,13 +10,13 @@ use super::post::{IoItem, IoWay};
 use super::seat::Seat;
 use crate::base::{Deadlines, Instant, Span};
 use crate::machine::Reading;
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use mio::{Events, Poll, Registry, Token, Waker};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 /// What only the loop itself can do.
@@ -46,6 +46,10 @@ pub struct Loop {
     seats: BTreeMap<usize, Box<Seat>>,
     deadlines: Deadlines<usize>,
     touched: BTreeSet<usize>,
+    /// More items wait than one turn takes: do not sleep before they are taken.
+    is_behind: bool,
+    /// Nodes whose goodbyes are still under way, and who waits for that.
+    leaving: BTreeMap<usize, Sender<()>>,
     buffers: NetBuffers,
 }
 
@@ -55,12 +59,10 @@ pub struct LoopHandle {
     pub way: IoWay,
     /// For sockets; the token is the node's number.
     pub registry: Registry,
-    /// The loop's thread. It ends when all ways to it are gone and no node sits there.
-    pub thread: JoinHandle<()>,
 }
 
 impl Loop {
-    /// Starts the loop's thread.
+    /// Starts the loop's thread. It ends when all ways to it are gone and no node sits there.
     pub fn start(clock: Clock) -> io::Result<LoopHandle> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
@@ -76,10 +78,12 @@ impl Loop {
             seats: BTreeMap::new(),
             deadlines: Deadlines::new(),
             touched: BTreeSet::new(),
+            is_behind: false,
+            leaving: BTreeMap::new(),
             buffers: NetBuffers::new(),
         };
-        let thread = thread::Builder::new().name("arras-io".into()).spawn(move || event_loop.run())?;
-        Ok(LoopHandle { way, registry, thread })
+        thread::Builder::new().name("arras-io".into()).spawn(move || event_loop.run())?;
+        Ok(LoopHandle { way, registry })
     }
 
     fn run(&mut self) {
@@ -105,6 +109,7 @@ impl Loop {
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let timeout = match self.deadlines.next() {
+            _ if std::mem::take(&mut self.is_behind) => Some(Duration::ZERO),
             None => None,
             Some(at) => Some(Duration::from(self.clock.now().until(at))),
         };
@@ -128,12 +133,11 @@ impl Loop {
         for _ in 0..ITEMS_PER_TURN {
             match self.items.try_recv() {
                 Ok((node, item)) => self.take(node, item, now),
-                Err(crossbeam::channel::TryRecvError::Empty) => return true,
-                Err(crossbeam::channel::TryRecvError::Disconnected) => return !self.seats.is_empty(),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return !self.seats.is_empty(),
             }
         }
-        // More wait: do not sleep before they are taken.
-        self.deadlines.set_earlier(NOBODY, now);
+        self.is_behind = true;
         true
     }
 
@@ -142,14 +146,13 @@ impl Loop {
             IoItem::Loop(Errand::Attach(seat)) => {
                 self.seats.insert(node, seat);
             }
-            IoItem::Loop(Errand::Detach { kindly, done }) => {
-                if let Some(mut seat) = self.seats.remove(&node) {
-                    seat.close(now, kindly, &mut self.buffers, self.poll.registry());
+            IoItem::Loop(Errand::Detach { kindly, done }) => match self.seats.get_mut(&node) {
+                Some(seat) if kindly => {
+                    seat.say_goodbye(now, &mut self.buffers);
+                    self.leaving.insert(node, done);
                 }
-                self.deadlines.clear(&node);
-                let _ = done.try_send(());
-                return;
-            }
+                _ => self.remove(node, &done),
+            },
             item => {
                 if let Some(seat) = self.seats.get_mut(&node) {
                     seat.on_item(now, item);
@@ -168,11 +171,25 @@ impl Loop {
         }
     }
 
+    fn remove(&mut self, node: usize, done: &Sender<()>) {
+        self.seats.remove(&node);
+        self.deadlines.clear(&node);
+        // Whoever asked may have stopped waiting.
+        let _ = done.try_send(());
+    }
+
     /// Drains and flushes every node that something happened to.
     fn settle(&mut self) {
         while let Some(node) = self.touched.pop_first() {
             let Some(seat) = self.seats.get_mut(&node) else { continue };
-            match seat.settle(self.clock.now(), &mut self.buffers) {
+            let due = seat.settle(self.clock.now(), &mut self.buffers);
+            if seat.is_drained()
+                && let Some(done) = self.leaving.remove(&node)
+            {
+                self.remove(node, &done);
+                continue;
+            }
+            match due {
                 Some(at) => self.deadlines.set(node, at),
                 None => {
                     self.deadlines.clear(&node);
@@ -183,8 +200,6 @@ impl Loop {
 }
 
 const WAKER: Token = Token(usize::MAX);
-/// The name under which the loop itself is due.
-const NOBODY: usize = usize::MAX;
 /// Items that wait for the loop. Beyond it workers wait for the loop, which never waits for them.
 const ITEMS_MAX: usize = 65_536;
 /// Items taken before sockets are looked at again: some milliseconds' work.

@@ -62,8 +62,7 @@ where
 {
     let (items, waiting) = bounded(ITEMS_MAX);
     let thread = thread::Builder::new().name(name.into()).spawn(move || {
-        Worker { clock, due, tenants: BTreeMap::new(), deadlines: Deadlines::new(), out: Outbox::new() }
-            .run(&waiting);
+        Worker { clock, due, tenants: BTreeMap::new(), deadlines: Deadlines::new(), out: Outbox::new() }.run(&waiting);
     })?;
     Ok((items, thread))
 }

@@ -7,14 +7,14 @@
 
 pub mod measure;
 
-use crate::runtime::host::{Host, LocalNode, NodeSetup, NodeTuning, Threads};
-use crate::runtime::net::NetError;
-use crate::runtime::net::imposed::PathDelay;
-use crate::runtime::store::{Store, StoreError};
 use crate::base::{Chance, Id, Span};
 use crate::identity::{NodeName, Role, SecretKey};
 use crate::overlay::router::{Agreement, RouterStatus};
 use crate::overlay::{Command, Failure, Reply};
+use crate::runtime::host::{Host, LocalNode, NodeSetup, NodeTuning, Threads};
+use crate::runtime::net::NetError;
+use crate::runtime::net::imposed::PathDelay;
+use crate::runtime::store::{Store, StoreError};
 use crate::survey::LatencyMatrix;
 use crossbeam::channel::bounded;
 use std::fmt;

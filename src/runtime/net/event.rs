@@ -39,6 +39,13 @@ pub enum NetEvent {
         /// Why.
         why: DialFault,
     },
+    /// No link came of a seed's address.
+    SeedFailed {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        why: DialFault,
+    },
     /// Somebody dialled us and was turned away, or turned away from us, before the link was up.
     DiallerRefused {
         /// Where it dialled from.

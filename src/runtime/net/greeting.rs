@@ -41,6 +41,11 @@ impl Greeting {
         self.own.as_ref().map(|(_, hello)| hello.clone())
     }
 
+    /// Our contact; nothing before it is set.
+    pub fn own_contact(&self) -> Option<&Contact> {
+        self.own.as_ref().map(|(contact, _)| &**contact)
+    }
+
     /// Our id; nothing before the contact is set.
     pub fn own_id(&self) -> Option<Id> {
         self.own.as_ref().map(|(contact, _)| contact.id())

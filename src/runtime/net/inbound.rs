@@ -6,6 +6,7 @@
 use super::event::NetEvent;
 use super::limits::{DIAL_TIMEOUT, EVENTS_MAX, HANDSHAKES_MAX, LINKS_MAX, READS_PER_TURN, RETRY_ABOVE};
 use super::link::{Link, Phase};
+use super::seed::Seeds;
 use super::socket::NetBuffers;
 use super::{Net, ping};
 use crate::base::Instant;
@@ -118,21 +119,41 @@ impl Net {
     fn on_ping(&mut self, meta: &RecvMeta, bytes: &[u8]) {
         // The clock, not the turn's time: what lies between is not the path's.
         let now = self.clock.now();
+        if Seeds::concerns(bytes) {
+            return self.on_seed_packet(now, meta, bytes);
+        }
         let (reply, event) = self.pings.on_packet(now, meta.addr, bytes);
         if reply.is_none() && event.is_none() {
             self.counters.refused.garbage += 1;
         }
         if let Some(reply) = reply {
-            let packet = quinn_udp::Transmit {
-                destination: meta.addr,
-                ecn: None,
-                contents: &reply,
-                segment_size: None,
-                src_ip: meta.dst_ip,
-            };
-            self.socket.send(now, &packet);
+            self.reply(now, meta, &reply);
         }
         self.events.extend(event);
+    }
+
+    fn on_seed_packet(&mut self, now: Instant, meta: &RecvMeta, bytes: &[u8]) {
+        if let Some(contact) = self.seeds.on_answer(meta.addr, bytes) {
+            if self.links.seats(&contact.id()).up.is_some() {
+                self.seeds.take_dialled(&contact.id());
+            }
+            self.dial(&contact, now);
+        } else if self.pings.may_answer(now, meta.addr)
+            && let Some(answer) = self.greeting.own_contact().and_then(|me| Seeds::answer(bytes, me))
+        {
+            self.reply(now, meta, &answer);
+        }
+    }
+
+    fn reply(&mut self, now: Instant, meta: &RecvMeta, contents: &[u8]) {
+        let packet = quinn_udp::Transmit {
+            destination: meta.addr,
+            ecn: None,
+            contents,
+            segment_size: None,
+            src_ip: meta.dst_ip,
+        };
+        self.socket.send(now, &packet);
     }
 
     fn respond(&mut self, transmit: &Transmit, out: &[u8]) {

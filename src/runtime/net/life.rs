@@ -96,6 +96,9 @@ impl Net {
 
     fn dial_failed(&mut self, contact: &Contact, why: DialFault) {
         self.counters.dials_failed += 1;
+        if let Some(address) = self.seeds.take_dialled(&contact.id()) {
+            self.events.push_back(NetEvent::SeedFailed { address, why: why.clone() });
+        }
         if self.links.seats(&contact.id()).up.is_none() {
             self.events.push_back(NetEvent::DialFailed { peer: contact.id(), why });
         }

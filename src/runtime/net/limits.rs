@@ -49,6 +49,8 @@ pub const RETIRE_SPAN: Span = Span::from_secs(1);
 pub const RETIRE_MAX: Span = Span::from_secs(10);
 /// Socket buffers asked from the system, in bytes: 4 MiB hold 50 ms of a 600 Mbit/s burst.
 pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// Addresses of seeds asked at once.
+pub const SEEDS_MAX: usize = 64;
 /// Pings under way.
 pub const PINGS_MAX: usize = 4_096;
 /// A ping is repeated after this, and given up after twice this: two of the slowest round trips of the

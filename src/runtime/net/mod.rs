@@ -15,6 +15,7 @@ mod link;
 mod links;
 mod outbound;
 mod ping;
+mod seed;
 mod socket;
 mod tls;
 mod tuning;
@@ -34,6 +35,7 @@ use links::Links;
 use mio::{Registry, Token};
 use ping::Pings;
 use quinn_proto::{ClientConfig, Endpoint};
+use seed::Seeds;
 use socket::Socket;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -64,6 +66,7 @@ pub struct Net {
     greeting: Greeting,
     links: Links,
     pings: Pings,
+    seeds: Seeds,
     events: VecDeque<NetEvent>,
     counters: NetCounters,
     warnings: Warnings,
@@ -89,6 +92,7 @@ impl Net {
             client: configs.client,
             clock: options.clock,
             pings: Pings::new(&options.network),
+            seeds: Seeds::new(),
             greeting: Greeting::new(options.network, options.puzzle_bits),
             links: Links::default(),
             events: VecDeque::new(),
@@ -160,6 +164,19 @@ impl Net {
         }
     }
 
+    /// Begins a link to whatever node lives at this address: `LinkUp` or `SeedFailed` follows.
+    pub fn dial_seed(&mut self, address: SocketAddr) {
+        if !self.seeds.ask(address) {
+            self.events
+                .push_back(NetEvent::SeedFailed { address, why: DialFault::LinksFull { limit: limits::SEEDS_MAX } });
+        }
+    }
+
+    /// Whether nothing is held back any more that was to be sent.
+    pub fn is_drained(&self) -> bool {
+        self.socket.next_release().is_none()
+    }
+
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<NetEvent> {
         self.events.pop_front()
@@ -177,10 +194,16 @@ impl Net {
 
     /// When to come back at the latest: at once if `readable` or `flush` stopped short.
     pub fn next_timeout(&self) -> Option<Instant> {
-        if self.unread || self.pings.has_packets() || (self.links.is_dirty() && !self.socket.is_blocked()) {
+        if self.unread
+            || self.pings.has_packets()
+            || self.seeds.has_packets()
+            || (self.links.is_dirty() && !self.socket.is_blocked())
+        {
             return Some(Instant::ORIGIN);
         }
-        [self.links.next_due(), self.pings.next_timeout(), self.socket.next_release()].into_iter().flatten().min()
+        let due =
+            [self.links.next_due(), self.pings.next_timeout(), self.seeds.next_timeout(), self.socket.next_release()];
+        due.into_iter().flatten().min()
     }
 
     /// Whether `readable` must be called again without waiting for the poll.

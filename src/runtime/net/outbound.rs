@@ -5,7 +5,7 @@
 
 use super::limits::{SEGMENTS_MAX, TRANSMITS_PER_TURN};
 use super::socket::NetBuffers;
-use super::{Net, SendFault};
+use super::{DialFault, Net, NetEvent, SendFault};
 use crate::base::Instant;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -22,6 +22,11 @@ impl Net {
         }
         self.links.reuse_dirty(dirty);
         while let Some((to, packet)) = self.pings.next_packet(self.clock.now()) {
+            let packet =
+                quinn_udp::Transmit { destination: to, ecn: None, contents: &packet, segment_size: None, src_ip: None };
+            self.socket.send(self.clock.now(), &packet);
+        }
+        while let Some((to, packet)) = self.seeds.next_packet(self.clock.now()) {
             let packet =
                 quinn_udp::Transmit { destination: to, ecn: None, contents: &packet, segment_size: None, src_ip: None };
             self.socket.send(self.clock.now(), &packet);
@@ -53,6 +58,8 @@ impl Net {
         }
         self.attend_touched(now);
         self.pings.on_timeout(now, &mut self.events);
+        let silent = self.seeds.on_timeout(now).into_iter();
+        self.events.extend(silent.map(|address| NetEvent::SeedFailed { address, why: DialFault::TimedOut }));
     }
 
     fn transmit(&mut self, handle: usize, system_now: time::Instant, buffers: &mut NetBuffers) {

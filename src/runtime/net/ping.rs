@@ -160,7 +160,7 @@ impl Pings {
     }
 
     /// Sources are hashed into a few buckets emptied every second: bounded whatever is spoofed.
-    fn may_answer(&mut self, now: Instant, from: SocketAddr) -> bool {
+    pub fn may_answer(&mut self, now: Instant, from: SocketAddr) -> bool {
         let second = now.as_micros() / 1_000_000;
         if second != self.second {
             self.second = second;

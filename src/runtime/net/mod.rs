@@ -238,3 +238,6 @@ impl Net {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod measure;

@@ -3,4 +3,6 @@ pub mod base;
 pub mod identity;
 pub mod machine;
 pub mod overlay;
+pub mod sim;
+pub mod survey;
 pub mod wire;

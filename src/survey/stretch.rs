@@ -50,6 +50,8 @@ pub struct Decile {
     pub from_ms: f64,
     /// The largest, in milliseconds.
     pub to_ms: f64,
+    /// The median direct RTT, in milliseconds.
+    pub middle_ms: f64,
     /// How many pairs are in it.
     pub pairs: usize,
     /// Mean routed RTT over mean direct RTT.
@@ -107,11 +109,13 @@ fn deciles(ascending: &[Pair]) -> Vec<Decile> {
 }
 
 fn decile(pairs: &[Pair]) -> Option<Decile> {
+    let (first, last) = (pairs.first()?, pairs.last()?);
     let ratios = sorted(pairs.iter().filter_map(Pair::ratio));
     let total = |of: fn(&Pair) -> Span| pairs.iter().map(|pair| of(pair).as_millis_f64()).sum::<f64>();
     Some(Decile {
-        from_ms: pairs.first()?.direct.as_millis_f64(),
-        to_ms: pairs.last()?.direct.as_millis_f64(),
+        from_ms: first.direct.as_millis_f64(),
+        to_ms: last.direct.as_millis_f64(),
+        middle_ms: pairs[(pairs.len() - 1) / 2].direct.as_millis_f64(),
         pairs: pairs.len(),
         ratio_of_means: total(|pair| pair.routed) / total(|pair| pair.direct),
         mean: mean(&ratios)?,
@@ -160,6 +164,7 @@ mod tests {
         let deciles = Stretch::of(&pairs).unwrap().deciles;
         assert_eq!(deciles.len(), 10);
         assert!(deciles.iter().all(|decile| decile.pairs == 10 && decile.mean == 2.0 && decile.ratio_of_means == 2.0));
+        assert_eq!((deciles[0].middle_ms, deciles[9].middle_ms), (5.0, 95.0));
         assert_eq!((deciles[0].from_ms, deciles[0].to_ms, deciles[9].to_ms), (1.0, 10.0, 100.0));
     }
 

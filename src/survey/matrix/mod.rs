@@ -181,9 +181,11 @@ impl LatencyMatrix {
             self.rtt_us[from * hosts + to] = if measured(entry) { entry } else { NOT_MEASURED };
             self.filled.reverse += usize::from(measured(entry));
         }
+        let transposed: Vec<u32> = (0..hosts * hosts).map(|at| self.rtt_us[at % hosts * hosts + at / hosts]).collect();
         let mut detours = Vec::new();
         for (&(from, to), _) in absent.iter().zip(&reverse).filter(|(_, entry)| !measured(**entry)) {
-            detours.push((from, to, self.shortest_detour(from, to).ok_or(MatrixError::Unfillable { from, to })?));
+            let (leaving, arriving) = (&self.rtt_us[from * hosts..][..hosts], &transposed[to * hosts..][..hosts]);
+            detours.push((from, to, shortest_detour(leaving, arriving).ok_or(MatrixError::Unfillable { from, to })?));
         }
         self.filled.detour = detours.len();
         for (from, to, entry) in detours {
@@ -191,12 +193,13 @@ impl LatencyMatrix {
         }
         Ok(())
     }
+}
 
-    fn shortest_detour(&self, from: usize, to: usize) -> Option<u32> {
-        let leg = |a: usize, b: usize| Some(self.entry(a, b)).filter(|entry| *entry != NOT_MEASURED);
-        let over = |middle: usize| leg(from, middle)?.checked_add(leg(middle, to)?);
-        (0..self.hosts).filter(|&middle| middle != from && middle != to).filter_map(over).min()
-    }
+/// The shortest sum of a leg to another host and one from there, given all legs of both kinds. A missing leg makes its
+/// sum saturate; so do the legs over the two ends themselves, since one of those is the missing entry.
+fn shortest_detour(leaving: &[u32], arriving: &[u32]) -> Option<u32> {
+    let sums = leaving.iter().zip(arriving).map(|(first, second)| first.saturating_add(*second));
+    sums.min().filter(|sum| *sum != NOT_MEASURED)
 }
 
 /// The name of the sidecar that belongs to a binary matrix: `x.json` for `x.u32le` and `x.u32le.gz`, none for any other name.

@@ -9,7 +9,7 @@ use super::work;
 use super::world::{Happening, World};
 use crate::base::{Id, Span};
 use crate::overlay::contract::{DiskOp, Job, Ticket};
-use crate::overlay::{Command, Effect, Fact, RequestId, Station, directory, router};
+use crate::overlay::{Command, Effect, Fact, Failure, RequestId, Station, directory, router};
 use crate::wire::CloseReason;
 
 impl World {
@@ -38,6 +38,9 @@ impl World {
     pub(super) fn depart(&mut self, index: usize) {
         for peer in self.links.peers(index) {
             self.close(index, peer, CloseReason::Leaving);
+        }
+        for request in self.open_wishes(index) {
+            self.end(index, request, Err(Failure::Stopping));
         }
         self.stop(index);
     }

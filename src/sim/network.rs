@@ -37,18 +37,10 @@ pub(super) struct Dials {
 
 struct Dial {
     number: u64,
-    /// Whom to tell if it comes to nothing.
-    asked: Asked,
+    /// The address that is to be called silent if it comes to nothing.
+    seed: Option<SocketAddr>,
     /// What is to be said when the link is up.
     waiting: Vec<Message>,
-}
-
-/// Who wants a link: a message that waits for it, the Router, or the Router by address.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Asked {
-    Message,
-    Router,
-    Seed(SocketAddr),
 }
 
 impl Dials {
@@ -84,7 +76,7 @@ impl World {
         if self.links.end(from, to).is_some() {
             return self.post(from, to, message);
         }
-        self.begin_dial(from, to, Asked::Message);
+        self.begin_dial(from, to, None);
         let waiting = self.dials.under_way.get_mut(&(from, to)).map(|dial| &mut dial.waiting);
         match waiting.filter(|waiting| waiting.len() < WAITING_MAX) {
             Some(waiting) => waiting.push(message),
@@ -95,8 +87,9 @@ impl World {
     /// Opens a link for the Router.
     pub(super) fn dial(&mut self, from: usize, to: &Id) {
         match self.named(to).filter(|to| *to != from) {
-            Some(known) if self.links.end(from, known).is_some() => self.link_is_up(from, known),
-            Some(known) => self.begin_dial(from, known, Asked::Router),
+            // A live transport says nothing either: the word of the link is on its way.
+            Some(known) if self.links.end(from, known).is_some() => {}
+            Some(known) => self.begin_dial(from, known, None),
             None => self.later(from, DIAL_MAX, Feed::Router(router::Input::DialFailed { peer: *to })),
         }
     }
@@ -104,8 +97,8 @@ impl World {
     /// Opens a link to whoever lives at an address, for the Router.
     pub(super) fn dial_seed(&mut self, from: usize, to: Option<usize>, address: SocketAddr) {
         match to.filter(|to| *to != from && *to < self.nodes.len()) {
-            Some(known) if self.links.end(from, known).is_some() => self.link_is_up(from, known),
-            Some(known) => self.begin_dial(from, known, Asked::Seed(address)),
+            Some(known) if self.links.end(from, known).is_some() => {}
+            Some(known) => self.begin_dial(from, known, Some(address)),
             None => self.later(from, DIAL_MAX, Feed::Router(router::Input::SeedSilent { address })),
         }
     }
@@ -113,6 +106,9 @@ impl World {
     /// Closes a link from this end.
     pub(super) fn hang_up(&mut self, index: usize, peer: &Id, reason: CloseReason) {
         let life = self.nodes[index].life;
+        if let Some(peer) = self.named(peer) {
+            self.dials.under_way.remove(&(index, peer));
+        }
         if let Some(peer) = self.named(peer).filter(|peer| self.close(index, *peer, reason)) {
             self.agenda.after(Span::ZERO, Happening::Down { node: index, life, peer, why: Down::Ours });
         }
@@ -123,16 +119,16 @@ impl World {
         let Some(link) = self.links.close(index, peer) else { return false };
         if self.weather.passes(index, peer) {
             let span = self.travel(index, peer);
-            self.agenda.after(span, Happening::Closed { at: peer, peer: index, link, reason });
+            self.agenda.after(span, Happening::Closed { at: peer, peer: index, link, reason: Some(reason) });
         }
         true
     }
 
     /// Word of the other end's closing arrives.
-    pub(super) fn hear_close(&mut self, at: usize, peer: usize, link: u64, reason: CloseReason) {
+    pub(super) fn hear_close(&mut self, at: usize, peer: usize, link: u64, reason: Option<CloseReason>) {
         if self.links.end_of(at, peer, link).is_some() {
             self.links.close(at, peer);
-            self.link_down(at, peer, Down::Closed(reason));
+            self.link_down(at, peer, reason.map_or(Down::Lost, Down::Closed));
         }
     }
 
@@ -178,11 +174,10 @@ impl World {
         let Some(dial) = self.dials.take(from, to, number) else { return };
         self.book.tally.unreached += dial.waiting.len() as u64;
         let peer = self.nodes[to].contact.id();
-        match dial.asked {
-            Asked::Message => {}
-            Asked::Router => self.feed(from, Feed::Router(router::Input::DialFailed { peer })),
-            Asked::Seed(address) => self.feed(from, Feed::Router(router::Input::SeedSilent { address })),
+        if let Some(address) = dial.seed {
+            self.feed(from, Feed::Router(router::Input::SeedSilent { address }));
         }
+        self.feed(from, Feed::Router(router::Input::DialFailed { peer }));
     }
 
     /// A packet sets out.
@@ -211,18 +206,19 @@ impl World {
         self.agenda.after(travel, Happening::Arrives(packet));
     }
 
-    /// A packet arrives; if its link is no more, nobody notices.
+    /// A packet arrives.
     pub(super) fn arrive(&mut self, packet: Packet) {
-        let Packet { from, to, link, message, bytes, sent, .. } = packet;
+        let (from, to, link, sent) = (packet.from, packet.to, packet.link, packet.sent);
         let at = self.now();
         let back = self.plan.underlay.one_way(to, from) + self.weather.slowness(from, to);
-        let Some(end) = self.links.end_of(to, from, link) else { return };
+        let Some(end) = self.links.end_of(to, from, link) else { return self.reset(&packet, back) };
         (end.heard, end.fresh) = (at, true);
         if let Some(end) = self.links.end_of(from, to, link) {
             // The acknowledgement: it is on its way, and nothing but its arrival matters.
             (end.heard, end.fresh) = (end.heard.max(at + back), true);
             end.rtt.add(at.since(sent) + back);
         }
+        let Packet { message, bytes, .. } = packet;
         self.book.record(at, to, "said", &bytes);
         if matches!(message, Message::Directory(Directory::Ask { .. } | Directory::Answer { .. })) {
             self.stir();
@@ -231,6 +227,15 @@ impl World {
         let id = self.nodes[from].contact.id();
         let feeds = self.nodes[to].mind.as_ref().map(|mind| mind.heard(id, message)).unwrap_or_default();
         feeds.into_iter().for_each(|feed| self.feed(to, feed));
+    }
+
+    /// A packet came over a link of which its receiver knows nothing: a node that runs says so, even in a
+    /// later life (the live transport's stateless reset); a dead one says nothing.
+    fn reset(&mut self, packet: &Packet, back: Span) {
+        if self.nodes[packet.to].is_up() && self.weather.passes(packet.to, packet.from) {
+            let (at, peer, link) = (packet.from, packet.to, packet.link);
+            self.agenda.after(back, Happening::Closed { at, peer, link, reason: None });
+        }
     }
 
     /// A machine's end of a link is gone.
@@ -277,8 +282,7 @@ impl World {
         let family = family_index(message.family());
         self.book.tally.messages[family] += 1;
         self.book.tally.bytes[family] += bytes.len() as u64;
-        let small = bytes.len() <= DATAGRAM_BYTES_MAX;
-        let is_datagram = small && matches!(message.family(), Family::Routing | Family::Probe);
+        let is_datagram = bytes.len() <= DATAGRAM_BYTES_MAX;
         let sent = self.now();
         self.launch(Packet { from, to, link, message, bytes, is_datagram, sent });
     }
@@ -291,24 +295,17 @@ impl World {
         }
     }
 
-    fn begin_dial(&mut self, from: usize, to: usize, asked: Asked) {
+    fn begin_dial(&mut self, from: usize, to: usize, seed: Option<SocketAddr>) {
         if let Some(dial) = self.dials.under_way.get_mut(&(from, to)) {
-            dial.asked = dial.asked.max(asked);
+            dial.seed = dial.seed.or(seed);
             return;
         }
         self.dials.begun += 1;
         let number = self.dials.begun;
-        self.dials.under_way.insert((from, to), Dial { number, asked, waiting: Vec::new() });
+        self.dials.under_way.insert((from, to), Dial { number, seed, waiting: Vec::new() });
         let rtt = self.travel(from, to) + self.travel(to, from);
         self.agenda.after(rtt + rtt / 2, Happening::Handshake { from, to, number });
         self.agenda.after(DIAL_MAX, Happening::GivenUp { from, to, number });
-    }
-
-    /// The Router dials whom it has a link to: it is told so.
-    fn link_is_up(&mut self, from: usize, to: usize) {
-        let Some(rtt) = self.links.end(from, to).map(|end| end.rtt.smoothed()) else { return };
-        let contact = self.nodes[to].contact.clone();
-        self.later(from, Span::ZERO, Feed::Router(router::Input::LinkUp { contact, dialled: true, rtt }));
     }
 
     fn feed_link_up(&mut self, at: usize, peer: usize, dialled: bool, rtt: Span) {
@@ -355,8 +352,8 @@ pub const IDLE_MAX: Span = Span::from_secs(30);
 const DIAL_MAX: Span = Span::from_secs(5);
 /// When a lost handshake packet is sent again: three initial round-trip guesses (RFC 9002 §6.2.2).
 const HANDSHAKE_AGAIN: Span = Span::from_secs(1);
-/// How long a measurement waits for its echo. A guess, above the longest round trip in our data.
-const MEASURE_MAX: Span = Span::from_secs(3);
+/// How long a measurement waits for its echo. The live node's figure.
+const MEASURE_MAX: Span = Span::from_secs(1);
 /// Messages that may wait for one link. A guess.
 const WAITING_MAX: usize = 64;
 /// Largest message that goes in one QUIC datagram: the smallest packet QUIC allows (RFC 9000 §14), less

@@ -106,7 +106,7 @@ impl Node {
             })
         };
         let shards = (0..sharding.count()).map(|index| shard(index, chance.fork())).collect();
-        let forwarder = Forwarder::new(me.clone(), plan.forwarder.clone(), interest.clone(), chance.fork());
+        let forwarder = Forwarder::new(me.clone(), plan.forwarder.clone(), interest.clone());
         let router = Router::new(me.clone(), plan.agreement.clone(), plan.router.clone(), chance.fork());
         self.mind = Some(Mind {
             forwarder,

@@ -96,7 +96,7 @@ pub(super) enum Happening {
     /// A dial is given up unless it has come to something.
     GivenUp { from: usize, to: usize, number: u64 },
     /// Word of a closed link arrives.
-    Closed { at: usize, peer: usize, link: u64, reason: CloseReason },
+    Closed { at: usize, peer: usize, link: u64, reason: Option<CloseReason> },
 }
 
 impl Plan {
@@ -173,9 +173,10 @@ impl World {
         for peer in self.links.peers(index) {
             self.links.close(index, peer);
         }
-        let unfinished = self.operations.range_mut((index, RequestId(0))..(index + 1, RequestId(0)));
-        for (_, operation) in unfinished.filter(|(_, operation)| operation.results.is_empty()) {
-            operation.excused = true;
+        for request in self.open_wishes(index) {
+            if let Some(operation) = self.operations.get_mut(&(index, request)) {
+                operation.excused = true;
+            }
         }
     }
 
@@ -326,6 +327,13 @@ impl World {
         if let Some(operation) = self.operations.get_mut(&(index, request)) {
             operation.results.push((at, result));
         }
+    }
+
+    /// The wishes of a node that have no result yet.
+    pub(super) fn open_wishes(&self, index: usize) -> Vec<RequestId> {
+        let own = self.operations.range((index, RequestId(0))..(index + 1, RequestId(0)));
+        let open = own.filter(|(_, operation)| operation.results.is_empty() && !operation.excused);
+        open.map(|((_, request), _)| *request).collect()
     }
 
     /// A node is gone: of its own will, or not.

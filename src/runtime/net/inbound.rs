@@ -101,6 +101,7 @@ impl Net {
             }
             return;
         }
+        let address = incoming.remote_address();
         match self.endpoint.accept(incoming, system_now, out, None) {
             Ok((handle, conn)) => {
                 self.counters.accepted += 1;
@@ -108,10 +109,10 @@ impl Net {
                 self.links.insert(handle, Link::new(conn, None, now, now + DIAL_TIMEOUT));
             }
             Err(fault) => {
-                self.counters.refused.garbage += 1;
-                if let Some(transmit) = fault.response {
-                    self.respond(&transmit, out);
+                if let Some(transmit) = &fault.response {
+                    self.respond(transmit, out);
                 }
+                self.on_dialler_lost(address, &fault.cause, now);
             }
         }
     }

@@ -380,7 +380,7 @@ impl Net {
     }
 
     /// Somebody who dialled us went away before the link was up.
-    fn on_dialler_lost(&mut self, address: SocketAddr, reason: &ConnectionError, now: Instant) {
+    pub(super) fn on_dialler_lost(&mut self, address: SocketAddr, reason: &ConnectionError, now: Instant) {
         let (code, text) = match reason {
             ConnectionError::ApplicationClosed(close) => {
                 let code = CloseReason::from_code(close.error_code.into_inner());

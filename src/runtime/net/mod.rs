@@ -261,3 +261,6 @@ impl Net {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod measure;

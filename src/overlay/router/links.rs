@@ -7,6 +7,7 @@
 use super::own::{Due, Turn};
 use super::peers::{Greeting, Link, Peer};
 use super::table::{Nearness, Slot, slot_of};
+use super::trickle::Trickle;
 use super::{Down, Router};
 use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::identity::Contact;
@@ -75,6 +76,19 @@ impl Prospect {
     }
 }
 
+/// How often a link may give way to a better one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Swaps {
+    pace: Trickle,
+    next: Instant,
+}
+
+impl Swaps {
+    pub(super) fn new() -> Swaps {
+        Swaps { pace: Trickle::new(SWAP_PACE), next: Instant::ORIGIN }
+    }
+}
+
 impl Router {
     /// A link is up.
     pub(super) fn on_link_up(&mut self, t: &mut Turn, contact: Arc<Contact>, rtt: Span) {
@@ -112,7 +126,6 @@ impl Router {
     /// A link is gone.
     pub(super) fn on_link_down(&mut self, t: &mut Turn, id: Id, why: Down) {
         let in_ring = self.ring.all.contains(&id);
-        let (me, now) = (self.own.id(), t.now);
         let Some(peer) = self.peers.at(&id).filter(|peer| peer.is_linked()) else { return };
         peer.link = Link::None;
         peer.greeting = Greeting::Due;
@@ -130,10 +143,8 @@ impl Router {
             }
             Down::Closed(CloseReason::Budget) => {
                 self.own.tally.count("router_links_refused_total");
-                let pause = if self.ring.all.has_place_for(&me, &id) { REFUSED_LEAF } else { REFUSED };
-                let pause = self.own.chance.jittered(pause, 0.5);
                 if let Some(peer) = self.peers.at(&id) {
-                    peer.refused_until = Some(now + pause);
+                    peer.refuse(t.now, &mut self.own.chance);
                 }
             }
             Down::Lost | Down::Closed(_) if in_ring || wanted => self.doubt_lost(t, &id),
@@ -180,17 +191,30 @@ impl Router {
             peer.wanted = wanted.contains(&peer.id());
         }
         self.shed_above(t, budget);
+        // A leaf-set member that refused is asked again.
+        self.ring.stale = true;
         if !self.join.is_settled() {
             return;
         }
         let unlinked = |id: &&Id| self.peers.find(id).is_some_and(|peer| matches!(peer.link, Link::None));
         let missing: Vec<Id> = ranked.iter().take(budget).filter(unlinked).copied().collect();
+        let fits = ranked.len() <= budget;
         let dialling = self.peers.iter().filter(|peer| matches!(peer.link, Link::Dialling { .. })).count();
-        for id in missing.iter().take(DIALS_AT_ONCE.saturating_sub(dialling)) {
+        let busy = self.peers.links() + dialling;
+        // Some room is left for those who choose this node.
+        let grows = if fits { budget } else { budget - budget / ROOM_SHARE };
+        let at_once = if fits { DIALS_AT_ONCE } else { DIALS_AT_ONCE / 2 };
+        let count = grows.saturating_sub(busy).min(at_once.saturating_sub(dialling));
+        for id in missing.iter().take(count) {
             self.dial(t, id);
         }
+        if count == 0 && !missing.is_empty() && dialling == 0 && t.now >= self.swaps.next {
+            self.own.tally.count("router_swaps_total");
+            self.dial(t, &missing[0]);
+            self.swaps.next = t.now + self.swaps.pace.next(&mut self.own.chance);
+        }
         if !missing.is_empty() {
-            let wait = self.own.chance.jittered(PLAN_AGAIN, 0.3);
+            let wait = self.own.chance.jittered(PLAN_AGAIN, 0.5);
             self.own.soon(t.now, Due::Plan, wait);
         }
     }
@@ -223,7 +247,7 @@ impl Router {
             excess -= 1;
             peer.link = Link::None;
             peer.greeting = Greeting::Due;
-            peer.refused_until = Some(t.now + self.own.chance.jittered(REFUSED, 0.5));
+            peer.refuse(t.now, &mut self.own.chance);
             self.own.tally.count_as("router_evictions_total", "budget");
             self.reach.forget(&id);
             self.ring.stale = true;
@@ -259,19 +283,21 @@ impl Router {
 /// The round trip assumed where nothing is known: the median of our PlanetLab data is 160 ms.
 const UNKNOWN_RTT: Span = Span::from_millis(200);
 /// How much nearer a link that is there is felt to be, and what it saves more. Guesses, against flapping.
-const INCUMBENT: f64 = 0.8;
-const INCUMBENT_BONUS: Span = Span::from_millis(2);
+const INCUMBENT: f64 = 0.6;
+const INCUMBENT_BONUS: Span = Span::from_millis(5);
 /// How long a link that was up is spared: a few round trips of the slowest pair of our data. A guess.
 const YOUNG: Span = Span::from_secs(3);
 /// Links for the moment beyond twice the budget. A guess.
 const LINKS_SPARE: usize = 32;
-/// How long a refusal for want of room is remembered; a leaf-set member is asked again soon. Guesses.
-const REFUSED: Span = Span::from_secs(60);
-const REFUSED_LEAF: Span = Span::from_secs(2);
+/// One in this many links is left for others to take before this node dials for the table's sake. A guess.
+const ROOM_SHARE: usize = 8;
+/// Shortest and longest pause between swaps of a link for a better one. Guesses: a swap moves the detours
+/// of all neighbours, which must settle before the next is judged.
+const SWAP_PACE: (Span, Span) = (Span::from_secs(4), Span::from_mins(10));
 /// Handshakes for the table's sake at once: 0.8 ms of processor each (measured 2026-11-23). A guess.
 const DIALS_AT_ONCE: usize = 8;
 /// Pauses before links are chosen (again). Guesses.
-const PLAN_AGAIN: Span = Span::from_millis(500);
+const PLAN_AGAIN: Span = Span::from_millis(700);
 const PLAN_AFTER_LINK: Span = Span::from_millis(500);
 
 #[cfg(test)]
@@ -299,6 +325,6 @@ mod tests {
     fn a_link_that_is_there_gives_way_only_to_a_clearly_better_one() {
         let held = Prospect { is_linked: true, ..prospect(5, 0, 25, Some(20)) };
         assert_eq!(by_usefulness(&[prospect(5, 1, 22, Some(20)), held])[0], held.id);
-        assert_eq!(by_usefulness(&[prospect(5, 1, 15, Some(20)), held])[1], held.id);
+        assert_eq!(by_usefulness(&[prospect(5, 1, 12, Some(20)), held])[1], held.id);
     }
 }

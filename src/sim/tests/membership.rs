@@ -118,6 +118,20 @@ fn paths_of_a_narrow_planet_are_short() {
         stage.pass(Span::from_secs(15));
         let links: Vec<usize> = (0..64).map(|node| stage.world.link_count(node)).collect();
         let tally = stage.world.tally();
+        let views: Vec<_> = stage.world.nodes().iter().filter_map(|node| node.view()).collect();
+        let known: usize = views.iter().map(|view| view.peers.len()).sum();
+        let none =
+            views.iter().flat_map(|v| &v.peers).filter(|p| matches!(p.way, crate::overlay::view::Way::None)).count();
+        println!(
+            "known {} of 63, wayless {none}, detour gauge {:?}",
+            known as f64 / 64.0,
+            stage
+                .world
+                .nodes()
+                .iter()
+                .map(|n| n.readings().iter().find(|r| r.name == "router_detours").unwrap().value as u64)
+                .collect::<Vec<_>>()
+        );
         println!(
             "{:?} stretch {:?} links mean {:.1} max {} opened {} messages {:?}",
             stage.now(),
@@ -128,4 +142,71 @@ fn paths_of_a_narrow_planet_are_short() {
             tally.messages
         );
     }
+}
+
+#[test]
+fn the_killed_are_found_dead_and_the_ring_closes() {
+    let mut stage = Stage::with(narrow(7, planet(7, 32)));
+    stage.join_crowd(32);
+    stage.pass(Span::from_secs(60));
+    exact_within(&mut stage, Span::ZERO);
+    for victim in [3, 4, 11, 17, 29] {
+        stage.kill(victim);
+    }
+    let took = exact_within(&mut stage, Span::from_secs(40));
+    println!("repaired after {took}");
+    stage.restart(4);
+    stage.restart(11);
+    stage.wait_until(Span::from_secs(30), |world| world.nodes()[4].is_ready() && world.nodes()[11].is_ready());
+    exact_within(&mut stage, Span::from_secs(10));
+}
+
+#[test]
+fn who_leaves_is_gone_at_once() {
+    let mut stage = Stage::with(narrow(8, loopback()));
+    stage.join_crowd(20);
+    stage.pass(Span::from_secs(30));
+    stage.leave(5);
+    stage.leave(6);
+    exact_within(&mut stage, Span::from_millis(500));
+}
+
+#[test]
+fn two_halves_that_meet_again_become_one_ring() {
+    let mut stage = Stage::with(narrow(9, planet(9, 24)));
+    stage.join_crowd(24);
+    stage.pass(Span::from_secs(60));
+    let halves = [(0..12).collect::<Vec<_>>(), (12..24).collect::<Vec<_>>()];
+    stage.partition(&halves);
+    stage.pass(Span::from_mins(5));
+    assert!(stage.world.nodes().iter().all(|node| node.view().is_some_and(|view| view.peers.len() < 24)));
+    stage.heal();
+    let took = exact_within(&mut stage, Span::from_mins(4));
+    println!("healed after {took}");
+}
+
+#[test]
+fn after_a_total_outage_everybody_finds_back_by_saved_contacts_alone() {
+    let mut stage = Stage::with(narrow(10, planet(10, 12)));
+    stage.join_crowd(12);
+    stage.pass(Span::from_secs(90));
+    (0..12).for_each(|node| stage.kill(node));
+    stage.pass(Span::from_mins(10));
+    (0..12).for_each(|node| stage.world.start(node, &[]));
+    let back = stage.wait_until(Span::from_secs(60), |world| world.nodes().iter().all(|node| node.is_ready()));
+    assert!(back, "not all are back");
+    let took = exact_within(&mut stage, Span::from_secs(30));
+    println!("back at {:?}, exact {took} later", stage.now());
+}
+
+#[test]
+fn a_node_cut_off_for_an_hour_comes_back_by_itself() {
+    let mut stage = Stage::with(narrow(11, planet(11, 10)));
+    stage.join_crowd(10);
+    stage.pass(Span::from_secs(60));
+    stage.partition(&[vec![3]]);
+    stage.pass(Span::from_mins(60));
+    stage.heal();
+    let took = exact_within(&mut stage, Span::from_mins(3));
+    println!("back after {took}");
 }

@@ -27,6 +27,9 @@ pub(super) struct Prospect {
     pub(super) rtt: Option<Span>,
     /// The quickest way to it over another link.
     pub(super) detour: Option<Span>,
+    /// A number as good as drawn for this pair of nodes: where nothing else tells links apart, each node
+    /// shall prefer others.
+    pub(super) lot: u64,
     /// Whether it must be held: a leaf-set member.
     pub(super) is_leaf: bool,
     /// Whether there is a link already.
@@ -43,7 +46,7 @@ pub(super) fn by_usefulness(prospects: &[Prospect]) -> Vec<Id> {
         let best = nearest.entry(prospect.slot).or_insert(found);
         *best = found.min(*best);
     }
-    let mut ranked: Vec<(u8, std::cmp::Reverse<Span>, Id)> = prospects
+    let mut ranked: Vec<(u8, std::cmp::Reverse<Span>, u64, Id)> = prospects
         .iter()
         .map(|prospect| {
             let covers = nearest.get(&prospect.slot).is_some_and(|(_, id)| *id == prospect.id);
@@ -54,11 +57,11 @@ pub(super) fn by_usefulness(prospects: &[Prospect]) -> Vec<Id> {
             } else {
                 2
             };
-            (tier, std::cmp::Reverse(prospect.saving()), prospect.id)
+            (tier, std::cmp::Reverse(prospect.saving()), prospect.lot, prospect.id)
         })
         .collect();
     ranked.sort_unstable();
-    ranked.into_iter().map(|(_, _, id)| id).collect()
+    ranked.into_iter().map(|(.., id)| id).collect()
 }
 
 impl Prospect {
@@ -67,10 +70,10 @@ impl Prospect {
         if self.is_linked { rtt.scaled(INCUMBENT) } else { rtt }
     }
 
-    /// What the link saves on a trip to this very node.
+    /// What the link saves on a trip to this very node; where no detour is known yet, the same for all.
     fn saving(&self) -> Span {
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
-        let detour = self.detour.unwrap_or(rtt * 2 + UNKNOWN_RTT);
+        let detour = self.detour.unwrap_or(rtt + UNKNOWN_RTT);
         let saving = detour.saturating_sub(rtt);
         if self.is_linked { saving.scaled(1.0 / INCUMBENT) + INCUMBENT_BONUS } else { saving }
     }
@@ -272,6 +275,7 @@ impl Router {
                 slot: slot_of(&me, &id)?,
                 rtt,
                 detour: if peer.is_server() { self.reach.detour(&id) } else { rtt },
+                lot: (me.prefix_u64() ^ id.prefix_u64()).wrapping_mul(LOT_MIXER),
                 is_leaf: self.ring.all.contains(&id),
                 is_linked: peer.is_linked(),
             })
@@ -282,6 +286,8 @@ impl Router {
 
 /// The round trip assumed where nothing is known: the median of our PlanetLab data is 160 ms.
 const UNKNOWN_RTT: Span = Span::from_millis(200);
+/// The odd number next to 2^64 over the golden ratio (Knuth, TAOCP 3, §6.4): mixes the bits of a pair.
+const LOT_MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// How much nearer a link that is there is felt to be, and what it saves more. Guesses, against flapping.
 const INCUMBENT: f64 = 0.6;
 const INCUMBENT_BONUS: Span = Span::from_millis(5);
@@ -308,7 +314,7 @@ mod tests {
         let id = Id::ZERO.with_digit(0, digit).with_digit(63, last);
         let slot = slot_of(&Id::ZERO, &id).expect("another node");
         let detour = detour.map(Span::from_millis);
-        Prospect { id, slot, rtt: Some(Span::from_millis(rtt)), detour, is_leaf: false, is_linked: false }
+        Prospect { id, slot, rtt: Some(Span::from_millis(rtt)), detour, lot: 0, is_leaf: false, is_linked: false }
     }
 
     #[test]

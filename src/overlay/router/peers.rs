@@ -213,6 +213,11 @@ impl Peers {
         self.by_id.get(id)
     }
 
+    /// The first known id from this place on.
+    pub(super) fn next_from(&self, place: &Id) -> Option<Id> {
+        self.by_id.range(place..).next().map(|(id, _)| *id)
+    }
+
     /// Whether there is a live link to this node.
     pub(super) fn is_linked(&self, id: &Id) -> bool {
         self.by_id.get(id).is_some_and(Peer::is_linked)

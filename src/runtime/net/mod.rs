@@ -238,6 +238,3 @@ impl Net {
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod measure;

@@ -1,4 +1,7 @@
 //! arras
+#[cfg(test)]
+extern crate self as arras;
+
 pub mod base;
 pub mod identity;
 pub mod machine;

@@ -5,4 +5,11 @@
 
 pub mod config;
 pub mod data_dir;
+pub mod handle;
+#[cfg(test)]
+pub mod memory_port;
+pub mod objects;
 pub mod store;
+
+pub use config::Config;
+pub use handle::{Handle, NodePort};

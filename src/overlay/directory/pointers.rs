@@ -42,9 +42,7 @@ pub(super) enum Weight {
     /// It is newer.
     Newer,
     /// It is the very one known, good for so much longer.
-    Same {
-        remaining: Span,
-    },
+    Same { remaining: Span },
 }
 
 impl Pointers {

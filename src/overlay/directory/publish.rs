@@ -71,7 +71,8 @@ impl Directory {
             _ => longest,
         };
         let first = self.first_sequence();
-        let publication = self.publications.by_object.entry(object).or_insert(Publication { sequence: first, lifetime });
+        let publication =
+            self.publications.by_object.entry(object).or_insert(Publication { sequence: first, lifetime });
         publication.lifetime = lifetime;
         let wish = self.wishes.get(number).is_some().then_some(number);
         self.claim(object, wish);

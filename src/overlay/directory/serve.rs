@@ -148,7 +148,8 @@ impl Directory {
         };
         let Some(entry) = self.values.get(&object) else {
             let is_new_here = self.ground.leaf_set_since + NEW_IN_PLACE > self.ground.now;
-            let may_point = matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));
+            let may_point =
+                matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));
             if may_point && self.pointers.live(&object).next().is_some() {
                 let holders = self.holders_of(&object, &object, &self.ground.view.coordinate);
                 return self.reply(replier, Answer::Holders { holders });
@@ -235,14 +236,7 @@ impl Directory {
         self.keep(object, Keep { value, lifetime, source: Some(source), standing: Standing::Replica, then });
     }
 
-    fn serve_publish(
-        &mut self,
-        replier: Replier,
-        source: Option<Id>,
-        root: Id,
-        pointer: Pointer,
-        remaining: Span,
-    ) {
+    fn serve_publish(&mut self, replier: Replier, source: Option<Id>, root: Id, pointer: Pointer, remaining: Span) {
         if matches!(replier, Replier::Way(_)) {
             return self.cannot(replier, &root, None);
         }

@@ -429,7 +429,8 @@ fn nothing_is_left_behind_when_all_is_withdrawn_and_expired() {
 fn wishes_beyond_the_limit_are_refused_by_name() {
     let mut town = Town::of(3, Tuning { wishes_max: 2, ..Tuning::default() });
     let requests: Vec<_> = (0..20).map(|n| town.wish(0, get(Id::hash_of(&[n])))).collect();
-    let limited = requests.iter().filter(|r| matches!(town.answers[r][..], [Err(Failure::Limit("directory.wishes_max"))]));
+    let limited =
+        requests.iter().filter(|r| matches!(town.answers[r][..], [Err(Failure::Limit("directory.wishes_max"))]));
     assert_eq!(limited.count(), 18);
 }
 
@@ -444,8 +445,11 @@ fn a_hot_small_value_is_answered_without_the_disk() {
         assert_eq!(value_of(town.ask(asker, get(value.id()))), value);
     }
     let mut readings = Vec::new();
-    town.nodes.iter().for_each(|node| node.shards.iter().for_each(|s| crate::machine::Machine::readings(s, &mut readings)));
-    let from_disk = readings.iter().any(|r| r.name == "directory_reads_total" && format!("{:?}", r.label).contains("disk"));
+    town.nodes
+        .iter()
+        .for_each(|node| node.shards.iter().for_each(|s| crate::machine::Machine::readings(s, &mut readings)));
+    let from_disk =
+        readings.iter().any(|r| r.name == "directory_reads_total" && format!("{:?}", r.label).contains("disk"));
     assert!(!from_disk && town.reading(root, "directory_cache_bytes") > 0.0);
 }
 

@@ -57,9 +57,7 @@ pub(super) enum Comparison {
     /// It is here, for long enough.
     Same,
     /// A newer one, or another of the same version, is here.
-    Older {
-        version: u64,
-    },
+    Older { version: u64 },
     /// The same version is being written just now.
     UnderWay,
 }

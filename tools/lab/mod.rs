@@ -8,7 +8,7 @@ mod report;
 
 use arras::base::Id;
 use arras::runtime::host::{NodeTuning, Threads};
-use arras::runtime::lab::measure::Measured;
+use arras::runtime::lab::measure::{Measured, Samples};
 use arras::runtime::lab::{Lab, LabSetup};
 use arras::survey::matrix::sidecar_name;
 use arras::survey::{LatencyMatrix, Missing};
@@ -103,6 +103,9 @@ struct Outcome {
     contacts_per_slot: usize,
     link_budget: usize,
     settled_s: f64,
+    /// What lies behind the figures, for the plots.
+    #[serde(skip)]
+    samples: Samples,
     #[serde(skip_serializing_if = "Option::is_none")]
     objects: Option<objects::Objects>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,7 +119,8 @@ pub fn run(args: &LabArgs, json: bool, quiet: bool) -> Result<(), String> {
     let mut lab = start(args, matrix, temporary.path(), quiet)?;
     let settled_s = settle(&lab, Duration::from_secs(args.settle), quiet);
     let objects = (!args.place.is_empty()).then(|| objects::exercise(&mut lab, &args.place, quiet)).transpose()?;
-    let measured = measure(args, &mut lab, quiet);
+    let (measured, samples) =
+        measure(args, &mut lab, quiet).map_or((None, Samples::default()), |(it, samples)| (Some(it), samples));
     let route = args.route.as_ref().map(|key| report::trace(&lab, key_of(key))).transpose()?;
     let outcome = Outcome {
         measured,
@@ -126,6 +130,7 @@ pub fn run(args: &LabArgs, json: bool, quiet: bool) -> Result<(), String> {
         contacts_per_slot: args.contacts_per_slot,
         link_budget: args.link_budget,
         settled_s,
+        samples,
         objects,
         route,
     };
@@ -212,11 +217,11 @@ fn settle(lab: &Lab, patience: Duration, quiet: bool) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
-fn measure(args: &LabArgs, lab: &mut Lab, quiet: bool) -> Option<Measured> {
+fn measure(args: &LabArgs, lab: &mut Lab, quiet: bool) -> Option<(Measured, Samples)> {
     args.measure?;
     let bar = bar("measuring", args.lookups, quiet);
     let warm_up = args.warm_up.unwrap_or(args.nodes * WARM_UP_PER_NODE);
-    let mut measured = lab.measure(args.lookups, warm_up, args.keys, &mut |what, done, of| {
+    let (mut measured, samples) = lab.measure_samples(args.lookups, warm_up, args.keys, &mut |what, done, of| {
         bar.set_message(what.to_owned());
         bar.set_length(of as u64);
         bar.set_position(done as u64);
@@ -225,7 +230,7 @@ fn measure(args: &LabArgs, lab: &mut Lab, quiet: bool) -> Option<Measured> {
     if args.idle > 0 {
         measured.idle_bytes_per_node_s = Some(lab.measure_idle(Duration::from_secs(args.idle)));
     }
-    Some(measured)
+    Some((measured, samples))
 }
 
 /// What makes the command fail although it ran.

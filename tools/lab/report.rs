@@ -7,10 +7,8 @@ use super::Outcome;
 use arras::base::Id;
 use arras::overlay::{Command, Reply};
 use arras::runtime::lab::Lab;
-use arras::runtime::lab::measure::{Figures, Measured};
-use arras::survey::plot::curves::Series;
-use arras::survey::plot::report::{KeyFigure, KeyFigures, Verdict};
-use arras::survey::plot::{Cdf, Histogram, Scale, StretchByDistance};
+use arras::runtime::lab::measure::{Figures, Measured, Samples};
+use arras::survey::plot::{Cdf, Histogram, KeyFigure, KeyFigures, Scale, Series, StretchByDistance, Verdict};
 use arras::survey::table::Cell;
 use arras::survey::{Report, Table};
 use arras::wire::routing::Why;
@@ -188,7 +186,7 @@ pub fn write(outcome: &Outcome, path: &std::path::Path) -> Result<(), String> {
     let mut report = Report::new(format!("arras lab: {nodes} nodes"), lines);
     report.full(figures(outcome));
     if let Some(measured) = &outcome.measured {
-        panels(&mut report, measured);
+        panels(&mut report, &outcome.samples);
         report.full(table(outcome, measured));
     }
     if let Some(path) = &outcome.route {
@@ -200,8 +198,8 @@ pub fn write(outcome: &Outcome, path: &std::path::Path) -> Result<(), String> {
     std::fs::write(path, report.to_svg()).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn panels(report: &mut Report, measured: &Measured) {
-    let ratios = measured.pairs.iter().filter_map(|pair| pair.ratio());
+fn panels(report: &mut Report, samples: &Samples) {
+    let ratios = samples.pairs.iter().filter_map(|pair| pair.ratio());
     report.half(Cdf {
         title: "Stretch".to_owned(),
         note: "share of lookups whose routed round trip is at most this many times the direct one".to_owned(),
@@ -212,7 +210,7 @@ fn panels(report: &mut Report, measured: &Measured) {
     });
     let times = |routed: bool| {
         let of = move |pair: &arras::survey::Pair| if routed { pair.routed } else { pair.direct }.as_millis_f64();
-        measured.pairs.iter().map(of).collect::<Vec<_>>()
+        samples.pairs.iter().map(of).collect::<Vec<_>>()
     };
     report.half(Cdf {
         title: "Lookup latency".to_owned(),
@@ -222,8 +220,8 @@ fn panels(report: &mut Report, measured: &Measured) {
         series: vec![Series::new("routed", times(true)), Series::new("direct", times(false))],
         marks: Vec::new(),
     });
-    report.half(StretchByDistance::new("Stretch by distance", "each dot a lookup", &measured.pairs));
-    report.half(Histogram::new("Hops", "lookups by hops taken", "hops", measured.hop_counts.iter().copied()));
+    report.half(StretchByDistance::new("Stretch by distance", "each dot a lookup", &samples.pairs));
+    report.half(Histogram::new("Hops", "lookups by hops taken", "hops", samples.hops.iter().copied()));
 }
 
 fn figures(outcome: &Outcome) -> KeyFigures {

@@ -47,11 +47,7 @@ pub(super) enum Replier {
     /// The same where this node is only on the way and may pass it on.
     Way(Label),
     /// To a peer, over the link.
-    Peer {
-        to: Id,
-        number: u64,
-        subject: Id,
-    },
+    Peer { to: Id, number: u64, subject: Id },
     /// To a put of this node's own, of this number.
     Own(u64),
     /// To nobody: a copy in passing.
@@ -97,38 +93,19 @@ pub(super) enum Pending {
     /// The receipts of a local put are checked.
     Receipts(u64),
     /// A value fetched for a local get is checked.
-    Fetched {
-        wish: u64,
-        from: Id,
-        replicas: u8,
-    },
+    Fetched { wish: u64, from: Id, replicas: u8 },
     /// A record to be put here as the root is checked.
     RootPut(u64),
     /// A record to be kept as a replica is checked.
-    Replica {
-        replier: Replier,
-        source: Id,
-        lifetime: Span,
-    },
+    Replica { replier: Replier, source: Id, lifetime: Span },
     /// A pointer is checked.
-    Pointer {
-        replier: Replier,
-        source: Id,
-        root: Id,
-        remaining: Span,
-    },
+    Pointer { replier: Replier, source: Id, root: Id, remaining: Span },
     /// A value is on disk.
     Keep(Box<Keeping>),
     /// A pointer is on disk.
-    KeepPointer {
-        replier: Replier,
-        remaining: Span,
-    },
+    KeepPointer { replier: Replier, remaining: Span },
     /// A value was read.
-    Read {
-        object: Id,
-        then: ReadThen,
-    },
+    Read { object: Id, then: ReadThen },
     /// Nothing: something was dropped.
     Drop,
 }

@@ -167,8 +167,7 @@ impl Directory {
                     entry.expires = entry.expires.min(self.ground.now + lifetime) - crate::base::Span::from_secs(2);
                     self.values.insert(object, entry);
                 }
-                let keep =
-                    Keep { value, lifetime, source: None, standing: Standing::Replica, then: KeptThen::Nobody };
+                let keep = Keep { value, lifetime, source: None, standing: Standing::Replica, then: KeptThen::Nobody };
                 self.keep(object, keep);
             }
         }

@@ -75,7 +75,12 @@ mod tests {
         view.leaf_set =
             LeafView { after: others.clone().map(|(_, c)| c.id()).collect(), before: Vec::new(), is_whole_ring: true };
         view.peers = others
-            .map(|(_, contact)| PeerView { contact: Arc::clone(contact), coordinate: None, way: Way::None, ready: true })
+            .map(|(_, contact)| PeerView {
+                contact: Arc::clone(contact),
+                coordinate: None,
+                way: Way::None,
+                ready: true,
+            })
             .collect();
         view.peers.sort_by_key(|peer| peer.contact.id());
         view

@@ -162,7 +162,6 @@ impl Directory {
     }
 }
 
-
 /// Entries ended in one go, so that a shard is never busy for long. A guess.
 const EXPIRED_AT_ONCE: usize = 256;
 /// Least pause between two goes. A guess.

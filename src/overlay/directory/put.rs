@@ -52,8 +52,7 @@ impl Directory {
         wish.tries += 1;
         let object = wish.object;
         let Work::Put(PutWork { value: Some(value), lifetime, replicas, expected }) = &wish.work else { return };
-        let asked =
-            PutAsked { value: value.clone(), lifetime: *lifetime, replicas: *replicas, expected: *expected };
+        let asked = PutAsked { value: value.clone(), lifetime: *lifetime, replicas: *replicas, expected: *expected };
         if asked.value.len() <= self.ground.tuning.inline_bytes_max as usize {
             let PutAsked { value, lifetime, replicas, expected } = asked;
             let request = Request::Put { value, lifetime, replicas, expected };
@@ -123,12 +122,8 @@ impl Directory {
     fn put_at(&mut self, number: u64, root: &Arc<Contact>) {
         let Some(wish) = self.wishes.get(number) else { return };
         let Work::Put(PutWork { value: Some(value), lifetime, replicas, expected }) = &wish.work else { return };
-        let request = Request::Put {
-            value: value.clone(),
-            lifetime: *lifetime,
-            replicas: *replicas,
-            expected: *expected,
-        };
+        let request =
+            Request::Put { value: value.clone(), lifetime: *lifetime, replicas: *replicas, expected: *expected };
         if root.id() == self.ground.me() {
             return self.try_failed(number, None, Failure::NotReady);
         }

@@ -144,6 +144,9 @@ impl Directory {
                 }
             }
             Some(Answer::Refused(Refusal::Stale { version })) => {
+                // This root is behind its neighbour: catch up at once.
+                let objects = vec![put.object];
+                self.ground.send_linked(from, crate::wire::Directory::Wanted { objects });
                 return self.root_put_refuse(number, Refusal::Stale { version });
             }
             Some(Answer::Refused(refusal)) => {

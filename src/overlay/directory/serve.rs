@@ -126,6 +126,11 @@ impl Directory {
         let remaining = limits.lifetime(if pointer.withdraws() { remaining } else { remaining.min(pointer.lifetime) });
         self.pointers.insert(now, root, pointer.clone(), remaining, is_rooted);
         self.schedule_expiry();
+        let holder = pointer.holder.id();
+        if let Some(claim) = self.pointers.get(&root, &holder).filter(|_| self.leaving.is_some()).cloned() {
+            // The pass may be past this one.
+            self.hand_over(root, holder, claim);
+        }
         if is_rooted {
             let op = DiskOp::KeepPointer { root, pointer, remaining };
             self.give_to_disk(Pending::KeepPointer { replier, remaining }, op);
@@ -148,7 +153,8 @@ impl Directory {
         };
         let Some(entry) = self.values.get(&object) else {
             let is_new_here = self.ground.leaf_set_since + NEW_IN_PLACE > self.ground.now;
-            let may_point = matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));
+            let may_point =
+                matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));
             if may_point && self.pointers.live(&object).next().is_some() {
                 let holders = self.holders_of(&object, &object, &self.ground.view.coordinate);
                 return self.reply(replier, Answer::Holders { holders });
@@ -235,14 +241,7 @@ impl Directory {
         self.keep(object, Keep { value, lifetime, source: Some(source), standing: Standing::Replica, then });
     }
 
-    fn serve_publish(
-        &mut self,
-        replier: Replier,
-        source: Option<Id>,
-        root: Id,
-        pointer: Pointer,
-        remaining: Span,
-    ) {
+    fn serve_publish(&mut self, replier: Replier, source: Option<Id>, root: Id, pointer: Pointer, remaining: Span) {
         if matches!(replier, Replier::Way(_)) {
             return self.cannot(replier, &root, None);
         }

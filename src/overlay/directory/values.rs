@@ -57,9 +57,7 @@ pub(super) enum Comparison {
     /// It is here, for long enough.
     Same,
     /// A newer one, or another of the same version, is here.
-    Older {
-        version: u64,
-    },
+    Older { version: u64 },
     /// The same version is being written just now.
     UnderWay,
 }
@@ -175,10 +173,16 @@ impl Values {
         }
     }
 
-    /// The entries behind this id, in order.
-    pub(super) fn after(&self, cursor: Option<Id>) -> impl Iterator<Item = (&Id, &Entry)> {
+    /// The entry behind this id in order; behind the last comes the first.
+    pub(super) fn next_round(&self, cursor: Option<Id>) -> Option<(Id, Entry)> {
         let start = cursor.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entries.range((start, Bound::Unbounded))
+        let next = self.entries.range((start, Bound::Unbounded)).next().or_else(|| self.entries.first_key_value());
+        next.map(|(object, entry)| (*object, entry.clone()))
+    }
+
+    /// Whether this version of the object, or a newer one, is being written.
+    pub(super) fn is_writing(&self, object: &Id, version: u64) -> bool {
+        self.writing.get(object).is_some_and(|writing| writing.version >= version)
     }
 
     /// All entries, in order.

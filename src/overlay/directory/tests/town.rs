@@ -157,7 +157,9 @@ impl Town {
         self.next += 1;
         let request = RequestId(self.next);
         self.answers.insert(request, Vec::new());
-        let Station::Shard(shard) = self.nodes[index].sharding.fulfiller(&command) else { panic!("not a wish of ours") };
+        let Station::Shard(shard) = self.nodes[index].sharding.fulfiller(&command) else {
+            panic!("not a wish of ours")
+        };
         self.feed(index, shard, Input::Wished { request, command });
         request
     }
@@ -190,7 +192,8 @@ impl Town {
         let until = self.now + span;
         loop {
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
-            let due = self.nodes.iter().flat_map(|node| node.shards.iter().filter_map(|shard| shard.next_deadline())).min();
+            let due =
+                self.nodes.iter().flat_map(|node| node.shards.iter().filter_map(|shard| shard.next_deadline())).min();
             let Some(next) = [event, due].into_iter().flatten().min().filter(|next| *next <= until) else { break };
             self.now = self.now.max(next);
             if event == Some(next) {
@@ -289,8 +292,16 @@ impl Town {
                 self.next += 1;
                 let label = self.next as u32;
                 let deadline = self.now + wish.patience;
-                let flight =
-                    Flight { origin: index, asker: wish.asker, path, at: 0, key, errand, payload: wish.payload, deadline };
+                let flight = Flight {
+                    origin: index,
+                    asker: wish.asker,
+                    path,
+                    at: 0,
+                    key,
+                    errand,
+                    payload: wish.payload,
+                    deadline,
+                };
                 self.flights.insert(label, flight);
                 self.fly(label);
             }

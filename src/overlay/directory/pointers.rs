@@ -297,7 +297,7 @@ mod tests {
                     pointers.insert(now, root, claimed, Span::from_secs(seconds), is_rooted);
                 }
                 if expires {
-                    now = now + Span::from_secs(10);
+                    now += Span::from_secs(10);
                     pointers.expire(now, 100);
                 }
                 pointers.assert_invariants(&limits());

@@ -227,7 +227,8 @@ impl Directory {
                 break;
             };
             self.repair.value_cursor = Some(object);
-            if !entry.is_replica() || self.repair.in_hand.contains_key(&object) {
+            let is_over = entry.remaining(self.ground.now) == Span::ZERO;
+            if !entry.is_replica() || is_over || self.repair.in_hand.contains_key(&object) {
                 continue;
             }
             let replicas = usize::from(self.ground.tuning.replicas);
@@ -333,6 +334,16 @@ impl Directory {
 }
 
 impl Repair {
+    /// One more value than the pass under way reckoned with: without this it would end one too early.
+    pub(super) fn note_value(&mut self) {
+        self.values_left += usize::from(self.is_passing);
+    }
+
+    /// The same of a pointer.
+    pub(super) fn note_pointer(&mut self) {
+        self.pointers_left += usize::from(self.is_passing);
+    }
+
     /// Whether nothing is to be looked at, offered or pushed just now.
     pub(super) fn is_idle(&self) -> bool {
         self.values_left == 0

@@ -31,6 +31,8 @@ pub(super) struct Entry {
     pub(super) version: u64,
     pub(super) bytes: u64,
     pub(super) expires: Instant,
+    /// The same as far as it is kept for its root: what is published stays on.
+    pub(super) replica_until: Instant,
     /// Tells two records of equal version apart, if it is known: the head of the signature.
     pub(super) stamp: Option<u64>,
     /// For whom it is kept; nobody if it is this node's own, or was loaded.
@@ -157,7 +159,8 @@ impl Values {
         if entry.version > version || (entry.version == version && is_other) {
             return Comparison::Older { version: entry.version };
         }
-        let is_longer = expires > entry.expires + LIFETIME_SLACK;
+        let until = if standing == Standing::Replica { entry.replica_until } else { entry.expires };
+        let is_longer = expires > until + LIFETIME_SLACK;
         if entry.version < version || is_longer || joined(entry.standing, standing) != entry.standing {
             return Comparison::Newer;
         }
@@ -217,9 +220,9 @@ impl Values {
 }
 
 impl Entry {
-    /// How much longer it is to be kept.
+    /// How much longer it is to be kept for its root.
     pub(super) fn remaining(&self, now: Instant) -> Span {
-        now.until(self.expires)
+        now.until(self.replica_until)
     }
 
     /// Whether this node published it.
@@ -267,6 +270,7 @@ mod tests {
             version,
             bytes,
             expires: Instant::from_micros(expires),
+            replica_until: Instant::from_micros(expires),
             stamp: None,
             source: None,
             standing: Standing::Replica,

@@ -127,6 +127,11 @@ impl<T, const MAX: usize> BoundedQueue<T, MAX> {
         Ok(())
     }
 
+    /// Puts an entry that was just taken out back to where it was.
+    pub fn put_back(&mut self, entry: T) {
+        self.entries.push_front(entry);
+    }
+
     /// Takes the oldest.
     pub fn pop(&mut self) -> Option<T> {
         self.entries.pop_front()

@@ -3,17 +3,28 @@
 //! Owns: what can happen to the Forwarder, and its dispatch.
 //! Never does: decide who belongs to the overlay, or read a payload.
 
+pub mod ahead;
+mod custody;
+mod flight;
+mod journey;
+pub mod next_hop;
+mod shares;
 pub mod tuning;
 
 pub use tuning::Tuning;
 
 use super::contract::{Command, Effect, Label, RequestId, Wish};
 use super::view::{Interest, RouteView};
-use crate::base::{Chance, Id, Instant};
+use crate::base::{Deadlines, Id, Instant};
 use crate::identity::Contact;
 use crate::machine::{Machine, Outbox, Reading};
-use crate::wire::Routing;
+use crate::wire::{Routing, codec};
+use ahead::Ahead;
 use bytes::Bytes;
+use custody::Receipts;
+use flight::Flight;
+use shares::Shares;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What can happen to the Forwarder.
@@ -58,15 +69,76 @@ pub enum Input {
     Due,
 }
 
-/// The machine that carries messages.
+/// The machine that carries messages: takes them in, picks the next hop, keeps custody until the next
+/// one has it, and brings replies back the way the message came.
 pub struct Forwarder {
-    _me: Arc<Contact>,
+    view: Arc<RouteView>,
+    /// This node's contact, encoded: the payload of every answer to a lookup.
+    me_encoded: Bytes,
+    tuning: Tuning,
+    interest: Arc<Interest>,
+    ahead: Ahead,
+    shares: Shares,
+    flights: BTreeMap<u32, Flight>,
+    receipts: Receipts,
+    deadlines: Deadlines<Due>,
+    next_label: u32,
+    counts: Counts,
+}
+
+/// What the Forwarder waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// Custody receipts have waited long enough to be sent.
+    Receipts,
+    /// The peer that was handed this flight should have taken custody, or a waiting flight should be
+    /// tried again.
+    Custody(u32),
+    /// The source of this flight stops waiting.
+    Patience(u32),
+    /// This flight of our own has taken suspiciously long.
+    Second(u32),
+}
+
+/// What happened so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    forwarded: u64,
+    delivered: u64,
+    answered: u64,
+    retried: u64,
+    detours: u64,
+    silent_hops: u64,
+    timed_out: u64,
+    stray: u64,
+    refused_flights: u64,
 }
 
 impl Forwarder {
     /// A Forwarder that knows nobody until it gets a view.
-    pub fn new(me: Arc<Contact>, _tuning: Tuning, _interest: Arc<Interest>, _chance: Chance) -> Forwarder {
-        Forwarder { _me: me }
+    pub fn new(me: Arc<Contact>, tuning: Tuning, interest: Arc<Interest>) -> Forwarder {
+        Forwarder {
+            me_encoded: Bytes::from(codec::encode(&*me)),
+            view: Arc::new(RouteView::alone(me, false)),
+            shares: Shares::new(tuning.origin_rate),
+            tuning,
+            interest,
+            ahead: Ahead::new(),
+            flights: BTreeMap::new(),
+            receipts: Receipts::default(),
+            deadlines: Deadlines::new(),
+            next_label: 1,
+            counts: Counts::default(),
+        }
+    }
+
+    fn on_due(&mut self, now: Instant, due: Due, out: &mut Outbox<Effect>) {
+        match due {
+            Due::Receipts => self.receipts.send(out),
+            Due::Custody(label) => self.on_custody_due(now, label, out),
+            Due::Second(label) => self.on_second_due(now, label, out),
+            Due::Patience(label) => self.on_patience_due(now, label, out),
+        }
     }
 }
 
@@ -74,11 +146,54 @@ impl Machine for Forwarder {
     type Input = Input;
     type Effect = Effect;
 
-    fn handle(&mut self, _now: Instant, _input: Input, _out: &mut Outbox<Effect>) {}
-
-    fn next_deadline(&self) -> Option<Instant> {
-        None
+    fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox<Effect>) {
+        match input {
+            Input::Heard { from, message: Routing::Forward(header, payload) } => {
+                self.on_forward(now, from, header, payload, out);
+            }
+            Input::Heard { from, message: Routing::Return(header, payload) } => {
+                self.on_return(now, from, header, payload, out);
+            }
+            Input::Heard { from, message: Routing::Accept(labels) } => self.on_accept(from, &labels),
+            Input::View(view) => self.on_view(now, view, out),
+            Input::Route(wish) => self.on_wish(now, wish, out),
+            Input::Respond { label, payload } => self.on_respond(now, label.0, payload, out),
+            Input::Onward { label } => self.on_onward(now, label.0, out),
+            Input::LinkDown { peer } => self.on_link_down(now, peer, out),
+            Input::Wished { request, command } => self.on_wished(now, request, &command, out),
+            Input::Due => {
+                while let Some(due) = self.deadlines.pop_due(now) {
+                    self.on_due(now, due, out);
+                }
+            }
+        }
     }
 
-    fn readings(&self, _into: &mut Vec<Reading>) {}
+    fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    fn readings(&self, into: &mut Vec<Reading>) {
+        into.extend([
+            Reading::gauge("forwarder_flights", self.flights.len() as f64),
+            Reading::gauge("forwarder_origins", self.shares.len() as f64),
+            Reading::counter("forwarder_forwarded_total", self.counts.forwarded),
+            Reading::counter("forwarder_delivered_total", self.counts.delivered),
+            Reading::counter("forwarder_answered_total", self.counts.answered),
+            Reading::counter("forwarder_retried_total", self.counts.retried),
+            Reading::counter("forwarder_detours_total", self.counts.detours),
+            Reading::counter("forwarder_silent_hops_total", self.counts.silent_hops),
+            Reading::counter("forwarder_timed_out_total", self.counts.timed_out),
+            Reading::counter("forwarder_stray_total", self.counts.stray),
+            Reading::counter("dropped_total", self.shares.refused()).labelled("limit", "forwarder.origin_rate"),
+            Reading::counter("dropped_total", self.counts.refused_flights).labelled("limit", "forwarder.flights_max"),
+        ]);
+    }
 }
+
+/// Messages in a node's hands at once: at 10 s of patience and a hundred thousand a second more than
+/// a node can carry anyway; some 300 bytes each.
+const FLIGHTS_MAX: usize = 65_536;
+
+#[cfg(test)]
+mod tests;

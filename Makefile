@@ -1,0 +1,71 @@
+# arras: everything a user or developer runs. `make` alone prints this list.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# How many nodes `make nodes` runs, and the first of their ports (API: one higher).
+N ?= 8
+PORT ?= 7420
+# Lookups and seeds of `make stretch`.
+LOOKUPS ?= 5000
+SEEDS ?= 1 2 3
+# Seeds of `make storm`, and the first of them.
+STORM_SEEDS ?= 50
+FROM ?= 1
+# Inputs of `make fuzz`, and their seed.
+FUZZ_INPUTS ?= 2000000
+
+ARRAS := target/release/arras
+PLANETLAB := bench/data/planetlab490_median.u32le.gz
+AWS := bench/data/aws33_p50.u32le.gz
+
+.PHONY: help build demo nodes status stop test check unit stretch bench storm fuzz clean
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+build: ## The arras command, in target/release/arras
+	cargo build --release --locked
+
+demo: build ## 48 nodes under PlanetLab latencies place, fetch and look up; report in target/demo/report.svg
+	@mkdir -p target/demo
+	@test -s target/demo/20MiB.bin || head -c 20971520 /dev/urandom > target/demo/20MiB.bin
+	$(ARRAS) lab --nodes 48 --latency $(PLANETLAB) --seed 1 --measure stretch --lookups 3000 --keys 200 \
+	  --place target/demo/20MiB.bin $$(find src tools Makefile Cargo.toml README.md -type f -size +0 | sort | head -60) \
+	  --route arras --report target/demo/report.svg
+
+nodes: build ## N separate nodes with data under run/, until `make stop` (N=8 PORT=7420)
+	@sh tools/nodes.sh start $(N) $(PORT)
+
+status: ## How the nodes of `make nodes` are
+	@sh tools/nodes.sh status
+
+stop: ## Stop the nodes of `make nodes`: they hand over and leave
+	@sh tools/nodes.sh stop
+
+test: check unit ## Everything CI runs: format, lints, docs, all tests, benches compile
+
+check: ## Format, lints and docs, warnings denied; benches compile
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
+
+unit: ## All tests: unit, property, conversations, storms, real sockets and processes
+	cargo test --locked
+
+stretch: build ## Live stretch under PlanetLab and AWS latencies, several seeds (SEEDS="1 2 3" LOOKUPS=5000)
+	cargo bench --locked --bench stretch -- --lookups $(LOOKUPS) $(foreach s,$(SEEDS),--seed $(s))
+
+bench: build ## Speed: lookups, forwarding, put and get, memory; tables, JSON and SVG in target/bench/
+	cargo bench --locked --bench operations
+	cargo bench --locked --bench forwarding
+	cargo bench --locked --bench memory
+
+storm: ## Seeded storms in virtual time (STORM_SEEDS=50 FROM=1)
+	STORM_SEEDS=$(STORM_SEEDS) STORM_FROM=$(FROM) cargo test --locked --release --test storm -- --nocapture
+
+fuzz: ## Bend and break messages against the decoder (FUZZ_INPUTS=2000000)
+	FUZZ_INPUTS=$(FUZZ_INPUTS) cargo test --locked --release --test fuzz -- --nocapture
+
+clean: ## Remove what was built and what nodes left behind
+	cargo clean
+	rm -rf run

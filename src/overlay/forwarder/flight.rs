@@ -1,0 +1,125 @@
+//! One message in this node's hands.
+//!
+//! Owns: what is remembered of it until its reply has gone back: whence it came, where it went, how
+//! long it may take.
+//! Never does: move it.
+
+use super::next_hop::{Course, Step};
+use crate::base::{Id, Instant, Span};
+use crate::overlay::contract::{Asker, RequestId};
+use crate::wire::routing::{Detour, Errand, Header};
+use bytes::Bytes;
+
+/// A message from when it came in to when its reply has gone back.
+#[derive(Clone, Debug)]
+pub struct Flight {
+    /// Whence it came.
+    pub source: Source,
+    /// Its header as it came in; for one's own as if a peer had sent it.
+    pub header: Header,
+    /// What it carries.
+    pub payload: Bytes,
+    /// When it came in.
+    pub began: Instant,
+    /// When the source stops waiting.
+    pub until: Instant,
+    /// Where it is.
+    pub stage: Stage,
+    /// Peers tried in vain.
+    pub avoid: Vec<Id>,
+    /// How often it was handed on.
+    pub tries: u8,
+}
+
+/// Whence a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From a peer, under its label.
+    Peer {
+        /// Which.
+        id: Id,
+        /// Its label.
+        label: u32,
+    },
+    /// From a local client.
+    Client {
+        /// Its wish.
+        request: RequestId,
+    },
+    /// From a directory shard of this node.
+    Shard {
+        /// Its wish.
+        asker: Asker,
+    },
+}
+
+/// Where a message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// With this node's directory.
+    Visiting,
+    /// Handed to a peer, which has not taken custody yet.
+    Sent {
+        /// How it went.
+        step: Step,
+        /// When.
+        at: Instant,
+    },
+    /// A peer has taken custody.
+    Carried {
+        /// How it went.
+        step: Step,
+        /// When it was handed over.
+        at: Instant,
+    },
+    /// Nobody to hand it to just now.
+    Waiting,
+}
+
+impl Flight {
+    /// What the next hop must respect.
+    pub fn course<'a>(&'a self, me: &'a Id, ready: bool) -> Course<'a> {
+        let own = matches!(self.source, Source::Client { .. } | Source::Shard { .. });
+        let floor = match &self.header.detour {
+            Some(detour) => Some(&detour.floor),
+            None if own && !ready => None,
+            None => Some(me),
+        };
+        Course { key: &self.header.key, closing: self.header.closing, floor, avoid: &self.avoid }
+    }
+
+    /// The header under which it goes on.
+    pub fn onward(&self, label: u32, step: &Step, me: &Id, now: Instant) -> Header {
+        let floor = self.header.detour.map_or(*me, |detour| detour.floor);
+        let detour = (step.to != step.target).then_some(Detour { to: step.target, floor });
+        Header {
+            label,
+            key: self.header.key,
+            origin: self.header.origin,
+            errand: self.header.errand,
+            traced: self.header.traced,
+            hops: self.header.hops + 1,
+            patience: now.until(self.until),
+            closing: step.closing,
+            detour,
+        }
+    }
+
+    /// The peer that has it or was handed it.
+    pub fn holder(&self) -> Option<&Step> {
+        match &self.stage {
+            Stage::Sent { step, .. } | Stage::Carried { step, .. } => Some(step),
+            Stage::Visiting | Stage::Waiting => None,
+        }
+    }
+
+    /// Whether this node asked, so that it must see to the end of it.
+    pub fn is_own(&self) -> bool {
+        !matches!(self.source, Source::Peer { .. })
+    }
+
+    /// The header of a message that starts here.
+    pub fn own_header(key: Id, origin: Id, errand: Errand, traced: bool, patience: Span) -> Header {
+        Header { label: 0, key, origin, errand, traced, hops: 0, patience, closing: false, detour: None }
+    }
+}

@@ -1,0 +1,310 @@
+//! A message's way through this node.
+//!
+//! Owns: taking a message in, handing it on or to the directory, and bringing its reply back.
+//! Never does: choose the hop (`next_hop.rs`), or wait for custody (`custody.rs`).
+
+use super::flight::{Flight, Source, Stage};
+use super::next_hop::{Hop, Step, hand_over, next_hop};
+use super::{Due, FLIGHTS_MAX, Forwarder};
+use crate::base::{Id, Instant, Span};
+use crate::identity::Contact;
+use crate::machine::Outbox;
+use crate::overlay::contract::{Arrival, Command, Effect, Fact, Failure, Label, Place, Reply, RequestId, Root, Wish};
+use crate::wire::codec;
+use crate::wire::routing::{Errand, HOPS_MAX, Header, Outcome, ReturnHeader, TraceHop};
+use crate::wire::{Message, Routing};
+use bytes::Bytes;
+
+impl Forwarder {
+    pub(super) fn on_forward(
+        &mut self,
+        now: Instant,
+        from: Id,
+        header: Header,
+        payload: Bytes,
+        out: &mut Outbox<Effect>,
+    ) {
+        let source = Source::Peer { id: from, label: header.label };
+        if !self.shares.take(now, &header.origin) {
+            return self.turn_away(&source, &header, out);
+        }
+        if let Some(label) = self.take_in(now, source, header, payload, out) {
+            self.give_receipt(now, from, self.flights[&label].header.label);
+            self.arrive(now, label, out);
+        }
+    }
+
+    pub(super) fn on_wished(&mut self, now: Instant, request: RequestId, command: &Command, out: &mut Outbox<Effect>) {
+        let Command::Lookup { key, traced } = command else {
+            debug_assert!(false, "the wiring sends only lookups here");
+            return;
+        };
+        if !self.view.ready && self.view.peers.is_empty() {
+            return out.push(Effect::Answer { request, result: Err(Failure::NotReady) });
+        }
+        let me = self.view.id();
+        let header = Flight::own_header(*key, me, Errand::Lookup, *traced, self.tuning.patience);
+        if let Some(label) = self.take_in(now, Source::Client { request }, header, Bytes::new(), out) {
+            self.arrive(now, label, out);
+        }
+    }
+
+    pub(super) fn on_wish(&mut self, now: Instant, wish: Wish, out: &mut Outbox<Effect>) {
+        let header = Flight::own_header(wish.key, self.view.id(), wish.errand, false, wish.patience);
+        if let Some(label) = self.take_in(now, Source::Shard { asker: wish.asker }, header, wish.payload, out) {
+            self.arrive(now, label, out);
+        }
+    }
+
+    pub(super) fn on_respond(&mut self, now: Instant, label: u32, payload: Bytes, out: &mut Outbox<Effect>) {
+        let Some(flight) = self.flights.get(&label) else { return self.count_stray() };
+        let header = ReturnHeader {
+            label: 0,
+            outcome: Outcome::Answered { by: self.view.id() },
+            hops: flight.header.hops,
+            trace: Vec::new(),
+        };
+        self.counts.answered += 1;
+        self.bring_back(now, label, header, payload, out);
+    }
+
+    pub(super) fn on_onward(&mut self, now: Instant, label: u32, out: &mut Outbox<Effect>) {
+        match self.flights.get(&label) {
+            Some(flight) if flight.stage == Stage::Visiting => self.proceed(now, label, out),
+            _ => self.count_stray(),
+        }
+    }
+
+    pub(super) fn on_return(
+        &mut self,
+        now: Instant,
+        from: Id,
+        mut header: ReturnHeader,
+        payload: Bytes,
+        out: &mut Outbox<Effect>,
+    ) {
+        let label = header.label;
+        let Some(flight) = self.flights.get(&label) else { return self.count_stray() };
+        // Only whoever was handed the message may answer it.
+        let current = flight.holder().is_some_and(|step| step.to == from);
+        if !current && !flight.avoid.contains(&from) {
+            return self.count_stray();
+        }
+        if !matches!(header.outcome, Outcome::Answered { .. }) {
+            // That way is no way; while there is another, the source need not know.
+            if current {
+                self.try_another(now, label, from, out);
+            }
+            return;
+        }
+        if let (Stage::Sent { step, at } | Stage::Carried { step, at }, true) = (&flight.stage, current) {
+            let waited = now.since(*at);
+            if flight.tries == 1 && Forwarder::teaches(flight.header.errand) {
+                let beyond = waited.saturating_sub(step.rtt);
+                self.ahead.learn(&step.target, &flight.header.key, step.is_nearest_known, beyond);
+            }
+            if flight.header.traced && header.trace.len() <= usize::from(HOPS_MAX) {
+                header.trace.push(self.trace_hop(step, waited));
+            }
+        }
+        self.bring_back(now, label, header, payload, out);
+    }
+
+    /// Takes a message into this node's hands, if there is room.
+    fn take_in(
+        &mut self,
+        now: Instant,
+        source: Source,
+        header: Header,
+        payload: Bytes,
+        out: &mut Outbox<Effect>,
+    ) -> Option<u32> {
+        if self.flights.len() >= FLIGHTS_MAX {
+            self.counts.refused_flights += 1;
+            self.turn_away(&source, &header, out);
+            return None;
+        }
+        let label = self.next_label;
+        self.next_label = self.next_label.wrapping_add(1).max(1);
+        let patience = header.patience.min(PATIENCE_MAX);
+        let until = now + patience;
+        self.deadlines.set(Due::Patience(label), until);
+        let (avoid, stage) = (Vec::new(), Stage::Waiting);
+        let flight = Flight { source, header, payload, began: now, until, stage, avoid, tries: 0 };
+        if flight.is_own() {
+            self.deadlines.set(Due::Second(label), now + patience / 3);
+        }
+        self.flights.insert(label, flight);
+        Some(label)
+    }
+
+    /// Looks whether this node's directory has a say in it, and sends it on.
+    fn arrive(&mut self, now: Instant, label: u32, out: &mut Outbox<Effect>) {
+        let Some(flight) = self.flights.get(&label) else { return };
+        match flight.header.errand {
+            Errand::Nearest if self.interest.contains(&flight.header.key) => {
+                self.visit(label, Place::OnTheWay, out);
+            }
+            Errand::Lookup | Errand::Root | Errand::Nearest | Errand::Deposit => self.proceed(now, label, out),
+        }
+    }
+
+    /// Moves a message one step: to the root's business if this is it, else to the next hop.
+    pub(super) fn proceed(&mut self, now: Instant, label: u32, out: &mut Outbox<Effect>) {
+        let view = self.view.clone();
+        let me = view.id();
+        let Some(flight) = self.flights.get_mut(&label) else { return };
+        let course = flight.course(&me, view.ready);
+        let relayed = flight.header.detour.and_then(|detour| hand_over(&view, detour, course));
+        let hop = match relayed {
+            Some(step) if !view.is_root_of(&flight.header.key) => Hop::Forward(step),
+            _ => next_hop(&view, course, &self.ahead),
+        };
+        match hop {
+            Hop::Root => self.deliver(now, label, out),
+            Hop::Forward(_) if flight.header.hops >= HOPS_MAX => {
+                self.conclude(now, label, Outcome::HopBudget { at: me }, out);
+            }
+            Hop::Forward(step) => self.hand_on(now, label, step, out),
+            Hop::Stuck => {
+                flight.stage = Stage::Waiting;
+                self.deadlines.set(Due::Custody(label), now + STUCK_PAUSE);
+            }
+        }
+    }
+
+    fn hand_on(&mut self, now: Instant, label: u32, step: Step, out: &mut Outbox<Effect>) {
+        let me = self.view.id();
+        let patience = self.custody_patience(&self.view, &step.to);
+        let Some(flight) = self.flights.get_mut(&label) else { return };
+        if flight.header.errand == Errand::Deposit && flight.tries == 0 && flight.header.hops > 0 {
+            let arrival = arrival(label, flight, &me, Place::Passing);
+            out.push(Effect::Tell(Fact::Arrived(arrival)));
+        }
+        flight.tries = flight.tries.saturating_add(1);
+        let header = flight.onward(label, &step, &me, now);
+        let message = Message::Routing(Routing::Forward(header, flight.payload.clone()));
+        self.counts.forwarded += 1;
+        self.counts.detours += u64::from(step.to != step.target);
+        self.deadlines.set(Due::Custody(label), now + patience);
+        out.push(Effect::Send { to: step.to, message });
+        flight.stage = Stage::Sent { step, at: now };
+    }
+
+    /// This node is the root.
+    fn deliver(&mut self, now: Instant, label: u32, out: &mut Outbox<Effect>) {
+        let Some(flight) = self.flights.get(&label) else { return };
+        self.counts.delivered += 1;
+        match flight.header.errand {
+            Errand::Lookup => {
+                self.on_respond(now, label, self.me_encoded.clone(), out);
+            }
+            Errand::Root | Errand::Nearest | Errand::Deposit => self.visit(label, Place::Root, out),
+        }
+    }
+
+    fn visit(&mut self, label: u32, place: Place, out: &mut Outbox<Effect>) {
+        let me = self.view.id();
+        self.deadlines.clear(&Due::Custody(label));
+        if let Some(flight) = self.flights.get_mut(&label) {
+            flight.stage = Stage::Visiting;
+            out.push(Effect::Tell(Fact::Arrived(arrival(label, flight, &me, place))));
+        }
+    }
+
+    /// Ends a message's way without an answer.
+    pub(super) fn conclude(&mut self, now: Instant, label: u32, outcome: Outcome, out: &mut Outbox<Effect>) {
+        let hops = self.flights.get(&label).map_or(0, |flight| flight.header.hops);
+        let header = ReturnHeader { label: 0, outcome, hops, trace: Vec::new() };
+        self.bring_back(now, label, header, Bytes::new(), out);
+    }
+
+    /// Gives a reply to where the message came from, and forgets the message.
+    fn bring_back(&mut self, now: Instant, label: u32, header: ReturnHeader, payload: Bytes, out: &mut Outbox<Effect>) {
+        let Some(flight) = self.forget(label) else { return };
+        match flight.source {
+            Source::Peer { id, label } => {
+                self.receipts.forget(&id, label);
+                let message = Message::Routing(Routing::Return(ReturnHeader { label, ..header }, payload));
+                out.push(Effect::Send { to: id, message });
+            }
+            Source::Shard { asker } => {
+                out.push(Effect::Tell(Fact::Returned { asker, outcome: header.outcome, payload }));
+            }
+            Source::Client { request } => {
+                let result = root_of(header, &payload, now.since(flight.began));
+                out.push(Effect::Answer { request, result });
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, label: u32) -> Option<Flight> {
+        let flight = self.flights.remove(&label)?;
+        self.deadlines.clear(&Due::Custody(label));
+        self.deadlines.clear(&Due::Patience(label));
+        if flight.is_own() {
+            self.deadlines.clear(&Due::Second(label));
+        }
+        Some(flight)
+    }
+
+    /// No room, or its origin's share is used up: the source learns at once.
+    fn turn_away(&self, source: &Source, header: &Header, out: &mut Outbox<Effect>) {
+        let outcome = Outcome::Busy { at: self.view.id() };
+        match *source {
+            Source::Peer { id, label } => {
+                let header = ReturnHeader { label, outcome, hops: header.hops, trace: Vec::new() };
+                out.push(Effect::Send { to: id, message: Message::Routing(Routing::Return(header, Bytes::new())) });
+            }
+            Source::Client { request } => {
+                out.push(Effect::Answer { request, result: Err(Failure::Limit("forwarder.flights_max")) });
+            }
+            Source::Shard { asker } => {
+                out.push(Effect::Tell(Fact::Returned { asker, outcome, payload: Bytes::new() }));
+            }
+        }
+    }
+
+    fn trace_hop(&self, step: &Step, waited: Span) -> TraceHop {
+        let peer = self.view.peer(&step.to);
+        TraceHop {
+            at: self.view.id(),
+            next: step.to,
+            address: peer.and_then(|peer| peer.contact.address()),
+            rtt: peer.and_then(|peer| peer.link()).map_or(step.rtt, |link| link.smoothed()),
+            waited,
+            why: step.why,
+        }
+    }
+
+    fn count_stray(&mut self) {
+        self.counts.stray += 1;
+    }
+}
+
+fn arrival(label: u32, flight: &Flight, me: &Id, place: Place) -> Arrival {
+    let from = match flight.source {
+        Source::Peer { id, .. } => id,
+        Source::Client { .. } | Source::Shard { .. } => *me,
+    };
+    let Header { key, origin, .. } = flight.header;
+    Arrival { label: Label(label), key, origin, from, place, payload: flight.payload.clone() }
+}
+
+/// What a local client learns from the reply to its lookup.
+fn root_of(header: ReturnHeader, payload: &[u8], took: Span) -> Result<Reply, Failure> {
+    let Outcome::Answered { by } = header.outcome else {
+        return Err(Failure::of(header.outcome).unwrap_or(Failure::TimedOut));
+    };
+    let contact: Contact = codec::decode(payload).map_err(|_| Failure::NoRoute { at: by })?;
+    if contact.id() != by {
+        return Err(Failure::NoRoute { at: by });
+    }
+    let trace = header.trace.into_iter().rev().collect();
+    Ok(Reply::Root(Root { contact, hops: header.hops, took, trace }))
+}
+
+/// A stranger's patience is believed up to this: ten times the default.
+const PATIENCE_MAX: Span = Span::from_secs(100);
+/// Pause before a message that nobody can take is tried again; a new view wakes it earlier.
+const STUCK_PAUSE: Span = Span::from_millis(250);

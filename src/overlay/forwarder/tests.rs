@@ -1,0 +1,242 @@
+//! The rule decided by example, and messages carried between a few forwarders in virtual time.
+
+use super::next_hop::{Course, Hop, next_hop};
+use super::*;
+use crate::base::{RttEstimate, Span};
+use crate::identity::{NodeName, Role, SecretKey};
+use crate::overlay::contract::{Asker, Fact, Failure, Place, Reply};
+use crate::overlay::view::{LeafView, PeerView, Way};
+use crate::wire::routing::{Errand, Outcome, Why};
+use crate::wire::{Message, routing::HOPS_MAX};
+use proptest::prelude::*;
+use std::collections::VecDeque;
+
+fn contact(seed: u8) -> Arc<Contact> {
+    let key = SecretKey::from_seed([seed; 32]);
+    let name = NodeName::solve(key.public(), 0);
+    Arc::new(Contact::sign(&key, name, &["127.0.0.1:1".parse().unwrap()], Role::Server, 1))
+}
+
+/// Forwarders whose views are drawn from one list of nodes in the order of ids: each knows its ring
+/// neighbours (`leaf` a side) and every `stride`-th other node, with a link to all of these.
+struct Ring {
+    nodes: Vec<Forwarder>,
+    ids: Vec<Id>,
+    now: Instant,
+    mail: VecDeque<(Id, Id, Message)>,
+    deaf: Vec<Id>,
+    told: Vec<(Id, Fact)>,
+    answers: Vec<Result<Reply, Failure>>,
+}
+
+impl Ring {
+    fn of(count: u8, leaf: usize, stride: usize) -> Ring {
+        let mut contacts: Vec<Arc<Contact>> = (1..=count).map(contact).collect();
+        contacts.sort_by_key(|contact| contact.id());
+        let ids: Vec<Id> = contacts.iter().map(|contact| contact.id()).collect();
+        let mut out = Outbox::new();
+        let nodes = (0..contacts.len())
+            .map(|me| {
+                let interest = Arc::new(Interest::new((1, 2)));
+                let mut node = Forwarder::new(contacts[me].clone(), Tuning::default(), interest);
+                let view = Arc::new(view(&contacts, me, leaf, stride));
+                node.handle(Instant::ORIGIN, Input::View(view), &mut out);
+                node
+            })
+            .collect();
+        let now = Instant::from_micros(1);
+        Ring { nodes, ids, now, mail: VecDeque::new(), deaf: vec![], told: vec![], answers: vec![] }
+    }
+
+    fn give(&mut self, to: usize, input: Input) {
+        let mut out = Outbox::new();
+        self.nodes[to].handle(self.now, input, &mut out);
+        for effect in out.drain() {
+            match effect {
+                Effect::Send { to: peer, message } => self.mail.push_back((self.ids[to], peer, message)),
+                Effect::Tell(fact) => self.told.push((self.ids[to], fact)),
+                Effect::Answer { result, .. } => self.answers.push(result),
+                other => panic!("a forwarder has no business with {other:?}"),
+            }
+        }
+    }
+
+    fn index(&self, id: &Id) -> usize {
+        self.ids.binary_search(id).expect("a node of the ring")
+    }
+
+    /// Delivers everything, letting time pass only when nothing is under way.
+    fn run(&mut self) {
+        loop {
+            while let Some((from, to, message)) = self.mail.pop_front() {
+                let bytes = Bytes::from(message.encode());
+                let Ok(Message::Routing(message)) = Message::decode(&bytes) else { panic!("not routing") };
+                if !self.deaf.contains(&to) {
+                    self.give(self.index(&to), Input::Heard { from, message });
+                }
+            }
+            let next = (0..self.nodes.len()).filter_map(|i| Some((self.nodes[i].next_deadline()?, i))).min();
+            let Some((at, index)) = next else { return };
+            self.now = self.now.max(at);
+            self.give(index, Input::Due);
+        }
+    }
+
+    fn lookup(&mut self, from: usize, key: Id, traced: bool) -> Result<Root, Failure> {
+        let command = Command::Lookup { key, traced };
+        self.give(from, Input::Wished { request: RequestId(1), command });
+        self.run();
+        assert_eq!(self.answers.len(), 1, "exactly one result");
+        match self.answers.pop().expect("just counted")? {
+            Reply::Root(root) => Ok(root),
+            other => panic!("not a root: {other:?}"),
+        }
+    }
+
+    fn truth(&self, key: &Id) -> Id {
+        *self.ids.iter().min_by_key(|id| (id.distance(key), **id)).expect("nodes")
+    }
+}
+
+use crate::overlay::contract::Root;
+
+fn view(contacts: &[Arc<Contact>], me: usize, leaf: usize, stride: usize) -> RouteView {
+    let count = contacts.len();
+    let at = |offset: usize| contacts[(me + offset) % count].id();
+    let leaf_set = LeafView {
+        after: (1..=leaf.min(count - 1)).map(at).collect(),
+        before: (1..=leaf.min(count - 1)).map(|offset| at(count - offset)).collect(),
+        is_whole_ring: count - 1 <= leaf * 2,
+    };
+    let mut known: Vec<Id> = leaf_set.iter().collect();
+    known.extend((1..count).step_by(stride).map(at));
+    let link = Way::Link { rtt: RttEstimate::first(Span::from_millis(10)) };
+    let peers = contacts
+        .iter()
+        .filter(|contact| known.contains(&contact.id()) && contact.id() != contacts[me].id())
+        .map(|contact| PeerView { contact: contact.clone(), coordinate: None, way: link, ready: true })
+        .collect();
+    let me = contacts[me].clone();
+    RouteView { me, coordinate: Default::default(), ready: true, peers, leaf_set }
+}
+
+#[test]
+fn every_lookup_ends_at_the_numerically_closest_node() {
+    let mut ring = Ring::of(60, 2, 7);
+    let mut chance = crate::base::Chance::from_seed(3);
+    for from in 0..60 {
+        let key = Id::from_bytes(chance.bytes32());
+        let root = ring.lookup(from, key, true).expect("a root");
+        assert_eq!(root.contact.id(), ring.truth(&key));
+        assert_eq!(root.trace.len(), usize::from(root.hops));
+        assert!(root.trace.windows(2).all(|pair| pair[0].next == pair[1].at));
+        assert!(root.hops < 12);
+    }
+    assert!(ring.nodes.iter().all(|node| node.flights.is_empty() && node.deadlines.is_empty()));
+}
+
+#[test]
+fn a_silent_hop_costs_a_retry_and_the_router_hears_of_it() {
+    let mut ring = Ring::of(30, 2, 3);
+    let key = ring.ids[14].with_digit(63, 0);
+    let path = ring.lookup(0, key, true).expect("a root").trace;
+    let silent = path[0].next;
+    assert_ne!(silent, ring.truth(&key), "the example needs two hops");
+    ring.deaf.push(silent);
+    ring.told.clear();
+    let began = ring.now;
+    let root = ring.lookup(0, key, false).expect("a root");
+    assert_eq!(root.contact.id(), ring.truth(&key));
+    assert!(root.took < Span::from_millis(200), "took {}", root.took);
+    assert!(ring.told.iter().any(|(_, fact)| matches!(fact, Fact::HopSilent { peer } if *peer == silent)));
+    assert!(ring.now.since(began) < Span::from_secs(1));
+}
+
+#[test]
+fn a_dead_root_gives_one_typed_failure() {
+    let mut ring = Ring::of(20, 2, 3);
+    let key = ring.ids[10];
+    ring.deaf.push(key);
+    assert!(matches!(ring.lookup(0, key, false), Err(Failure::Silence { .. } | Failure::TimedOut)));
+}
+
+#[test]
+fn a_detour_is_taken_and_ends_where_it_was_meant_to() {
+    let mut ring = Ring::of(20, 9, 1);
+    let (me, via, target) = (ring.ids[0], ring.ids[5], ring.ids[10]);
+    let mut view = (*ring.nodes[0].view).clone();
+    let peer = view.peers.iter_mut().find(|peer| peer.contact.id() == target).expect("known");
+    peer.way = Way::Through { via, through: Span::from_millis(4) };
+    ring.give(0, Input::View(Arc::new(view)));
+    let root = ring.lookup(0, target, true).expect("a root");
+    assert_eq!(root.contact.id(), target);
+    let steps: Vec<(Id, Id)> = root.trace.iter().map(|hop| (hop.at, hop.next)).collect();
+    assert_eq!(steps, [(me, via), (via, target)]);
+    assert_eq!(root.trace[0].why, Why::Detour { to: target });
+}
+
+#[test]
+fn the_directory_on_the_way_is_asked_and_may_pass() {
+    let mut ring = Ring::of(20, 2, 3);
+    let key = ring.ids[10];
+    ring.nodes[0].interest.add(&key);
+    let asker = Asker { shard: 0, number: 5 };
+    let patience = Span::from_secs(5);
+    let payload = Bytes::from_static(b"?");
+    ring.give(0, Input::Route(Wish { asker, key, errand: Errand::Nearest, payload, patience }));
+    let Some((_, Fact::Arrived(arrival))) = ring.told.pop() else { panic!("no visit") };
+    assert_eq!(arrival.place, Place::OnTheWay);
+    ring.give(0, Input::Onward { label: arrival.label });
+    ring.mail.make_contiguous();
+    while let Some((from, to, message)) = ring.mail.pop_front() {
+        let Message::Routing(message) = message else { panic!("not routing") };
+        ring.give(ring.index(&to), Input::Heard { from, message });
+    }
+    let Some((at, Fact::Arrived(arrival))) = ring.told.pop() else { panic!("no arrival") };
+    assert_eq!((at, arrival.place, arrival.origin), (key, Place::Root, ring.ids[0]));
+    let root = ring.index(&at);
+    ring.give(root, Input::Respond { label: arrival.label, payload: Bytes::from_static(b"!") });
+    ring.run();
+    let returned = ring.told.pop();
+    let Some((_, Fact::Returned { asker: whose, outcome, payload })) = returned else { panic!("{returned:?}") };
+    assert_eq!((whose, outcome, &payload[..]), (asker, Outcome::Answered { by: key }, &b"!"[..]));
+}
+
+#[test]
+fn a_node_without_anybody_says_that_it_is_not_ready() {
+    let mut alone = Forwarder::new(contact(1), Tuning::default(), Arc::new(Interest::new((0, 0))));
+    let mut out = Outbox::new();
+    let command = Command::Lookup { key: Id::MAX, traced: false };
+    alone.handle(Instant::ORIGIN, Input::Wished { request: RequestId(1), command }, &mut out);
+    let effects: Vec<Effect> = out.drain().collect();
+    assert!(matches!(&effects[..], [Effect::Answer { result: Err(Failure::NotReady), .. }]), "{effects:?}");
+}
+
+proptest! {
+    #[test]
+    fn each_hop_is_progress_and_no_path_loops(key in any::<[u8; 32]>(), from in 0usize..40, stride in 3usize..12) {
+        let key = Id::from_bytes(key);
+        let mut contacts: Vec<Arc<Contact>> = (1..=40).map(contact).collect();
+        contacts.sort_by_key(|contact| contact.id());
+        let views: Vec<RouteView> = (0..40).map(|me| view(&contacts, me, 2, stride)).collect();
+        let (mut at, mut closing, mut hops) = (from, false, 0);
+        loop {
+            let me = views[at].id();
+            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[] };
+            match next_hop(&views[at], course, &Ahead::new()) {
+                Hop::Root => break,
+                Hop::Stuck => prop_assert!(false, "stuck at {me:?}"),
+                Hop::Forward(step) => {
+                    let longer = key.shared_prefix(&step.to) > key.shared_prefix(&me);
+                    prop_assert!(longer && !closing || step.to.is_nearer(&key, &me));
+                    closing = step.closing;
+                    at = contacts.binary_search_by_key(&step.to, |contact| contact.id()).expect("a node");
+                    hops += 1;
+                    prop_assert!(hops < usize::from(HOPS_MAX));
+                }
+            }
+        }
+        let truth = contacts.iter().map(|c| c.id()).min_by_key(|id| (id.distance(&key), *id));
+        prop_assert_eq!(Some(views[at].id()), truth);
+    }
+}

@@ -1,0 +1,31 @@
+//! Many nodes, one thread, one seed.
+//!
+//! Owns: a host for whole nodes in virtual time: the world and its network, its weather, the
+//! vocabulary of tests, and the checkers.
+//! Never does: open a socket, start a thread, or ask what time it is. It runs the very machines the
+//! live node runs, and knows nothing of the `runtime` beside it. Same seed, same trace hash.
+
+mod agenda;
+mod book;
+mod carry;
+pub mod check;
+mod disk;
+mod links;
+pub mod narrate;
+mod network;
+mod node;
+pub mod stage;
+#[cfg(test)]
+mod tests;
+pub mod underlay;
+pub mod weather;
+mod work;
+pub mod world;
+
+pub use book::{Note, Tally};
+pub use disk::{Disk, DiskWeather};
+pub use node::Node;
+pub use stage::Stage;
+pub use underlay::Underlay;
+pub use weather::Weather;
+pub use world::{Operation, Plan, World};

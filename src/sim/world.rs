@@ -1,0 +1,464 @@
+//! The world: nodes, their network, and virtual time.
+//!
+//! Owns: the agenda, the life and death of nodes, local wishes and their results.
+//! Never does: draw anything but from its seed. What effects mean is in `carry`, what the network does
+//! in `network`.
+
+use super::agenda::Agenda;
+use super::book::{Book, Note, Tally};
+use super::links::Links;
+use super::network::{Dials, Packet};
+use super::node::{Departure, Feed, Node, address_of};
+use super::underlay::{Underlay, Uniform};
+use super::weather::Weather;
+use super::work::Bench;
+use crate::base::{Chance, Id, Instant, Span};
+use crate::identity::Role;
+use crate::machine::Outbox;
+use crate::overlay::contract::{DiskOp, Stored, Ticket};
+use crate::overlay::router::{Agreement, Down};
+use crate::overlay::{Command, Failure, Reply, RequestId, Station, directory, forwarder, router};
+use crate::wire::CloseReason;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a world is made of.
+pub struct Plan {
+    /// From which everything is drawn.
+    pub seed: u64,
+    /// How far apart the nodes are.
+    pub underlay: Box<dyn Underlay>,
+    /// What the nodes agree on. The puzzle is free by default: keys come from the seed.
+    pub agreement: Agreement,
+    /// The knobs of every Router.
+    pub router: router::Tuning,
+    /// The knobs of every Forwarder.
+    pub forwarder: forwarder::Tuning,
+    /// The knobs of every directory.
+    pub directory: directory::Tuning,
+    /// Directory shards of a node, at least 1.
+    pub shards: usize,
+    /// Whether every message is decoded from its bytes on arrival, as on a real link.
+    pub through_codec: bool,
+}
+
+/// Nodes in virtual time. All of it follows from the plan's seed and what is asked of it.
+pub struct World {
+    /// The weather, to be changed at any moment.
+    pub weather: Weather,
+    pub(super) plan: Plan,
+    pub(super) agenda: Agenda<Happening>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) links: Links,
+    pub(super) dials: Dials,
+    pub(super) chance: Chance,
+    pub(super) bench: Bench,
+    pub(super) book: Book,
+    pub(super) by_id: BTreeMap<Id, usize>,
+    operations: BTreeMap<(usize, RequestId), Operation>,
+    wishes: u64,
+    births: Chance,
+    stirred: Instant,
+}
+
+/// A local client's wish, and what became of it.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// What was wished.
+    pub command: Command,
+    /// When.
+    pub asked: Instant,
+    /// The results and when they came: there should be one.
+    pub results: Vec<(Instant, Result<Reply, Failure>)>,
+    /// Whether the node crashed before there was a result: then there need be none.
+    pub excused: bool,
+}
+
+/// Something that happens at a moment.
+pub(super) enum Happening {
+    /// Something within a node reaches one of its machines.
+    Fed { node: usize, life: u32, feed: Feed },
+    /// A machine wanted to be woken at this moment.
+    Wake { node: usize, life: u32, station: Station, at: Instant },
+    /// A disk operation is done.
+    Disk { node: usize, life: u32, shard: usize, ticket: Ticket, op: DiskOp },
+    /// Another second of a node's life has passed.
+    Second { node: usize, life: u32 },
+    /// A node has lost its end of a link.
+    Down { node: usize, life: u32, peer: usize, why: Down },
+    /// A node has been leaving for long enough.
+    Overdue { node: usize, life: u32 },
+    /// A packet arrives.
+    Arrives(Packet),
+    /// A packet that went by stream is sent again.
+    Again(Packet),
+    /// A handshake would be complete now.
+    Handshake { from: usize, to: usize, number: u64 },
+    /// A dial is given up unless it has come to something.
+    GivenUp { from: usize, to: usize, number: u64 },
+    /// Word of a closed link arrives.
+    Closed { at: usize, peer: usize, link: u64, reason: Option<CloseReason> },
+}
+
+impl Plan {
+    /// Twenty milliseconds from everywhere to everywhere, the defaults of all machines, two shards.
+    pub fn from_seed(seed: u64) -> Plan {
+        Plan {
+            seed,
+            underlay: Box::new(Uniform(Span::from_millis(20))),
+            agreement: Agreement { puzzle_bits: 0, ..Agreement::default() },
+            router: router::Tuning::default(),
+            forwarder: forwarder::Tuning::default(),
+            directory: directory::Tuning::default(),
+            shards: 2,
+            through_codec: true,
+        }
+    }
+}
+
+impl World {
+    /// An empty world.
+    pub fn new(plan: Plan) -> World {
+        let mut seed = Chance::from_seed(plan.seed);
+        World {
+            weather: Weather::default(),
+            plan,
+            agenda: Agenda::new(),
+            nodes: Vec::new(),
+            links: Links::default(),
+            dials: Dials::default(),
+            chance: seed.fork(),
+            bench: Bench::default(),
+            book: Book::default(),
+            by_id: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            wishes: 0,
+            births: seed.fork(),
+            stirred: Instant::ORIGIN,
+        }
+    }
+
+    /// Adds a node that does not run yet; gives its number.
+    pub fn add(&mut self, role: Role) -> usize {
+        let index = self.nodes.len();
+        let node = Node::new(index, self.births.fork(), role, self.plan.agreement.puzzle_bits);
+        self.by_id.insert(node.contact.id(), index);
+        self.nodes.push(node);
+        index
+    }
+
+    /// Starts a node that does not run: with what is on its disk, its saved contacts, and these seeds.
+    pub fn start(&mut self, index: usize, seeds: &[usize]) {
+        let now = self.now();
+        let node = &mut self.nodes[index];
+        if node.is_up() {
+            return;
+        }
+        node.awaken(&self.plan);
+        node.seeds = seeds.iter().map(|seed| address_of(*seed)).collect();
+        let (life, saved, seeds) = (node.life, node.saved.clone(), node.seeds.clone());
+        let portions = portions(node, now);
+        let id = self.nodes[index].contact.id();
+        self.book.record(now, index, "started", id.as_bytes());
+        self.stir();
+        for (shard, stored) in portions.into_iter().enumerate() {
+            self.feed(index, Feed::Shard(shard, directory::Input::Loaded(stored)));
+        }
+        self.feed(index, Feed::Router(router::Input::Start { saved, seeds }));
+        self.agenda.after(SECOND, Happening::Second { node: index, life });
+    }
+
+    /// Crashes a node: it is gone at once, and nobody is told.
+    pub fn kill(&mut self, index: usize) {
+        self.stop(index);
+        for peer in self.links.peers(index) {
+            self.links.close(index, peer);
+        }
+        for request in self.open_wishes(index) {
+            if let Some(operation) = self.operations.get_mut(&(index, request)) {
+                operation.excused = true;
+            }
+        }
+    }
+
+    /// Asks a node to leave in good order: its shards hand over, then its Router says farewell.
+    pub fn leave(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        let life = node.life;
+        let Some(mind) = node.mind.as_mut().filter(|mind| mind.departure == Departure::None) else { return };
+        let shards: BTreeSet<usize> = (0..mind.shards.len()).collect();
+        mind.departure = Departure::HandingOver(shards.clone());
+        self.stir();
+        for shard in shards {
+            self.feed(index, Feed::Shard(shard, directory::Input::Leaving));
+        }
+        self.agenda.after(LEAVE_MAX, Happening::Overdue { node: index, life });
+    }
+
+    /// Wishes something of a node; the result is found under the number given.
+    pub fn wish(&mut self, index: usize, command: Command) -> RequestId {
+        self.wishes += 1;
+        let request = RequestId(self.wishes);
+        let operation = Operation { command: command.clone(), asked: self.now(), results: Vec::new(), excused: false };
+        self.operations.insert((index, request), operation);
+        self.stir();
+        let node = &self.nodes[index];
+        match &node.mind {
+            Some(mind) => {
+                let feed = mind.wished(request, command);
+                let life = node.life;
+                self.agenda.after(Span::ZERO, Happening::Fed { node: index, life, feed });
+            }
+            None => self.end(index, request, Err(Failure::Stopping)),
+        }
+        request
+    }
+
+    /// Lets time pass until that moment.
+    pub fn run_until(&mut self, until: Instant) {
+        while self.step(until) {}
+    }
+
+    /// Lets time pass until this holds, but not beyond that moment; says whether it holds.
+    pub fn run_while(&mut self, until: Instant, goes_on: impl Fn(&World) -> bool) -> bool {
+        while goes_on(self) {
+            if !self.step(until) {
+                return !goes_on(self);
+            }
+        }
+        true
+    }
+
+    /// Begins taking notes of what happens.
+    pub fn take_notes(&mut self) {
+        self.book.open();
+    }
+
+    /// The notes taken since the last time.
+    pub fn notes(&mut self) -> Vec<Note> {
+        self.book.take()
+    }
+
+    /// What is wrong with a node's disk, to change.
+    pub fn disk_weather(&mut self, index: usize) -> &mut super::disk::DiskWeather {
+        &mut self.nodes[index].disk.weather
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Instant {
+        self.agenda.now()
+    }
+
+    /// All nodes there ever were, by number.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The number of the node of this id.
+    pub fn index_of(&self, id: &Id) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// All wishes so far.
+    pub fn operations(&self) -> impl Iterator<Item = (usize, RequestId, &Operation)> {
+        self.operations.iter().map(|((node, request), operation)| (*node, *request, operation))
+    }
+
+    /// One wish.
+    pub fn operation(&self, node: usize, request: RequestId) -> Option<&Operation> {
+        self.operations.get(&(node, request))
+    }
+
+    /// How many wishes have no result yet and may still expect one.
+    pub fn unanswered(&self) -> usize {
+        self.operations.values().filter(|operation| operation.results.is_empty() && !operation.excused).count()
+    }
+
+    /// When something last happened that is not mere maintenance: a changed leaf set, a node's start or
+    /// end, a wish, its result, or a directory's question.
+    pub fn stirred(&self) -> Instant {
+        self.stirred
+    }
+
+    /// How many links a node has.
+    pub fn link_count(&self, index: usize) -> usize {
+        self.links.count(index)
+    }
+
+    /// What the world is made of.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The counts so far.
+    pub fn tally(&self) -> &Tally {
+        &self.book.tally
+    }
+
+    /// The hash of everything delivered so far.
+    pub fn trace_hash(&self) -> String {
+        self.book.hash()
+    }
+
+    pub(super) fn stir(&mut self) {
+        self.stirred = self.now();
+    }
+
+    /// Hands an input to a machine, and carries out what it wants done, in order.
+    pub(super) fn feed(&mut self, index: usize, feed: Feed) {
+        let (now, station) = (self.now(), feed.station());
+        let Some(mind) = self.nodes[index].mind.as_mut() else { return };
+        self.book.record(now, index, feed.kind(), &[]);
+        self.book.tally.inputs += 1;
+        let mut out = Outbox::new();
+        mind.handle(now, feed, &mut out);
+        self.plan_wake(index, station);
+        let effects: Vec<_> = out.drain().collect();
+        for effect in effects {
+            self.carry_out(index, station, effect);
+        }
+    }
+
+    /// Gives a wish its result.
+    pub(super) fn end(&mut self, index: usize, request: RequestId, result: Result<Reply, Failure>) {
+        let at = self.now();
+        self.stir();
+        self.book.record(at, index, "ended", format!("{request:?} {result:?}").as_bytes());
+        self.book.note(|| Note::Ended { at, node: index, request, result: Box::new(result.clone()) });
+        if let Some(operation) = self.operations.get_mut(&(index, request)) {
+            operation.results.push((at, result));
+        }
+    }
+
+    /// The wishes of a node that have no result yet.
+    pub(super) fn open_wishes(&self, index: usize) -> Vec<RequestId> {
+        let own = self.operations.range((index, RequestId(0))..(index + 1, RequestId(0)));
+        let open = own.filter(|(_, operation)| operation.results.is_empty() && !operation.excused);
+        open.map(|((_, request), _)| *request).collect()
+    }
+
+    /// A node is gone: of its own will, or not.
+    pub(super) fn stop(&mut self, index: usize) {
+        let at = self.now();
+        self.book.record(at, index, "stopped", &[]);
+        self.book.note(|| Note::Stopped { at, node: index });
+        self.stir();
+        self.nodes[index].mind = None;
+        self.dials.forget(index);
+    }
+
+    fn step(&mut self, until: Instant) -> bool {
+        let Some(happening) = self.agenda.next(until) else { return false };
+        match self.weather.paused_until(happening.node(), self.now()) {
+            Some(later) => self.agenda.at(later, happening),
+            None => self.happen(happening),
+        }
+        true
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        if happening.life().is_some_and(|life| {
+            let node = &self.nodes[happening.node()];
+            node.life != life || !node.is_up()
+        }) {
+            return;
+        }
+        match happening {
+            Happening::Fed { node, feed, .. } => self.feed(node, feed),
+            Happening::Wake { node, station, at, .. } => self.wake(node, station, at),
+            Happening::Disk { node, shard, ticket, op, .. } => {
+                let done = self.nodes[node].disk.carry_out(self.agenda.now(), op);
+                self.feed(node, Feed::Shard(shard, directory::Input::DiskDone { ticket, done }));
+            }
+            Happening::Second { node, life } => {
+                self.tick(node);
+                self.agenda.after(SECOND, Happening::Second { node, life });
+            }
+            Happening::Down { node, peer, why, .. } => self.link_down(node, peer, why),
+            Happening::Overdue { node, .. } => self.depart(node),
+            Happening::Arrives(packet) => self.arrive(packet),
+            Happening::Again(packet) => self.launch(packet),
+            Happening::Handshake { from, to, number } => self.shake_hands(from, to, number),
+            Happening::GivenUp { from, to, number } => self.give_up(from, to, number),
+            Happening::Closed { at, peer, link, reason } => self.hear_close(at, peer, link, reason),
+        }
+    }
+
+    fn wake(&mut self, index: usize, station: Station, at: Instant) {
+        let now = self.agenda.now();
+        let Some(mind) = self.nodes[index].mind.as_mut() else { return };
+        if mind.wakes.get(&station) != Some(&at) {
+            return;
+        }
+        mind.wakes.remove(&station);
+        if mind.next_deadline(station).is_some_and(|due| due <= now) {
+            self.feed(index, Feed::due(station));
+        } else {
+            self.plan_wake(index, station);
+        }
+    }
+
+    fn plan_wake(&mut self, index: usize, station: Station) {
+        let now = self.agenda.now();
+        let node = &mut self.nodes[index];
+        let life = node.life;
+        let Some(mind) = node.mind.as_mut() else { return };
+        let Some(at) = mind.next_deadline(station).map(|at| at.max(now)) else { return };
+        if mind.wakes.get(&station).is_some_and(|planned| *planned <= at) {
+            return;
+        }
+        mind.wakes.insert(station, at);
+        self.agenda.at(at, Happening::Wake { node: index, life, station, at });
+    }
+}
+
+impl Happening {
+    /// The node it happens to.
+    fn node(&self) -> usize {
+        match self {
+            Happening::Fed { node, .. }
+            | Happening::Wake { node, .. }
+            | Happening::Disk { node, .. }
+            | Happening::Second { node, .. }
+            | Happening::Down { node, .. }
+            | Happening::Overdue { node, .. } => *node,
+            Happening::Arrives(packet) => packet.to,
+            Happening::Again(packet) => packet.from,
+            Happening::Handshake { to, .. } => *to,
+            Happening::GivenUp { from, .. } => *from,
+            Happening::Closed { at, .. } => *at,
+        }
+    }
+
+    /// The life of the node it belongs to; nothing for what comes from outside.
+    fn life(&self) -> Option<u32> {
+        match self {
+            Happening::Fed { life, .. }
+            | Happening::Wake { life, .. }
+            | Happening::Disk { life, .. }
+            | Happening::Second { life, .. }
+            | Happening::Down { life, .. }
+            | Happening::Overdue { life, .. } => Some(*life),
+            _ => None,
+        }
+    }
+}
+
+/// What is on a node's disk, to each shard its own.
+fn portions(node: &Node, now: Instant) -> Vec<Vec<Stored>> {
+    let Some(mind) = &node.mind else { return Vec::new() };
+    let mut portions = vec![Vec::new(); mind.sharding.count()];
+    for stored in node.disk.load(now) {
+        let id = match &stored {
+            Stored::Value { object, .. } => object,
+            Stored::Pointer { root, .. } => root,
+        };
+        portions[mind.sharding.shard_of(id)].push(stored);
+    }
+    portions
+}
+
+/// How often a host reports on its links.
+const SECOND: Span = Span::from_secs(1);
+/// How long a node may take to leave before its host closes it all the same. A guess: what a service
+/// manager grants between its two signals, less some.
+const LEAVE_MAX: Span = Span::from_secs(30);

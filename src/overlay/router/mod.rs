@@ -3,17 +3,45 @@
 //! Owns: what can happen to the Router, and its dispatch.
 //! Never does: carry anybody's message.
 
+mod gossip;
+mod graveyard;
+mod healing;
+mod join;
+mod leaf_set;
+mod leave;
+mod links;
+mod own;
+mod peers;
+mod probe;
+mod proximity;
+mod publish;
+mod reach;
+mod ring;
 pub mod status;
+mod table;
+mod trickle;
 pub mod tuning;
 
 pub use status::RouterStatus;
 pub use tuning::{Agreement, Tuning};
 
-use super::contract::{Command, Effect, JobDone, RequestId, Ticket};
+use super::contract::{Command, Effect, JobDone, Reply, RequestId, Ticket};
 use crate::base::{Chance, Id, Instant, Span};
 use crate::identity::Contact;
 use crate::machine::{Machine, Outbox, Reading};
 use crate::wire::{Card, Membership, Probe};
+use gossip::Gossip;
+use graveyard::Graveyard;
+use healing::Healing;
+use join::Join;
+use leaf_set::LeafSet;
+use own::{Due, Own, Turn};
+use peers::{Peer, Peers};
+use probe::Liveness;
+use proximity::Proximity;
+use publish::Publication;
+use reach::Reach;
+use ring::Ring;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -124,18 +152,141 @@ pub enum Down {
 
 /// The machine that knows who belongs where.
 pub struct Router {
-    me: Arc<Contact>,
+    own: Own,
+    peers: Peers,
+    ring: Ring,
+    gossip: Gossip,
+    proximity: Proximity,
+    liveness: Liveness,
+    graves: Graveyard,
+    reach: Reach,
+    join: Join,
+    healing: Healing,
+    publication: Publication,
 }
 
 impl Router {
     /// A Router that has not started: it waits for [`Input::Start`].
-    pub fn new(me: Arc<Contact>, _agreement: Agreement, _tuning: Tuning, _chance: Chance) -> Router {
-        Router { me }
+    pub fn new(me: Arc<Contact>, _agreement: Agreement, tuning: Tuning, chance: Chance) -> Router {
+        Router {
+            ring: Ring::new(&me.id(), &tuning),
+            own: Own::new(me, tuning, chance),
+            peers: Peers::default(),
+            gossip: Gossip::default(),
+            proximity: Proximity::default(),
+            liveness: Liveness::default(),
+            graves: Graveyard::default(),
+            reach: Reach::new(),
+            join: Join::Unstarted,
+            healing: Healing::default(),
+            publication: Publication::default(),
+        }
     }
 
     /// This node's contact as it is now signed.
     pub fn me(&self) -> &Arc<Contact> {
-        &self.me
+        &self.own.me
+    }
+
+    fn dispatch(&mut self, t: &mut Turn, input: Input) {
+        match input {
+            Input::Start { saved, seeds } => self.start(t, saved, seeds),
+            Input::Membership { from, message } => {
+                self.heard_from(t, &from);
+                self.on_membership(t, from, message);
+            }
+            Input::Probe { from, message } => {
+                self.heard_from(t, &from);
+                self.on_probe(t, from, message);
+            }
+            Input::LinkUp { contact, dialled: _, rtt } => {
+                self.not_alone();
+                self.on_link_up(t, contact, rtt);
+            }
+            Input::LinkDown { peer, why } => self.on_link_down(t, peer, why),
+            Input::DialFailed { peer } => self.on_dial_failed(t, peer),
+            Input::SeedSilent { address: _ } => self.own.tally.count("router_seeds_silent_total"),
+            Input::Links(reports) => self.on_links(t, reports),
+            Input::Echo { peer, rtt } => self.on_echo(t, peer, rtt),
+            Input::Done { ticket, done: JobDone::Cards(cards) } => self.on_checked(t, ticket, cards),
+            Input::Done { .. } => {}
+            Input::HopSilent { peer } => self.on_hop_silent(t, peer),
+            Input::Wished { request, command } => self.on_wish(t, request, command),
+            Input::Due => self.on_due(t),
+        }
+    }
+
+    fn on_membership(&mut self, t: &mut Turn, from: Id, message: Membership) {
+        match message {
+            Membership::ContactsWanted { round, about } => self.on_contacts_wanted(t, from, round, about),
+            Membership::Contacts { round, about, ready, cards } => {
+                self.note_readiness(&from, ready);
+                self.on_contacts(t, from, (round, about), cards);
+            }
+            Membership::Announce { round, card, leaf_set } => self.on_announce(t, from, round, card, leaf_set),
+            Membership::LeafSet { round, ready, cards, leaf_set: _ } => {
+                self.on_leaf_set(t, from, round, ready, cards);
+            }
+            Membership::Leaving { heirs } => self.on_leaving(t, from, heirs),
+        }
+    }
+
+    fn on_probe(&mut self, t: &mut Turn, from: Id, message: Probe) {
+        match message {
+            Probe::Ping { round, coordinate } => {
+                self.note_coordinate(&from, coordinate);
+                let ready = self.join.is_ready();
+                t.probe(from, Probe::Pong { round, coordinate: self.own.coordinate, ready });
+            }
+            Probe::Pong { round: _, coordinate, ready } => {
+                self.note_coordinate(&from, coordinate);
+                self.note_readiness(&from, ready);
+            }
+            Probe::PingFor { round, suspect } => self.on_ping_for(t, from, round, suspect),
+            Probe::PongFor { round: _, suspect, alive } => self.on_pong_for(&suspect, alive),
+            Probe::Reach { links } => self.on_reach(t, from, links),
+        }
+    }
+
+    fn on_wish(&mut self, t: &mut Turn, request: RequestId, command: Command) {
+        match command {
+            Command::RouterStatus => {
+                let result = Ok(Reply::Router(Box::new(self.status())));
+                t.out.push(Effect::Answer { request, result });
+            }
+            Command::Leave => self.leave(t),
+            _ => {}
+        }
+    }
+
+    fn on_due(&mut self, t: &mut Turn) {
+        while let Some(at) = self.own.due.next() {
+            let late = t.now.since(at);
+            let Some(name) = self.own.due.pop_due(t.now) else { return };
+            match name {
+                Due::Doubt(id) => self.on_doubt_due(t, id, late),
+                Due::Sweep => self.sweep(t),
+                Due::Join => self.on_join_due(t),
+                Due::LeafSet => self.exchange_leaf_sets(t),
+                Due::Plan => self.plan_links(t),
+                Due::Measure => self.measure_some(t),
+                Due::View => self.publication.is_stale = true,
+                Due::Reach => self.tell_reach(t),
+                Due::Table => self.refresh_table(t),
+                Due::Alone => self.knock(t),
+                Due::Graves => self.knock_on_graves(t),
+                Due::Save => self.save_contacts(t),
+            }
+        }
+    }
+
+    /// What holds after every input.
+    fn assert_invariants(&self) {
+        debug_assert!(self.peers.find(&self.own.id()).is_none(), "a node does not know itself");
+        debug_assert!(self.peers.iter().all(|peer| !self.graves.contains(&peer.id())), "the dead are not known");
+        debug_assert!(self.ring.all.iter().all(|id| self.peers.find(&id).is_some_and(Peer::is_present)));
+        debug_assert!(self.ring.ready.iter().all(|id| self.peers.find(&id).is_some_and(|peer| peer.ready)));
+        debug_assert!(self.proximity.outstanding() <= proximity::MEASURES_MAX);
     }
 }
 
@@ -143,11 +294,31 @@ impl Machine for Router {
     type Input = Input;
     type Effect = Effect;
 
-    fn handle(&mut self, _now: Instant, _input: Input, _out: &mut Outbox<Effect>) {}
-
-    fn next_deadline(&self) -> Option<Instant> {
-        None
+    fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox<Effect>) {
+        let t = &mut Turn { now, out };
+        if matches!(self.join, Join::Gone) {
+            if let Input::Wished { request, command } = input {
+                self.on_wish(t, request, command);
+            }
+            return;
+        }
+        self.dispatch(t, input);
+        if matches!(self.join, Join::Gone) {
+            return;
+        }
+        if self.ring.stale {
+            self.review_ring(t);
+        }
+        self.advance_join(t);
+        self.publish_if_due(t);
+        self.assert_invariants();
     }
 
-    fn readings(&self, _into: &mut Vec<Reading>) {}
+    fn next_deadline(&self) -> Option<Instant> {
+        self.own.due.next()
+    }
+
+    fn readings(&self, into: &mut Vec<Reading>) {
+        self.read(into);
+    }
 }

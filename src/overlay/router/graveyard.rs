@@ -1,0 +1,180 @@
+//! The dead, remembered.
+//!
+//! Owns: who was declared dead or left, so that gossip does not bring them back; and when to knock on
+//! each again.
+//! Never does: declare anybody dead, or dial.
+
+use crate::base::{Chance, Id, Instant, Span};
+use crate::identity::Contact;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One node that is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Grave {
+    /// Who, as last known.
+    pub(super) contact: Arc<Contact>,
+    /// Since when.
+    since: Instant,
+    /// When to knock next.
+    next_knock: Instant,
+    /// When somebody knocked last, or the time of death.
+    last_knock: Instant,
+    pause: Span,
+}
+
+/// At most [`GRAVES_MAX`] of them; the longest dead give way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Graveyard {
+    graves: BTreeMap<Id, Grave>,
+    given_way: u64,
+}
+
+impl Graveyard {
+    /// Remembers this node as gone.
+    pub(super) fn bury(&mut self, contact: Arc<Contact>, now: Instant, chance: &mut Chance) {
+        let id = contact.id();
+        if self.graves.len() >= GRAVES_MAX && !self.graves.contains_key(&id) {
+            let oldest = self.graves.iter().min_by_key(|(id, grave)| (grave.since, **id)).map(|(id, _)| *id);
+            if let Some(oldest) = oldest {
+                self.graves.remove(&oldest);
+                self.given_way += 1;
+            }
+        }
+        let next_knock = now + chance.jittered(PAUSE_FIRST, JITTER);
+        let grave = Grave { contact, since: now, next_knock, last_knock: now, pause: PAUSE_FIRST };
+        self.graves.insert(id, grave);
+    }
+
+    /// It was heard from directly, or said something newer: it lives.
+    pub(super) fn raise(&mut self, id: &Id) -> bool {
+        self.graves.remove(id).is_some()
+    }
+
+    /// Whether this word about a node is no newer than its death.
+    pub(super) fn outlasts(&self, contact: &Contact) -> bool {
+        self.graves.get(&contact.id()).is_some_and(|grave| grave.contact.sequence() >= contact.sequence())
+    }
+
+    /// Somebody speaks of this dead node as of the living: knock soon, but not for every rumour.
+    pub(super) fn mention(&mut self, id: &Id, now: Instant) {
+        if let Some(grave) = self.graves.get_mut(id) {
+            grave.next_knock = grave.next_knock.min(now.max(grave.last_knock + RUMOUR_PAUSE));
+        }
+    }
+
+    /// Takes those whose knock is due, at most `count`, and puts their next knock off.
+    pub(super) fn knocks(&mut self, now: Instant, count: usize, chance: &mut Chance) -> Vec<Arc<Contact>> {
+        let mut due: Vec<(Instant, Id)> =
+            self.graves.iter().filter(|(_, g)| g.next_knock <= now).map(|(id, g)| (g.next_knock, *id)).collect();
+        due.sort_unstable();
+        due.truncate(count);
+        due.into_iter().filter_map(|(_, id)| self.knock(&id, now, chance)).collect()
+    }
+
+    /// Notes a knock on this one, whenever it was due.
+    pub(super) fn knock(&mut self, id: &Id, now: Instant, chance: &mut Chance) -> Option<Arc<Contact>> {
+        let grave = self.graves.get_mut(id)?;
+        grave.pause = (grave.pause * 2).min(PAUSE_MAX);
+        grave.last_knock = now;
+        grave.next_knock = now + chance.jittered(grave.pause, JITTER);
+        Some(Arc::clone(&grave.contact))
+    }
+
+    /// When the next knock is due.
+    pub(super) fn next_knock(&self) -> Option<Instant> {
+        self.graves.values().map(|grave| grave.next_knock).min()
+    }
+
+    /// The most recently dead first.
+    pub(super) fn recent(&self) -> Vec<Id> {
+        let mut ids: Vec<(Instant, Id)> = self.graves.iter().map(|(id, grave)| (grave.since, *id)).collect();
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Whether this one lies here.
+    pub(super) fn contains(&self, id: &Id) -> bool {
+        self.graves.contains_key(id)
+    }
+
+    /// How many lie here.
+    pub(super) fn len(&self) -> usize {
+        self.graves.len()
+    }
+
+    /// How many were forgotten for want of room.
+    pub(super) fn given_way(&self) -> u64 {
+        self.given_way
+    }
+}
+
+/// The dead remembered: as many as the largest link budget, so that a split network can find each
+/// lost link again. A guess.
+pub(super) const GRAVES_MAX: usize = 256;
+/// First pause before a knock, and the longest: guesses; a rebooting machine is back after one or two
+/// minutes, a split network after any time.
+const PAUSE_FIRST: Span = Span::from_secs(8);
+const PAUSE_MAX: Span = Span::from_mins(10);
+/// Least pause between knocks made for rumours. A guess.
+const RUMOUR_PAUSE: Span = Span::from_secs(5);
+/// Share of the pause by which knocks are spread, so that a crowd does not knock at once.
+const JITTER: f64 = 0.3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::contact::Role;
+    use crate::identity::key::SecretKey;
+    use crate::identity::puzzle::NodeName;
+
+    fn contact(seed: u8, sequence: u64) -> Arc<Contact> {
+        let key = SecretKey::from_seed([seed; 32]);
+        let name = NodeName { key: key.public(), nonce: 0 };
+        Arc::new(Contact::sign(&key, name, &["127.0.0.1:1".parse().expect("an address")], Role::Server, sequence))
+    }
+
+    fn at(secs: u64) -> Instant {
+        Instant::ORIGIN + Span::from_secs(secs)
+    }
+
+    #[test]
+    fn gossip_no_newer_than_the_death_is_outlasted() {
+        let mut yard = Graveyard::default();
+        yard.bury(contact(1, 5), at(0), &mut Chance::from_seed(1));
+        assert!(yard.outlasts(&contact(1, 5)) && yard.outlasts(&contact(1, 4)));
+        assert!(!yard.outlasts(&contact(1, 6)) && !yard.outlasts(&contact(2, 1)));
+        assert!(yard.raise(&contact(1, 5).id()) && !yard.outlasts(&contact(1, 4)));
+    }
+
+    #[test]
+    fn knocks_grow_rare_and_a_rumour_brings_one_forward() {
+        let (mut yard, mut chance) = (Graveyard::default(), Chance::from_seed(1));
+        let id = contact(1, 1).id();
+        yard.bury(contact(1, 1), at(0), &mut chance);
+        let mut times = Vec::new();
+        for second in 0..3600 {
+            if !yard.knocks(at(second), 4, &mut chance).is_empty() {
+                times.push(second);
+            }
+        }
+        assert!((7..=14).contains(&times.len()), "{times:?}");
+        yard.mention(&id, at(3600));
+        yard.mention(&id, at(3600));
+        assert_eq!(yard.knocks(at(3606), 4, &mut chance).len(), 1);
+        yard.mention(&id, at(3607));
+        assert_eq!(yard.knocks(at(3607), 4, &mut chance).len(), 0);
+    }
+
+    #[test]
+    fn the_graveyard_has_a_limit() {
+        let (mut yard, mut chance) = (Graveyard::default(), Chance::from_seed(1));
+        let key = SecretKey::from_seed([1; 32]);
+        for nonce in 0..300 {
+            let name = NodeName { key: key.public(), nonce };
+            let contact = Contact::sign(&key, name, &["127.0.0.1:1".parse().expect("an address")], Role::Server, 1);
+            yard.bury(Arc::new(contact), at(nonce), &mut chance);
+        }
+        assert_eq!((yard.len(), yard.given_way()), (GRAVES_MAX, 300 - GRAVES_MAX as u64));
+    }
+}

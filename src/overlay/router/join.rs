@@ -1,0 +1,384 @@
+//! Finding one's place.
+//!
+//! Owns: the joiner's way: a first node, a nearby node, the node nearest to its own id, the
+//! confirmation of its leaf set. All state of a join is here, in the joiner.
+//! Never does: wait for a silent node longer than its step allows.
+
+use super::Router;
+use super::own::{Due, Turn};
+use super::peers::{Greeting, Link, Peer};
+use crate::base::{Id, Instant, Span};
+use crate::wire::membership::About;
+use crate::wire::{Card, Membership};
+use std::collections::BTreeSet;
+
+/// How far the node has come.
+#[derive(Clone, Debug)]
+pub(super) enum Join {
+    /// Not begun.
+    Unstarted,
+    /// Nobody was reached yet.
+    Knocking,
+    /// Looking for a nearby node to start from.
+    Walking {
+        /// The node it stands at.
+        at: Id,
+        /// Steps left.
+        steps: u32,
+        /// What it waits for there.
+        stage: Walk,
+        /// Until when.
+        until: Instant,
+    },
+    /// Looking for the node nearest to its own id.
+    Seeking {
+        /// The nearest that answered.
+        at: Option<Id>,
+        /// Whom it has asked or given up.
+        tried: BTreeSet<Id>,
+        /// What it waits for.
+        stage: Seek,
+        /// Until when.
+        until: Instant,
+    },
+    /// Making itself known to its leaf set.
+    Confirming {
+        /// Since when.
+        since: Instant,
+    },
+    /// The leaf set has confirmed: it roots keys.
+    Ready,
+    /// A client that found its way in: it never roots keys.
+    Client,
+    /// It has left.
+    Gone,
+}
+
+/// A step of the walk.
+#[derive(Clone, Debug)]
+pub(super) enum Walk {
+    /// Asked for nearby nodes.
+    Asked(u32),
+    /// These are being checked and measured.
+    Measuring(Vec<Id>),
+}
+
+/// A step of the search.
+#[derive(Clone, Debug)]
+pub(super) enum Seek {
+    /// The next node is to be chosen, as soon as what is known is checked.
+    Choosing,
+    /// A link to this one is awaited.
+    Dialling(Id),
+    /// This one was asked under this round.
+    Asked(Id, u32),
+}
+
+impl Join {
+    /// Whether this node roots keys.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self, Join::Ready)
+    }
+
+    /// Whether it is taking or holding its place in the leaf sets.
+    pub(super) fn is_placing(&self) -> bool {
+        matches!(self, Join::Confirming { .. } | Join::Ready)
+    }
+
+    /// Whether it is at work as far as it will get.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self, Join::Ready | Join::Client)
+    }
+
+    /// In words, for people.
+    pub(super) fn describe(&self, links: usize) -> String {
+        match self {
+            Join::Unstarted => "not started".to_owned(),
+            Join::Knocking => "joining: nobody has answered yet".to_owned(),
+            Join::Walking { at, .. } => format!("joining: looking for a nearby node from {}", at.short()),
+            Join::Seeking { .. } => "joining: looking for the node nearest to its id".to_owned(),
+            Join::Confirming { .. } => "joining: waiting for the leaf set to confirm".to_owned(),
+            Join::Ready if links == 0 => "alone: ready, nobody else is reached".to_owned(),
+            Join::Ready => "ready".to_owned(),
+            Join::Client => "client".to_owned(),
+            Join::Gone => "left".to_owned(),
+        }
+    }
+}
+
+impl Router {
+    /// A first link while nobody was reached: the walk begins, unless that node is near already.
+    pub(super) fn join_from(&mut self, t: &mut Turn, id: Id) {
+        if !matches!(self.join, Join::Knocking) || !self.peers.find(&id).is_some_and(Peer::is_server) {
+            return;
+        }
+        self.own.tally.count("router_joins_begun_total");
+        self.walk_at(t, id, WALK_STEPS);
+    }
+
+    /// Contacts were answered: the join may have waited for them.
+    pub(super) fn on_contacts(&mut self, t: &mut Turn, from: Id, message: (u32, About), cards: Vec<Card>) {
+        let (round, about) = message;
+        let walked: Vec<Id> = cards.iter().map(|card| card.contact.id()).take(WALK_MEASURES).collect();
+        self.consider(t, cards, about == About::Nearby);
+        match &mut self.join {
+            Join::Walking { at, stage, until, .. } if *at == from && matches!(*stage, Walk::Asked(r) if r == round) => {
+                *stage = Walk::Measuring(walked);
+                *until = t.now + STEP_PATIENCE_MAX;
+                self.own.due.set(Due::Join, t.now + STEP_PATIENCE_MAX);
+            }
+            Join::Seeking { at, stage, .. } if matches!(*stage, Seek::Asked(id, r) if id == from && r == round) => {
+                *at = Some(from);
+                *stage = Seek::Choosing;
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes every step of the join that can be taken now. Cheap when there is none.
+    pub(super) fn advance_join(&mut self, t: &mut Turn) {
+        // Each step either waits or comes nearer to the end; the bound is a guard only.
+        for _ in 0..STEPS_AT_ONCE {
+            let moved = match self.join {
+                Join::Walking { .. } => self.advance_walk(t),
+                Join::Seeking { .. } => self.advance_search(t),
+                Join::Confirming { since } => self.advance_confirmation(t, since),
+                _ => false,
+            };
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Something the join waits for may have waited long enough.
+    pub(super) fn on_join_due(&mut self, t: &mut Turn) {
+        if let Join::Confirming { .. } = self.join {
+            self.greet_again(t);
+            self.own.due.set(Due::Join, t.now + CONFIRM_TICK);
+        }
+    }
+
+    fn walk_at(&mut self, t: &mut Turn, at: Id, steps: u32) {
+        let rtt = self.peers.find(&at).and_then(Peer::link_rtt).unwrap_or(Span::ZERO);
+        if steps == 0 || rtt < NEAR_ENOUGH {
+            return self.seek_from(t, at);
+        }
+        let round = self.ask(t, at, About::Nearby);
+        let until = t.now + self.step_patience(&at);
+        self.own.due.set(Due::Join, until);
+        self.join = Join::Walking { at, steps: steps - 1, stage: Walk::Asked(round), until };
+    }
+
+    fn advance_walk(&mut self, t: &mut Turn) -> bool {
+        let Join::Walking { at, steps, stage, until } = &self.join else { return false };
+        let (at, steps, late, lost) = (*at, *steps, t.now >= *until, !self.peers.is_linked(at));
+        let Walk::Measuring(named) = stage.clone() else {
+            if late || lost {
+                self.seek_from(t, at);
+            }
+            return late || lost;
+        };
+        if self.gossip.awaits(t.now) && !late {
+            return false;
+        }
+        let mut waits = false;
+        for id in &named {
+            waits |= self.measure(t, id);
+        }
+        if waits && !late && !lost {
+            return false;
+        }
+        let here = self.peers.find(&at).and_then(Peer::rtt).unwrap_or(Span::MAX);
+        let rtt = |id: &Id| Some((self.peers.find(id)?.rtt()?, *id));
+        match named.iter().filter_map(rtt).min().filter(|(rtt, _)| *rtt < here.scaled(STEP_GAIN)) {
+            Some((_, next)) if self.peers.is_linked(&next) => self.walk_at(t, next, steps),
+            Some((_, next)) => self.step_to(t, next),
+            None => self.seek_from(t, at),
+        }
+        true
+    }
+
+    /// Dials the nearby node; the search starts there, or anywhere if it does not answer.
+    fn step_to(&mut self, t: &mut Turn, next: Id) {
+        self.dial(t, &next);
+        let until = t.now + self.step_patience(&next);
+        self.own.due.set(Due::Join, until);
+        self.join = Join::Seeking { at: None, tried: BTreeSet::new(), stage: Seek::Dialling(next), until };
+    }
+
+    fn seek_from(&mut self, t: &mut Turn, start: Id) {
+        let stage = if self.peers.is_linked(&start) { Seek::Dialling(start) } else { Seek::Choosing };
+        self.join = Join::Seeking { at: None, tried: BTreeSet::new(), stage, until: t.now + STEP_PATIENCE_MAX };
+        self.own.due.set(Due::Join, t.now + STEP_PATIENCE_MAX);
+    }
+
+    fn advance_search(&mut self, t: &mut Turn) -> bool {
+        let Join::Seeking { at, tried, stage, until } = &mut self.join else { return false };
+        let late = t.now >= *until;
+        match *stage {
+            Seek::Dialling(id) | Seek::Asked(id, _) => {
+                let link = self.peers.find(&id).map(|peer| peer.link);
+                let lost = matches!(link, None | Some(Link::None)) || tried.len() > SEEK_STEPS;
+                if late || lost {
+                    tried.insert(id);
+                    *stage = Seek::Choosing;
+                    *until = t.now + STEP_PATIENCE_MAX;
+                    return true;
+                }
+                if matches!(stage, Seek::Dialling(_)) && matches!(link, Some(Link::Up { .. })) {
+                    tried.insert(id);
+                    self.ask_about_place(t, id);
+                }
+                false
+            }
+            Seek::Choosing if self.gossip.awaits(t.now) && !late => false,
+            Seek::Choosing => {
+                let (at, tried) = (*at, std::mem::take(tried));
+                self.choose_next(t, at, tried);
+                true
+            }
+        }
+    }
+
+    fn ask_about_place(&mut self, t: &mut Turn, id: Id) {
+        let round = self.ask(t, id, About::Place(self.own.id()));
+        let wait = self.step_patience(&id);
+        if let Join::Seeking { stage, until, .. } = &mut self.join {
+            *stage = Seek::Asked(id, round);
+            *until = t.now + wait;
+        }
+        self.own.due.set(Due::Join, t.now + wait);
+    }
+
+    /// The known node nearest to this one's id, unless the nearest has answered already.
+    fn choose_next(&mut self, t: &mut Turn, at: Option<Id>, tried: BTreeSet<Id>) {
+        let me = self.own.id();
+        let known = self.peers.iter().filter(|peer| peer.is_server() && !peer.suspected).map(Peer::id);
+        let next = known.filter(|id| !tried.contains(id)).min_by_key(|id| (id.distance(&me), *id));
+        let next = next.filter(|id| at.is_none_or(|at| id.is_nearer(&me, &at)));
+        match next {
+            Some(next) if tried.len() < SEEK_STEPS => {
+                self.dial(t, &next);
+                let until = t.now + self.step_patience(&next);
+                self.own.due.set(Due::Join, until);
+                self.join = Join::Seeking { at, tried, stage: Seek::Dialling(next), until };
+            }
+            _ if at.is_none() && self.peers.links() == 0 => self.begin_again(t),
+            _ if self.own.is_client() => self.settle_as_client(t),
+            _ => {
+                self.join = Join::Confirming { since: t.now };
+                self.own.due.set(Due::Join, t.now + CONFIRM_TICK);
+                self.review_ring(t);
+            }
+        }
+    }
+
+    /// Everybody was lost on the way.
+    fn begin_again(&mut self, t: &mut Turn) {
+        self.own.tally.count("router_joins_restarted_total");
+        self.join = Join::Knocking;
+        self.knock_when_alone(t);
+    }
+
+    fn advance_confirmation(&mut self, t: &mut Turn, since: Instant) -> bool {
+        if self.peers.linked().next().is_none() && t.now.since(since) >= STEP_PATIENCE_MAX {
+            self.begin_again(t);
+            return false;
+        }
+        if self.ring.all.len() == 0 || self.gossip.awaits(t.now) {
+            return false;
+        }
+        let me = self.own.id();
+        let outstanding = self.peers.iter().any(|peer| match peer.link {
+            Link::Up { .. } => self.ring.all.contains(&peer.id()) && !is_confirmed(peer),
+            Link::Dialling { since } => {
+                t.now.since(since) < STEP_PATIENCE_MAX && self.ring.all.has_place_for(&me, &peer.id())
+            }
+            Link::None => false,
+        });
+        if outstanding {
+            return false;
+        }
+        self.become_ready(t);
+        true
+    }
+
+    /// This node roots keys from now on, and says so.
+    pub(super) fn become_ready(&mut self, t: &mut Turn) {
+        self.join = Join::Ready;
+        self.own.due.clear(&Due::Join);
+        self.own.tally.count("router_joins_total");
+        self.publication.is_urgent = true;
+        self.publication.is_unsaved = true;
+        let leaf_set: Vec<Id> = self.ring.all.iter().collect();
+        let linked: Vec<Id> = self.peers.linked().map(Peer::id).collect();
+        for id in linked {
+            let leaf_set = leaf_set.clone();
+            t.tell(id, Membership::LeafSet { round: 0, ready: true, cards: Vec::new(), leaf_set });
+        }
+        self.start_exchanges(t);
+        self.own.soon(t.now, Due::Plan, PLAN_AFTER_JOIN);
+    }
+
+    fn settle_as_client(&mut self, t: &mut Turn) {
+        self.join = Join::Client;
+        self.own.due.clear(&Due::Join);
+        self.start_exchanges(t);
+        self.own.soon(t.now, Due::Plan, PLAN_AFTER_JOIN);
+    }
+
+    fn greet_again(&mut self, t: &mut Turn) {
+        let stale: Vec<Id> = self
+            .peers
+            .linked()
+            .filter(|peer| match peer.greeting {
+                Greeting::Sent { at, .. } => !is_confirmed(peer) && t.now.since(at) >= self.step_patience(&peer.id()),
+                _ => false,
+            })
+            .map(Peer::id)
+            .collect();
+        for id in stale {
+            self.greet(t, id);
+        }
+    }
+
+    /// How long a step may take: some round trips if they are known.
+    fn step_patience(&self, id: &Id) -> Span {
+        let rtt = self.peers.find(id).and_then(Peer::rtt);
+        rtt.map_or(STEP_PATIENCE_MAX, |rtt| (rtt * 3 + STEP_FLOOR).min(STEP_PATIENCE_MAX))
+    }
+}
+
+/// A member that answered, or was asked often enough to be left to the probes.
+fn is_confirmed(peer: &Peer) -> bool {
+    match peer.greeting {
+        Greeting::Answered => true,
+        Greeting::Sent { tries, .. } => tries >= GREETINGS_MAX,
+        Greeting::Due => false,
+    }
+}
+
+/// Steps of the walk to a nearby node: the second seldom gains as much as it costs in time. A guess.
+const WALK_STEPS: u32 = 2;
+/// Nodes measured in one step of the walk. A guess.
+const WALK_MEASURES: usize = 8;
+/// A step is worth it if the next node is this much nearer. A guess.
+const STEP_GAIN: f64 = 0.7;
+/// A node this near needs no walk: a round trip within one city. A guess.
+const NEAR_ENOUGH: Span = Span::from_millis(5);
+/// How long one silent node may hold a join up: "a second or so", yet a handshake over the slowest
+/// pair of our data (675 ms) fits twice.
+const STEP_PATIENCE_MAX: Span = Span::from_millis(1_500);
+/// What a step may take beside round trips: a busy host's. A guess.
+const STEP_FLOOR: Span = Span::from_millis(300);
+/// Steps of the search: `log16` of any network there will ever be, and some that fail.
+const SEEK_STEPS: usize = 16;
+/// How often a confirmation under way looks for silent members. A guess.
+const CONFIRM_TICK: Span = Span::from_millis(250);
+/// Announcements a silent member is sent before the join goes on without its word. A guess.
+const GREETINGS_MAX: u32 = 2;
+/// A guard against endless steps in one turn.
+const STEPS_AT_ONCE: usize = 32;
+/// Table links wait until the join is through. A guess.
+const PLAN_AFTER_JOIN: Span = Span::from_millis(50);

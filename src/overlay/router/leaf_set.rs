@@ -1,0 +1,131 @@
+//! The nodes next to this one on the ring.
+//!
+//! Owns: which of a set of nodes are the nearest on each side, and whether the sides meet.
+//! Never does: know who is alive or ready; it is told whom to choose from.
+
+use crate::base::Id;
+use crate::overlay::view::LeafView;
+
+/// Up to `per_side` nearest nodes on each side, nearest first. In a small network a node may stand on
+/// both sides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LeafSet {
+    before: Vec<Id>,
+    after: Vec<Id>,
+    per_side: usize,
+    is_whole_ring: bool,
+}
+
+impl LeafSet {
+    /// The leaf set of `me` among these ids, which are in order and distinct.
+    pub(super) fn around(me: &Id, per_side: usize, ids: &[Id]) -> LeafSet {
+        let split = ids.partition_point(|id| id < me);
+        let skip = usize::from(ids.get(split) == Some(me));
+        let others = ids.len() - skip;
+        let (smaller, larger) = (&ids[..split], &ids[split + skip..]);
+        let after = larger.iter().chain(smaller).take(per_side).copied().collect();
+        let before = smaller.iter().rev().chain(larger.iter().rev()).take(per_side).copied().collect();
+        // With 2 * per_side others the sides touch but do not overlap: a node between their ends may be
+        // unknown, so the whole ring is claimed only below that.
+        LeafSet { before, after, per_side, is_whole_ring: others < 2 * per_side }
+    }
+
+    /// Counter-clockwise, nearest first.
+    pub(super) fn before(&self) -> &[Id] {
+        &self.before
+    }
+
+    /// Clockwise, nearest first.
+    pub(super) fn after(&self) -> &[Id] {
+        &self.after
+    }
+
+    /// All members, each once.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Id> + '_ {
+        self.before.iter().chain(self.after.iter().filter(|id| !self.before.contains(id))).copied()
+    }
+
+    /// How many members there are.
+    pub(super) fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether this node is a member.
+    pub(super) fn contains(&self, id: &Id) -> bool {
+        self.before.contains(id) || self.after.contains(id)
+    }
+
+    /// Whether this id would be a member if it were there.
+    pub(super) fn has_place_for(&self, me: &Id, id: &Id) -> bool {
+        if id == me {
+            return false;
+        }
+        if self.is_whole_ring || self.before.len() < self.per_side || self.after.len() < self.per_side {
+            return true;
+        }
+        match (self.before.last(), self.after.last()) {
+            (Some(first), Some(last)) => id == first || id.is_between(first, last),
+            _ => true,
+        }
+    }
+
+    /// The form in which the other machines see it.
+    pub(super) fn view(&self) -> LeafView {
+        LeafView { before: self.before.clone(), after: self.after.clone(), is_whole_ring: self.is_whole_ring }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn naive(me: &Id, per_side: usize, ids: &BTreeSet<Id>) -> (Vec<Id>, Vec<Id>) {
+        let mut after: Vec<Id> = ids.iter().filter(|id| *id != me).copied().collect();
+        let mut before = after.clone();
+        after.sort_by_key(|id| me.clockwise(id));
+        before.sort_by_key(|id| id.clockwise(me));
+        after.truncate(per_side);
+        before.truncate(per_side);
+        (before, after)
+    }
+
+    #[test]
+    fn alone_the_ring_is_whole_and_everybody_has_a_place() {
+        let set = LeafSet::around(&Id::ZERO, 4, &[]);
+        assert!(set.view().is_whole_ring && set.len() == 0);
+        assert!(set.has_place_for(&Id::ZERO, &Id::MAX) && !set.has_place_for(&Id::ZERO, &Id::ZERO));
+    }
+
+    #[test]
+    fn two_full_sides_that_only_touch_do_not_claim_the_whole_ring() {
+        let ids: Vec<Id> = (1..=8).map(|digit| Id::ZERO.with_digit(0, digit)).collect();
+        assert!(!LeafSet::around(&Id::ZERO, 4, &ids).view().is_whole_ring);
+        assert!(LeafSet::around(&Id::ZERO, 4, &ids[..7]).view().is_whole_ring);
+    }
+
+    proptest! {
+        #[test]
+        fn holds_the_nearest_of_each_side(
+            raw in prop::collection::btree_set(any::<[u8; 32]>(), 0..40), me in any::<[u8; 32]>(), per_side in 1usize..9,
+            stranger in any::<[u8; 32]>(),
+        ) {
+            let (me, stranger) = (Id::from_bytes(me), Id::from_bytes(stranger));
+            let mut ids: BTreeSet<Id> = raw.into_iter().map(Id::from_bytes).collect();
+            let sorted: Vec<Id> = ids.iter().copied().collect();
+            let set = LeafSet::around(&me, per_side, &sorted);
+            let (before, after) = naive(&me, per_side, &ids);
+            prop_assert_eq!(set.before(), &before[..]);
+            prop_assert_eq!(set.after(), &after[..]);
+            prop_assume!(stranger != me);
+            ids.insert(stranger);
+            let (before, after) = naive(&me, per_side, &ids);
+            if before.contains(&stranger) || after.contains(&stranger) {
+                prop_assert!(set.has_place_for(&me, &stranger));
+            } else {
+                prop_assert!(!set.has_place_for(&me, &stranger));
+            }
+        }
+    }
+}

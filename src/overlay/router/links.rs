@@ -1,0 +1,304 @@
+//! Which links to hold.
+//!
+//! Owns: links going up and down, the choice of those worth having within the budget, and of those that
+//! give way.
+//! Never does: close a link to a leaf-set member, or one so young that it has not served yet.
+
+use super::own::{Due, Turn};
+use super::peers::{Greeting, Link, Peer};
+use super::table::{Nearness, Slot, slot_of};
+use super::{Down, Router};
+use crate::base::{Id, Instant, RttEstimate, Span};
+use crate::identity::Contact;
+use crate::overlay::contract::Effect;
+use crate::wire::CloseReason;
+use crate::wire::membership::About;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What the choice of links looks at in one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Prospect {
+    pub(super) id: Id,
+    /// Where it stands in the table.
+    pub(super) slot: Slot,
+    /// Its round trip, measured or predicted, if anything is known.
+    pub(super) rtt: Option<Span>,
+    /// The quickest way to it over another link.
+    pub(super) detour: Option<Span>,
+    /// Whether it must be held: a leaf-set member.
+    pub(super) is_leaf: bool,
+    /// Whether there is a link already.
+    pub(super) is_linked: bool,
+}
+
+/// All prospects, the most useful link first: the leaf set; the nearest of each slot, so that every
+/// prefix has its first hop; then by what the link saves against the quickest detour. A link that is
+/// there counts as somewhat more useful, so that choices do not flap.
+pub(super) fn by_usefulness(prospects: &[Prospect]) -> Vec<Id> {
+    let mut nearest: BTreeMap<Slot, (Span, Id)> = BTreeMap::new();
+    for prospect in prospects {
+        let found = (prospect.felt_rtt(), prospect.id);
+        let best = nearest.entry(prospect.slot).or_insert(found);
+        *best = found.min(*best);
+    }
+    let mut ranked: Vec<(u8, std::cmp::Reverse<Span>, Id)> = prospects
+        .iter()
+        .map(|prospect| {
+            let covers = nearest.get(&prospect.slot).is_some_and(|(_, id)| *id == prospect.id);
+            let tier = if prospect.is_leaf {
+                0
+            } else if covers {
+                1
+            } else {
+                2
+            };
+            (tier, std::cmp::Reverse(prospect.saving()), prospect.id)
+        })
+        .collect();
+    ranked.sort_unstable();
+    ranked.into_iter().map(|(_, _, id)| id).collect()
+}
+
+impl Prospect {
+    fn felt_rtt(&self) -> Span {
+        let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+        if self.is_linked { rtt.scaled(INCUMBENT) } else { rtt }
+    }
+
+    /// What the link saves on a trip to this very node.
+    fn saving(&self) -> Span {
+        let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
+        let detour = self.detour.unwrap_or(rtt * 2 + UNKNOWN_RTT);
+        let saving = detour.saturating_sub(rtt);
+        if self.is_linked { saving.scaled(1.0 / INCUMBENT) + INCUMBENT_BONUS } else { saving }
+    }
+}
+
+impl Router {
+    /// A link is up.
+    pub(super) fn on_link_up(&mut self, t: &mut Turn, contact: Arc<Contact>, rtt: Span) {
+        let id = contact.id();
+        if id == self.own.id() {
+            return t.hang_up(id, CloseReason::Oneself);
+        }
+        let was_dead = self.graves.raise(&id);
+        let peer = self.peers.learn(Arc::clone(&contact), None);
+        if peer.contact.sequence() != contact.sequence() || !peer.is_linked() {
+            peer.greeting = Greeting::Due;
+        }
+        peer.link = Link::Up { rtt: RttEstimate::first(rtt), told: rtt, since: t.now };
+        peer.measured = Some((rtt, t.now));
+        peer.refused_until = None;
+        peer.suspected = false;
+        self.ring.stale = true;
+        self.publication.is_stale = true;
+        self.publication.is_unsaved = true;
+        self.heard_from(t, &id);
+        self.own.soon(t.now, Due::Plan, PLAN_AFTER_LINK);
+        self.own.soon(t.now, Due::Sweep, super::probe::SWEEP);
+        self.join_from(t, id);
+        self.review_ring(t);
+        if self.peers.find(&id).is_some_and(|peer| peer.greeting == Greeting::Due) {
+            self.ping(t, &id);
+        }
+        if was_dead && self.join.is_placing() {
+            self.ask(t, id, About::Place(self.own.id()));
+        }
+        self.reach_changed(t);
+        self.shed_above(t, self.links_max());
+    }
+
+    /// A link is gone.
+    pub(super) fn on_link_down(&mut self, t: &mut Turn, id: Id, why: Down) {
+        let in_ring = self.ring.all.contains(&id);
+        let (me, now) = (self.own.id(), t.now);
+        let Some(peer) = self.peers.at(&id).filter(|peer| peer.is_linked()) else { return };
+        peer.link = Link::None;
+        peer.greeting = Greeting::Due;
+        let wanted = peer.wanted;
+        self.reach.forget(&id);
+        self.reach_changed(t);
+        self.ring.stale = true;
+        self.publication.is_stale = true;
+        match why {
+            Down::Closed(CloseReason::Leaving) => self.bury(t, &id, "left"),
+            Down::Closed(
+                CloseReason::Oneself | CloseReason::Network | CloseReason::Version | CloseReason::Identity,
+            ) => {
+                self.bury(t, &id, "foreign");
+            }
+            Down::Closed(CloseReason::Budget) => {
+                self.own.tally.count("router_links_refused_total");
+                let pause = if self.ring.all.has_place_for(&me, &id) { REFUSED_LEAF } else { REFUSED };
+                let pause = self.own.chance.jittered(pause, 0.5);
+                if let Some(peer) = self.peers.at(&id) {
+                    peer.refused_until = Some(now + pause);
+                }
+            }
+            Down::Lost | Down::Closed(_) if in_ring || wanted => self.doubt_lost(t, &id),
+            Down::Lost | Down::Closed(_) | Down::Ours => {}
+        }
+        self.own.soon(t.now, Due::Plan, PLAN_AFTER_LINK);
+        self.knock_when_alone(t);
+    }
+
+    /// A dial came to nothing.
+    pub(super) fn on_dial_failed(&mut self, t: &mut Turn, id: Id) {
+        let Some(peer) = self.peers.at(&id) else { return };
+        if !matches!(peer.link, Link::Dialling { .. }) {
+            return;
+        }
+        peer.link = Link::None;
+        self.own.tally.count("router_dials_failed_total");
+        self.own.soon(t.now, Due::Plan, PLAN_AFTER_LINK);
+        // A doubted node has others asked after it first: its verdict is due in any case.
+        if !self.peers.find(&id).is_some_and(|peer| peer.suspected) {
+            self.bury(t, &id, "unreachable");
+        }
+    }
+
+    /// Opens a link, unless there is one or it is being opened.
+    pub(super) fn dial(&mut self, t: &mut Turn, id: &Id) {
+        if let Some(peer) = self.peers.at(id)
+            && matches!(peer.link, Link::None)
+        {
+            peer.link = Link::Dialling { since: t.now };
+            let contact = Arc::clone(&peer.contact);
+            self.own.tally.count("router_dials_total");
+            t.out.push(Effect::Dial { contact });
+        }
+    }
+
+    /// Chooses the links to hold: dials some that are worth it, closes those that are too many.
+    pub(super) fn plan_links(&mut self, t: &mut Turn) {
+        self.review_table();
+        let ranked = by_usefulness(&self.prospects(t.now));
+        let budget = self.own.tuning.link_budget;
+        let wanted: BTreeSet<Id> = ranked.iter().take(budget).copied().collect();
+        for peer in self.peers.iter_mut() {
+            peer.wanted = wanted.contains(&peer.id());
+        }
+        self.shed_above(t, budget);
+        if !self.join.is_settled() {
+            return;
+        }
+        let unlinked = |id: &&Id| self.peers.find(id).is_some_and(|peer| matches!(peer.link, Link::None));
+        let missing: Vec<Id> = ranked.iter().take(budget).filter(unlinked).copied().collect();
+        let dialling = self.peers.iter().filter(|peer| matches!(peer.link, Link::Dialling { .. })).count();
+        for id in missing.iter().take(DIALS_AT_ONCE.saturating_sub(dialling)) {
+            self.dial(t, id);
+        }
+        if !missing.is_empty() {
+            let wait = self.own.chance.jittered(PLAN_AGAIN, 0.3);
+            self.own.soon(t.now, Due::Plan, wait);
+        }
+    }
+
+    /// How many links may be up for a moment: newcomers need theirs for a few round trips.
+    pub(super) fn links_max(&self) -> usize {
+        self.own.tuning.link_budget * 2 + LINKS_SPARE
+    }
+
+    /// Closes the least useful links above this number. Young ones are spared, unless the number is the
+    /// very limit.
+    fn shed_above(&mut self, t: &mut Turn, limit: usize) {
+        let links = self.peers.links();
+        if links <= limit {
+            return;
+        }
+        let spare_young = limit < self.links_max();
+        let ranked = by_usefulness(&self.prospects(t.now));
+        let mut excess = links - limit;
+        for id in ranked.into_iter().rev() {
+            let Some(peer) = self.peers.at(&id).filter(|peer| peer.is_linked()) else { continue };
+            let young = matches!(peer.link, Link::Up { since, .. } if t.now.since(since) < YOUNG);
+            if excess == 0 || self.ring.all.contains(&id) {
+                break;
+            }
+            if young && spare_young {
+                self.own.soon(t.now, Due::Plan, YOUNG);
+                continue;
+            }
+            excess -= 1;
+            peer.link = Link::None;
+            peer.greeting = Greeting::Due;
+            peer.refused_until = Some(t.now + self.own.chance.jittered(REFUSED, 0.5));
+            self.own.tally.count_as("router_evictions_total", "budget");
+            self.reach.forget(&id);
+            self.ring.stale = true;
+            self.publication.is_stale = true;
+            t.hang_up(id, CloseReason::Budget);
+        }
+    }
+
+    fn prospects(&self, now: Instant) -> Vec<Prospect> {
+        let (me, here) = (self.own.id(), self.own.coordinate);
+        let open = |peer: &&Peer| {
+            peer.is_linked() || (peer.is_worth_telling(now) && peer.refused_until.is_none_or(|until| until <= now))
+        };
+        let prospect = |peer: &Peer| {
+            let rtt = match peer.nearness(&here) {
+                Nearness::Measured(rtt) | Nearness::Predicted(rtt) => Some(rtt),
+                Nearness::Unknown => None,
+            };
+            let id = peer.id();
+            Some(Prospect {
+                id,
+                slot: slot_of(&me, &id)?,
+                rtt,
+                detour: if peer.is_server() { self.reach.detour(&id) } else { rtt },
+                is_leaf: self.ring.all.contains(&id),
+                is_linked: peer.is_linked(),
+            })
+        };
+        self.peers.iter().filter(open).filter_map(prospect).collect()
+    }
+}
+
+/// The round trip assumed where nothing is known: the median of our PlanetLab data is 160 ms.
+const UNKNOWN_RTT: Span = Span::from_millis(200);
+/// How much nearer a link that is there is felt to be, and what it saves more. Guesses, against flapping.
+const INCUMBENT: f64 = 0.8;
+const INCUMBENT_BONUS: Span = Span::from_millis(2);
+/// How long a link that was up is spared: a few round trips of the slowest pair of our data. A guess.
+const YOUNG: Span = Span::from_secs(3);
+/// Links for the moment beyond twice the budget. A guess.
+const LINKS_SPARE: usize = 32;
+/// How long a refusal for want of room is remembered; a leaf-set member is asked again soon. Guesses.
+const REFUSED: Span = Span::from_secs(60);
+const REFUSED_LEAF: Span = Span::from_secs(2);
+/// Handshakes for the table's sake at once: 0.8 ms of processor each (measured 2026-11-23). A guess.
+const DIALS_AT_ONCE: usize = 8;
+/// Pauses before links are chosen (again). Guesses.
+const PLAN_AGAIN: Span = Span::from_millis(500);
+const PLAN_AFTER_LINK: Span = Span::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prospect(digit: u8, last: u8, rtt: u64, detour: Option<u64>) -> Prospect {
+        let id = Id::ZERO.with_digit(0, digit).with_digit(63, last);
+        let slot = slot_of(&Id::ZERO, &id).expect("another node");
+        let detour = detour.map(Span::from_millis);
+        Prospect { id, slot, rtt: Some(Span::from_millis(rtt)), detour, is_leaf: false, is_linked: false }
+    }
+
+    #[test]
+    fn leaf_set_then_slots_then_savings() {
+        let far_leaf = Prospect { is_leaf: true, ..prospect(1, 0, 300, Some(100)) };
+        let nearest_of_slot = prospect(5, 0, 20, Some(19));
+        let saves_much = prospect(5, 1, 100, Some(250));
+        let saves_little = prospect(5, 2, 90, Some(95));
+        let ranked = by_usefulness(&[saves_little, nearest_of_slot, saves_much, far_leaf]);
+        assert_eq!(ranked, [far_leaf.id, nearest_of_slot.id, saves_much.id, saves_little.id]);
+    }
+
+    #[test]
+    fn a_link_that_is_there_gives_way_only_to_a_clearly_better_one() {
+        let held = Prospect { is_linked: true, ..prospect(5, 0, 25, Some(20)) };
+        assert_eq!(by_usefulness(&[prospect(5, 1, 22, Some(20)), held])[0], held.id);
+        assert_eq!(by_usefulness(&[prospect(5, 1, 15, Some(20)), held])[1], held.id);
+    }
+}

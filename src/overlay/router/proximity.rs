@@ -1,0 +1,130 @@
+//! How near everybody is.
+//!
+//! Owns: this node's coordinate as it learns, and the linkless measuring of nodes that may be worth a
+//! link.
+//! Never does: have more echoes outstanding than its limit.
+
+use super::Router;
+use super::own::{Due, Turn};
+use super::peers::Peer;
+use crate::base::{Coordinate, Id, Instant, Span};
+use crate::overlay::contract::Effect;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The echoes awaited.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Proximity {
+    outstanding: BTreeMap<Id, Instant>,
+}
+
+impl Proximity {
+    /// How many echoes are awaited.
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+}
+
+impl Router {
+    /// Sees to it that this node's round trip gets known; says whether an echo is awaited.
+    pub(super) fn measure(&mut self, t: &mut Turn, id: &Id) -> bool {
+        if self.proximity.outstanding.contains_key(id) {
+            return true;
+        }
+        let unmeasured = |peer: &&Peer| peer.rtt().is_none() && peer.missed_echoes == 0;
+        let Some(peer) = self.peers.find(id).filter(unmeasured) else { return false };
+        if self.proximity.outstanding.len() >= MEASURES_MAX {
+            return false;
+        }
+        self.proximity.outstanding.insert(*id, t.now);
+        self.own.tally.count("router_measures_total");
+        t.out.push(Effect::Measure { contact: Arc::clone(&peer.contact) });
+        true
+    }
+
+    /// What came of a measurement.
+    pub(super) fn on_echo(&mut self, t: &mut Turn, id: Id, rtt: Option<Span>) {
+        self.proximity.outstanding.remove(&id);
+        self.own.soon(t.now, Due::Measure, MEASURE_PAUSE);
+        let Some(peer) = self.peers.at(&id) else { return };
+        match rtt {
+            Some(rtt) => {
+                peer.measured = Some((rtt, t.now));
+                peer.missed_echoes = 0;
+                let there = peer.coordinate;
+                self.learn_coordinate(there, rtt);
+                self.publication.is_stale = true;
+                self.own.soon(t.now, Due::Plan, PLAN_AFTER_ECHO);
+            }
+            None => {
+                peer.missed_echoes += 1;
+                let gone = peer.missed_echoes >= ECHOES_MISSED_MAX && !peer.is_linked() && !peer.suspected;
+                peer.measured = peer.measured.filter(|_| !gone);
+                if gone {
+                    self.bury(t, &id, "no_echo");
+                }
+            }
+        }
+    }
+
+    /// A turn of measuring: those never measured first, then those whose echo failed or is old.
+    pub(super) fn measure_some(&mut self, t: &mut Turn) {
+        self.proximity.outstanding.retain(|_, since| t.now.since(*since) < ECHO_FORGOTTEN);
+        let room = MEASURES_MAX.saturating_sub(self.proximity.outstanding.len());
+        let old = |peer: &&Peer| {
+            !peer.is_linked()
+                && !peer.suspected
+                && peer.is_server()
+                && !self.proximity.outstanding.contains_key(&peer.id())
+                && peer.measured.is_none_or(|(_, at)| t.now.since(at) > MEASURE_LASTS || peer.missed_echoes > 0)
+        };
+        let mut due: Vec<(Option<Instant>, u32, Id)> = self
+            .peers
+            .iter()
+            .filter(old)
+            .map(|peer| (peer.measured.map(|(_, at)| at), peer.missed_echoes, peer.id()))
+            .collect();
+        due.sort_unstable();
+        let more = due.len() > room;
+        for (_, _, id) in due.into_iter().take(room) {
+            let Some(peer) = self.peers.find(&id) else { continue };
+            self.proximity.outstanding.insert(id, t.now);
+            self.own.tally.count("router_measures_total");
+            t.out.push(Effect::Measure { contact: Arc::clone(&peer.contact) });
+        }
+        let wait = if more { MEASURE_PAUSE } else { MEASURE_IDLE };
+        let wait = self.own.chance.jittered(wait, 0.2);
+        self.own.due.set(Due::Measure, t.now + wait);
+    }
+
+    /// A node said on a link where it sees itself.
+    pub(super) fn note_coordinate(&mut self, id: &Id, there: Coordinate) {
+        let Some(peer) = self.peers.at(id) else { return };
+        peer.coordinate = Some(there);
+        if let Some(rtt) = peer.link_rtt() {
+            self.learn_coordinate(Some(there), rtt);
+        }
+    }
+
+    fn learn_coordinate(&mut self, there: Option<Coordinate>, rtt: Span) {
+        if let Some(there) = there {
+            let direction = [self.own.chance.unit() as f32 - 0.5, self.own.chance.unit() as f32 - 0.5];
+            self.own.coordinate.learn(&there, rtt, direction);
+        }
+    }
+}
+
+/// Echoes awaited at once: one packet each. A guess.
+pub(super) const MEASURES_MAX: usize = 8;
+/// Pause between turns while there is something to measure, and otherwise. Guesses.
+const MEASURE_PAUSE: Span = Span::from_millis(50);
+const MEASURE_IDLE: Span = Span::from_secs(10);
+/// A measurement is good for this long: paths across the Internet change within hours, load within
+/// minutes. A guess.
+const MEASURE_LASTS: Span = Span::from_mins(4);
+/// Echoes missed in a row that make a node without a link gone. A guess.
+const ECHOES_MISSED_MAX: u32 = 3;
+/// An echo the host never spoke of again.
+const ECHO_FORGOTTEN: Span = Span::from_secs(10);
+/// Echoes are gathered before links are chosen again. A guess.
+const PLAN_AFTER_ECHO: Span = Span::from_millis(500);

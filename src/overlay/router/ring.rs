@@ -1,0 +1,267 @@
+//! This node's place on the ring and in the table.
+//!
+//! Owns: the leaf set of all present nodes, that of the ready ones, the prefix table; whom to dial to
+//! make the leaf set exact; and the exchange that keeps it so.
+//! Never does: judge who lives.
+
+use super::own::{Due, Turn};
+use super::peers::{Greeting, Link, Peer};
+use super::table::Table;
+use super::trickle::Trickle;
+use super::{LeafSet, Router};
+use crate::base::{Id, Instant, Span};
+use crate::wire::membership::About;
+use crate::wire::{Card, Membership};
+
+/// Who stands where.
+#[derive(Clone, Debug)]
+pub(super) struct Ring {
+    /// Nearest of all present servers, ready or not.
+    pub(super) all: LeafSet,
+    /// Nearest of those that root keys.
+    pub(super) ready: LeafSet,
+    /// The prefix table, over all known servers.
+    pub(super) table: Table,
+    /// Whether presence, readiness or knowledge of nodes changed since the last review.
+    pub(super) stale: bool,
+    exchange: Trickle,
+    refresh: Trickle,
+    next_row: u8,
+}
+
+impl Ring {
+    pub(super) fn new(me: &Id, tuning: &super::Tuning) -> Ring {
+        let nobody = LeafSet::around(me, tuning.leaf_set_per_side, &[]);
+        Ring {
+            all: nobody.clone(),
+            ready: nobody,
+            table: Table::default(),
+            stale: false,
+            exchange: Trickle::new(tuning.leaf_set_interval),
+            refresh: Trickle::new(tuning.table_interval),
+            next_row: 0,
+        }
+    }
+}
+
+impl Router {
+    /// Brings leaf sets up to date with what is known of nodes, and does what follows from a change.
+    pub(super) fn review_ring(&mut self, t: &mut Turn) {
+        self.ring.stale = false;
+        if self.own.is_client() {
+            return;
+        }
+        let (me, per_side) = (self.own.id(), self.own.tuning.leaf_set_per_side);
+        let present: Vec<Id> = self.peers.iter().filter(|p| p.is_present()).map(Peer::id).collect();
+        let all = LeafSet::around(&me, per_side, &present);
+        let ready: Vec<Id> = self.peers.iter().filter(|p| p.is_present() && p.ready).map(Peer::id).collect();
+        let ready = LeafSet::around(&me, per_side, &ready);
+        if ready != self.ring.ready {
+            self.ring.ready = ready;
+            self.publication.is_urgent = true;
+        }
+        if all != self.ring.all {
+            let before = std::mem::replace(&mut self.ring.all, all);
+            let lost = before.iter().any(|id| !self.ring.all.contains(&id) && self.peers.find(&id).is_none());
+            self.on_ring_changed(t, lost);
+        }
+        if self.join.is_placing() {
+            self.dial_candidates(t);
+            self.greet_members(t);
+        }
+    }
+
+    /// The table anew, of all known servers that answered, and those not tried yet after them.
+    pub(super) fn review_table(&mut self) {
+        let here = self.own.coordinate;
+        let servers = self.peers.iter().filter(|peer| peer.is_server() && !peer.suspected);
+        let nodes = servers.map(|peer| (peer.id(), peer.nearness(&here)));
+        self.ring.table = Table::of(&self.own.id(), self.own.tuning.contacts_per_slot, nodes);
+    }
+
+    /// Announces this node to another.
+    pub(super) fn greet(&mut self, t: &mut Turn, id: Id) {
+        if self.own.is_client() {
+            return;
+        }
+        let Some(peer) = self.peers.at(&id).filter(|peer| peer.is_linked() && peer.is_server()) else { return };
+        let tries = match peer.greeting {
+            Greeting::Sent { tries, .. } => tries + 1,
+            _ => 0,
+        };
+        let round = self.own.next_round();
+        peer.greeting = Greeting::Sent { round, at: t.now, tries };
+        let (card, leaf_set) = (self.own.card(), self.ring.all.iter().collect());
+        t.tell(id, Membership::Announce { round, card, leaf_set });
+    }
+
+    /// A node announces itself: it is told of those it lacks.
+    pub(super) fn on_announce(&mut self, t: &mut Turn, from: Id, round: u32, card: Card, leaf_set: Vec<Id>) {
+        if card.contact.id() != from {
+            return;
+        }
+        let cards = self.missing_for(t.now, &from, &leaf_set);
+        let ids = self.ring.all.iter().collect();
+        t.tell(from, Membership::LeafSet { round, ready: self.join.is_ready(), cards, leaf_set: ids });
+        if let Some(peer) = self.peers.at(&from) {
+            peer.coordinate = Some(card.coordinate);
+        }
+        self.consider(t, vec![card], false);
+        let may_ask = self.peers.find(&from).is_some_and(|peer| peer.greeting == Greeting::Answered);
+        if may_ask && self.names_strangers(t.now, &leaf_set) {
+            self.greet(t, from);
+        }
+    }
+
+    /// A node's leaf set, and whom this node seems to lack.
+    pub(super) fn on_leaf_set(&mut self, t: &mut Turn, from: Id, round: u32, ready: bool, cards: Vec<Card>) {
+        self.note_readiness(&from, ready);
+        self.consider(t, cards, false);
+        if let Some(peer) = self.peers.at(&from)
+            && matches!(peer.greeting, Greeting::Sent { round: sent, .. } if sent == round)
+        {
+            peer.greeting = Greeting::Answered;
+        }
+    }
+
+    /// A node said whether it roots keys.
+    pub(super) fn note_readiness(&mut self, from: &Id, ready: bool) {
+        if let Some(peer) = self.peers.at(from)
+            && peer.ready != ready
+        {
+            peer.ready = ready;
+            self.ring.stale = true;
+            self.publication.is_stale = true;
+        }
+    }
+
+    /// A turn of the leaf-set exchange: both neighbours, and one member by lot.
+    pub(super) fn exchange_leaf_sets(&mut self, t: &mut Turn) {
+        let wait = self.ring.exchange.next(&mut self.own.chance);
+        self.own.due.set(Due::LeafSet, t.now + wait);
+        let members: Vec<Id> = self.ring.all.iter().collect();
+        let ends = [self.ring.all.before().first(), self.ring.all.after().first()];
+        let mut chosen: Vec<Id> = ends.into_iter().flatten().copied().collect();
+        chosen.extend(self.own.chance.pick(&members));
+        chosen.sort_unstable();
+        chosen.dedup();
+        for id in chosen {
+            self.greet(t, id);
+        }
+    }
+
+    /// A turn of the table's maintenance: one row asked of a node in it, and one node anywhere asked who
+    /// is near this one's place: two rings that know nothing of each other are found out so.
+    pub(super) fn refresh_table(&mut self, t: &mut Turn) {
+        let wait = self.ring.refresh.next(&mut self.own.chance);
+        self.own.due.set(Due::Table, t.now + wait);
+        self.own.soon(t.now, Due::Plan, Span::ZERO);
+        let rows = self.ring.table.row_fill().len().max(1) as u8;
+        self.ring.next_row = (self.ring.next_row + 1) % rows;
+        let row = self.ring.next_row;
+        let in_row: Vec<Id> =
+            self.ring.table.row(row).flatten().filter(|id| self.peers.is_linked(id)).copied().collect();
+        if let Some(id) = self.own.chance.pick(&in_row).copied() {
+            self.ask(t, id, About::Row(row));
+        }
+        let linked: Vec<Id> = self.peers.linked().filter(|peer| peer.is_server()).map(Peer::id).collect();
+        if let Some(id) = self.own.chance.pick(&linked).copied() {
+            self.ask(t, id, About::Place(self.own.id()));
+        }
+    }
+
+    /// Asks a linked node for contacts; says under which round.
+    pub(super) fn ask(&mut self, t: &mut Turn, id: Id, about: About) -> u32 {
+        let round = self.own.next_round();
+        t.tell(id, Membership::ContactsWanted { round, about });
+        round
+    }
+
+    /// Answers a question for contacts.
+    pub(super) fn on_contacts_wanted(&mut self, t: &mut Turn, from: Id, round: u32, about: About) {
+        let cards = match about {
+            About::LeafSet => self.cards(t.now, self.ring.all.iter().collect()),
+            About::Row(row) => self.cards_of_row(t.now, row, &from),
+            About::Place(place) => self.cards_about_place(t.now, &place, &from),
+            About::Nearby => self.cards_nearby(t.now, &from),
+        };
+        t.tell(from, Membership::Contacts { round, about, ready: self.join.is_ready(), cards });
+    }
+
+    /// Starts the periodic exchanges.
+    pub(super) fn start_exchanges(&mut self, t: &Turn) {
+        let wait = self.ring.exchange.next(&mut self.own.chance);
+        self.own.soon(t.now, Due::LeafSet, wait);
+        let wait = self.ring.refresh.next(&mut self.own.chance);
+        self.own.soon(t.now, Due::Table, wait);
+    }
+
+    fn on_ring_changed(&mut self, t: &mut Turn, lost: bool) {
+        self.publication.is_stale = true;
+        self.publication.is_unsaved = true;
+        self.own.soon(t.now, Due::Plan, PLAN_AFTER_CHANGE);
+        if self.ring.exchange.reset() {
+            let wait = self.ring.exchange.next(&mut self.own.chance);
+            self.own.soon(t.now, Due::LeafSet, wait);
+        }
+        if lost && self.join.is_placing() {
+            let ends = [self.ring.all.before(), self.ring.all.after()];
+            let asked: Vec<Id> =
+                ends.iter().flat_map(|side| side.first().into_iter().chain(side.last())).copied().collect();
+            for id in asked {
+                self.greet(t, id);
+            }
+        }
+    }
+
+    /// Known nodes that would stand in the leaf set if they lived as gossip says: a link will tell.
+    fn dial_candidates(&mut self, t: &mut Turn) {
+        for id in self.candidates(t.now) {
+            self.dial(t, &id);
+        }
+    }
+
+    fn candidates(&self, now: Instant) -> Vec<Id> {
+        let (me, per_side) = (self.own.id(), self.own.tuning.leaf_set_per_side);
+        let hopeful = |p: &&Peer| p.is_present() || (p.is_server() && p.refused_until.is_none_or(|until| until <= now));
+        let ids: Vec<Id> = self.peers.iter().filter(hopeful).map(Peer::id).collect();
+        let wanted = LeafSet::around(&me, per_side, &ids);
+        let unlinked = |id: &Id| self.peers.find(id).is_some_and(|peer| matches!(peer.link, Link::None));
+        wanted.iter().filter(unlinked).collect()
+    }
+
+    fn greet_members(&mut self, t: &mut Turn) {
+        let due = |id: &Id| self.peers.find(id).is_some_and(|p| p.is_linked() && p.greeting == Greeting::Due);
+        let strangers: Vec<Id> = self.ring.all.iter().filter(due).collect();
+        for id in strangers {
+            self.greet(t, id);
+        }
+    }
+
+    fn missing_for(&self, now: Instant, asker: &Id, listed: &[Id]) -> Vec<Card> {
+        let mut ids: Vec<Id> = self.peers.iter().filter(|p| p.is_present()).map(Peer::id).collect();
+        ids.extend(listed);
+        ids.retain(|id| id != asker);
+        ids.sort_unstable();
+        ids.dedup();
+        let wanted = LeafSet::around(asker, self.own.tuning.leaf_set_per_side, &ids);
+        self.cards(now, wanted.iter().filter(|id| !listed.contains(id)).collect())
+    }
+
+    fn names_strangers(&mut self, now: Instant, ids: &[Id]) -> bool {
+        let me = self.own.id();
+        let mut found = false;
+        for id in ids.iter().filter(|id| self.ring.all.has_place_for(&me, id)) {
+            if self.graves.contains(id) {
+                self.graves.mention(id, now);
+            } else if self.peers.find(id).is_none() && !self.gossip.is_checking(id) {
+                found = true;
+            }
+        }
+        self.schedule_knocks();
+        found
+    }
+}
+
+/// Links are chosen again soon after the leaf set changed. A guess.
+const PLAN_AFTER_CHANGE: Span = Span::from_millis(200);

@@ -7,11 +7,12 @@
 use arras::base::{Chance, Id, Span};
 use arras::overlay::Command;
 use arras::sim::check::Wrong;
-use arras::sim::narrate::node_name;
+use arras::sim::narrate::{Narrator, node_name};
 use arras::sim::underlay::{Plane, Uniform};
 use arras::sim::{Plan, Stage, Underlay};
 use arras::wire::Blob;
 use arras::wire::object::{Record, Value};
+use std::collections::BTreeMap;
 
 /// A storm, drawn and not yet begun.
 pub struct Storm {
@@ -56,6 +57,9 @@ impl Storm {
     /// Lets it happen; gives one line about it and what does not hold afterwards.
     pub fn weather(mut self, talkative: bool) -> (String, Vec<Wrong>) {
         self.talkative = talkative;
+        if talkative {
+            self.stage.world.take_notes();
+        }
         let first = self.nodes / 2;
         self.stage.join(first.min(5));
         self.stage.join_crowd(first.saturating_sub(5));
@@ -104,7 +108,10 @@ impl Storm {
             self.say(&format!("{} dies", node_name(node)));
             self.published.retain(|(holder, _)| *holder != node);
             self.stage.kill(node);
-            self.pass(Span::from_secs(60));
+            for _ in 0..12 {
+                self.pass(Span::from_secs(5));
+                self.say("waiting");
+            }
         }
     }
 
@@ -211,11 +218,23 @@ impl Storm {
         self.stage.pass(span);
     }
 
-    fn say(&self, what: &str) {
-        if self.talkative {
-            let (up, ready) = (self.stage.up().len(), self.stage.ready().len());
-            println!("{:?}  {up:>2} up {ready:>2} ready  {what}", self.stage.now());
+    /// One line about how things stand, and what was said most since the last.
+    fn say(&mut self, what: &str) {
+        if !self.talkative {
+            return;
         }
+        let (up, ready) = (self.stage.up().len(), self.stage.ready().len());
+        let narrator = Narrator::of(&self.stage.world);
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for note in self.stage.world.notes() {
+            let line = narrator.tell(&note);
+            let kind = if line.contains(" -> ") { line.split(' ').nth(3) } else { line.split(' ').next_back() };
+            *kinds.entry(kind.unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        let mut kinds: Vec<(usize, String)> = kinds.into_iter().map(|(kind, count)| (count, kind)).collect();
+        kinds.sort_by(|a, b| b.cmp(a));
+        let most: Vec<String> = kinds.iter().take(6).map(|(count, kind)| format!("{kind} {count}")).collect();
+        println!("{:?}  {up:>2} up {ready:>2} ready  {what}  [{}]", self.stage.now(), most.join(", "));
     }
 
     fn line(&self) -> String {

@@ -69,7 +69,9 @@ impl Player {
                 let count = number(count)?;
                 self.stage().join(count);
                 self.stage().rest();
-                self.stage().world.notes();
+                let told = self.notes();
+                let ready = |line: &String| line.ends_with(" ready");
+                return Ok(told.into_iter().filter(ready).collect());
             }
             ["join"] => self.stage().join(1),
             ["crowd", count] => {
@@ -218,8 +220,11 @@ impl Player {
 
     /// What was said since the last time, as far as it is to be heard. Results are told by the verbs.
     fn notes(&mut self) -> Vec<String> {
+        if self.stage.is_none() {
+            return Vec::new();
+        }
         let narrator = self.narrator();
-        let Some(stage) = self.stage.as_mut() else { return Vec::new() };
+        let stage = self.stage();
         let notes = stage.world.notes();
         let told = notes.iter().filter(|note| !matches!(note, Note::Ended { .. })).map(|note| narrator.tell(note));
         let heard = |line: &String| self.heard.iter().any(|word| word == "all" || line.contains(word.as_str()));

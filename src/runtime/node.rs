@@ -55,7 +55,7 @@ impl Node {
         let host = Host::start(Threads { objects: config.node.shards, storage: 1 }).map_err(StartError::System)?;
         let keeping = dir.clone();
         let setup = NodeSetup {
-            secret: identity.secret,
+            secret: identity.key,
             name: identity.name,
             sequence,
             role: config.node.role,

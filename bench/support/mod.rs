@@ -6,6 +6,7 @@
 pub mod bars;
 pub mod cost;
 pub mod lab;
+pub mod operations_page;
 pub mod output;
 pub mod peer;
 pub mod phase;

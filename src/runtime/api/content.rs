@@ -4,6 +4,7 @@
 //! Never does: sign for anybody: a record comes signed by its owner.
 
 use super::problem::Problem;
+use super::stream::drain;
 use super::{Node, Query, object, shape};
 use crate::base::Span;
 use crate::identity::{PublicKey, Signature};
@@ -11,12 +12,15 @@ use crate::overlay::{Command, Failure, Reply};
 use crate::wire::codec::Blob;
 use crate::wire::object::{Record, VALUE_BYTES_MAX, Value as Content};
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody};
 use axum::extract::{Path, Query as Asked, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::future::poll_fn;
+use std::pin::Pin;
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -114,8 +118,18 @@ async fn keep(node: &Node, value: Content, query: &Query) -> Answer {
     }
 }
 
-async fn whole(body: Body, limit: usize) -> Result<bytes::Bytes, Problem> {
-    to_bytes(body, limit).await.map_err(|_| Problem::too_large(VALUE_BYTES_MAX))
+async fn whole(mut body: Body, limit: usize) -> Result<bytes::Bytes, Problem> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| Problem::usage(format!("the request broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > limit {
+            drain(&mut body).await;
+            return Err(Problem::too_large(VALUE_BYTES_MAX));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
 }
 
 impl Written {

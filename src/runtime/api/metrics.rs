@@ -11,9 +11,12 @@ use std::fmt::Write;
 /// The form's content type.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Values by label.
+type Samples<'a> = BTreeMap<Option<(&'a str, &'a str)>, f64>;
+
 /// All readings, those of one name together; the same reading of several machines is added up.
 pub(super) fn encode(readings: &[Reading]) -> String {
-    let mut families: BTreeMap<(&str, bool), BTreeMap<Option<(&str, &str)>, f64>> = BTreeMap::new();
+    let mut families: BTreeMap<(&str, bool), Samples<'_>> = BTreeMap::new();
     for reading in readings {
         let counter = reading.kind == ReadingKind::Counter;
         let name = reading.name.strip_suffix("_total").filter(|_| counter).unwrap_or(reading.name);

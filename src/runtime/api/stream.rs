@@ -30,14 +30,33 @@ pub(super) async fn place(
     Asked(query): Asked<Query>,
     mut body: Body,
 ) -> Result<Json<Value>, Problem> {
-    let permit = transfer(&node)?;
+    let placed = take_in(&node, &query, &mut body).await;
+    if placed.is_err() {
+        drain(&mut body).await;
+    }
+    placed
+}
+
+/// Reads on what nobody wants any more: a client that is still sending would see a broken connection instead
+/// of the error. At most [`DRAINED_BYTES_MAX`].
+pub(super) async fn drain(body: &mut Body) {
+    let mut read = 0;
+    while read < DRAINED_BYTES_MAX
+        && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+    {
+        read += frame.data_ref().map_or(0, Bytes::len);
+    }
+}
+
+async fn take_in(node: &Node, query: &Query, body: &mut Body) -> Result<Json<Value>, Problem> {
+    let permit = transfer(node)?;
     let (handle, kept) = (Handle::new(Arc::clone(&node.port)).with_timeout(query.timeout()?), query.kept()?);
     let (sender, receiver) = channel(FRAMES);
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         objects::place(&handle, &mut Incoming { frames: receiver, rest: Bytes::new(), ended: false }, kept, &mut |_| {})
     });
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
         let part = match frame.map(Frame::into_data) {
             Ok(Ok(data)) => Incoming::part(data),
             Ok(Err(_trailers)) => continue,
@@ -178,5 +197,7 @@ impl HttpBody for Parts {
 
 /// Frames between the two sides: at most half a MiB.
 const FRAMES: usize = 8;
+/// Bytes read on after an error. A guess: a second or less on loopback.
+const DRAINED_BYTES_MAX: usize = 256 << 20;
 /// Bytes in an outgoing frame. A guess.
 const FRAME_BYTES: usize = 64 << 10;

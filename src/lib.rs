@@ -33,6 +33,10 @@
 //! The rule that gives the project its name: [`overlay::forwarder::next_hop`]. Then [`overlay`]'s wiring,
 //! and [`runtime::host`] for how a node is put together.
 
+// The tests' node is shared with the tools' tests, which know this crate by its name.
+#[cfg(test)]
+extern crate self as arras;
+
 pub mod base;
 pub mod identity;
 pub mod machine;

@@ -133,12 +133,14 @@ fn requests() -> Vec<(&'static str, Message)> {
         ("directory.ask.get", Request::Get { object: id(1), inline_bytes_max: 8_192 }),
         ("directory.ask.fetch", Request::Fetch { object: id(1) }),
         ("directory.ask.replicate", Request::Replicate { value: blob, lifetime }),
+        ("directory.ask.who", Request::Who { object: id(1) }),
     ]
     .map(|(name, request)| (name, Message::Directory(Directory::Ask { number: 77, request })))
     .to_vec();
     let entries = vec![OfferEntry { object: id(1), version: 5, remaining: Span::from_hours(2) }];
     list.push(("directory.offer", Message::Directory(Directory::Offer { entries })));
     list.push(("directory.wanted", Message::Directory(Directory::Wanted { objects: vec![id(1)] })));
+    list.push(("directory.kept", Message::Directory(Directory::Kept { objects: vec![id(1)] })));
     list
 }
 

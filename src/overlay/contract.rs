@@ -211,6 +211,8 @@ pub enum Standing {
     Replica,
     /// This node published it, and holds it for others.
     Published,
+    /// Both.
+    PublishedReplica,
 }
 
 /// What was on disk at the start, handed to the shard that owns the id.

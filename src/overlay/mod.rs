@@ -88,7 +88,9 @@ impl Sharding {
             Message::Directory(DirectoryMessage::Answer { object, .. }) => {
                 Hearers::One(Station::Shard(self.shard_of(object)))
             }
-            Message::Directory(DirectoryMessage::Offer { .. } | DirectoryMessage::Wanted { .. }) => Hearers::Shards,
+            Message::Directory(
+                DirectoryMessage::Offer { .. } | DirectoryMessage::Wanted { .. } | DirectoryMessage::Kept { .. },
+            ) => Hearers::Shards,
         }
     }
 

@@ -6,9 +6,10 @@
 
 use super::clock::Clock;
 use super::crew::Crew;
+use super::handle::Done;
 use super::net::imposed::PathDelay;
 use super::net::{ImposedDelay, Net, NetError, NetOptions};
-use super::pending::{Done, Pending};
+use super::pending::Pending;
 use super::post::{IoItem, Keeper, Post, Ways};
 use super::seat::Seat;
 use super::store::{StoragePool, Store};
@@ -241,17 +242,16 @@ impl LocalNode {
     /// What there is to read off the node now. Takes as long as its workers are busy, a second at most;
     /// parts that come later are left out.
     pub fn readings(&self) -> Vec<Reading> {
-        let parts = self.post.reading_parts() + 1;
-        let (reply, replies) = bounded(parts);
-        self.post.io(IoItem::Loop(Errand::Readings(reply.clone())));
-        self.post.ask_readings(&reply);
-        drop(reply);
-        let mut readings = Vec::new();
-        for _ in 0..parts {
-            let Ok(part) = replies.recv_timeout(READINGS_PATIENCE) else { break };
-            readings.extend(part);
+        readings(&self.post)
+    }
+
+    /// The same without waiting: `done` is told on a thread of its own.
+    pub fn readings_to(&self, done: Box<dyn FnOnce(Vec<Reading>) + Send>) {
+        let post = self.post.clone();
+        let spawned = std::thread::Builder::new().name("arras-readings".into()).spawn(move || done(readings(&post)));
+        if let Err(error) = spawned {
+            log::warn!("nothing can be read off the node: {error}");
         }
-        readings
     }
 
     /// How exactly an imposed latency has been held: median and 90th percentile of the error.
@@ -324,6 +324,20 @@ impl Keeper for Affairs {
         // Told twice, or to nobody: both are fine.
         let _ = self.left.try_send(station);
     }
+}
+
+fn readings(post: &Post) -> Vec<Reading> {
+    let parts = post.reading_parts() + 1;
+    let (reply, replies) = bounded(parts);
+    post.io(IoItem::Loop(Errand::Readings(reply.clone())));
+    post.ask_readings(&reply);
+    drop(reply);
+    let mut readings = Vec::new();
+    for _ in 0..parts {
+        let Ok(part) = replies.recv_timeout(READINGS_PATIENCE) else { break };
+        readings.extend(part);
+    }
+    readings
 }
 
 fn by_shard(stored: Vec<Stored>, sharding: Sharding) -> BTreeMap<usize, Vec<Stored>> {

@@ -3,13 +3,11 @@
 //! Owns: a number for each wish, and whom to tell.
 //! Never does: lose or repeat a result: each wish is told exactly one.
 
+use super::handle::Done;
 use crate::overlay::{Failure, Reply, RequestId};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Told the result of a wish, on whichever thread has it: must be quick and never wait.
-pub type Done = Box<dyn FnOnce(Result<Reply, Failure>) + Send>;
 
 /// The wishes under way of one node. At most [`WISHES_MAX`].
 #[derive(Default)]

@@ -191,6 +191,10 @@ impl Narrator {
                 let names: Vec<String> = objects.iter().map(|object| self.name(object)).collect();
                 format!("directory.wanted [{}]", names.join(" "))
             }
+            Directory::Kept { objects } => {
+                let names: Vec<String> = objects.iter().map(|object| self.name(object)).collect();
+                format!("directory.kept [{}]", names.join(" "))
+            }
         }
     }
 
@@ -205,6 +209,7 @@ impl Narrator {
             Request::Get { object, .. } => format!("get {}", self.name(object)),
             Request::Fetch { object } => format!("fetch {}", self.name(object)),
             Request::Replicate { value, .. } => format!("replicate {}", self.name(&value.id())),
+            Request::Who { object } => format!("who {}", self.name(object)),
         }
     }
 

@@ -38,6 +38,11 @@ pub enum Directory {
         /// At most [`OFFER_MAX`].
         objects: Vec<Id>,
     },
+    /// Of what you offered I keep these, in that very version.
+    Kept {
+        /// At most [`OFFER_MAX`].
+        objects: Vec<Id>,
+    },
 }
 
 /// One kept version of an object.
@@ -102,6 +107,12 @@ pub enum Request {
         value: Value,
         /// How long.
         lifetime: Span,
+    },
+    /// Who are you, that root this? Answered with one holder: the root itself. Asked before a value
+    /// too large for a route is put over a link.
+    Who {
+        /// The object.
+        object: Id,
     },
 }
 
@@ -211,7 +222,7 @@ impl Request {
         match self {
             Request::Publish { root, .. } | Request::Locate { root, .. } => *root,
             Request::Put { value, .. } | Request::Replicate { value, .. } => value.id(),
-            Request::Get { object, .. } | Request::Fetch { object } => *object,
+            Request::Get { object, .. } | Request::Fetch { object } | Request::Who { object } => *object,
         }
     }
 }

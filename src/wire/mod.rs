@@ -102,7 +102,9 @@ impl Message {
                 (cards.len().max(leaf_set.len()), membership::CARDS_MAX, "cards")
             }
             Message::Directory(Directory::Offer { entries }) => (entries.len(), directory::OFFER_MAX, "offer"),
-            Message::Directory(Directory::Wanted { objects }) => (objects.len(), directory::OFFER_MAX, "wanted"),
+            Message::Directory(Directory::Wanted { objects } | Directory::Kept { objects }) => {
+                (objects.len(), directory::OFFER_MAX, "wanted")
+            }
             _ => return Ok(()),
         };
         if length > limit { Err(Malformed::OutOfRange { what }) } else { Ok(()) }

@@ -3,16 +3,49 @@
 //! Owns: what can happen to a directory shard, and its dispatch.
 //! Never does: choose a hop, or decide who belongs to the overlay.
 
+mod admission;
+mod away;
+mod back;
+mod cache;
+mod duty;
+mod get;
+mod ground;
+mod keep;
+mod leave;
+mod locate;
+mod pointers;
+mod publish;
+mod put;
+mod repair;
+mod root_put;
+mod serve;
 pub mod status;
+mod survey;
+#[cfg(test)]
+mod tests;
 pub mod tuning;
+mod values;
+mod wishes;
 
 pub use status::DirectoryStatus;
 pub use tuning::Tuning;
 
+use self::admission::Admission;
+use self::away::{Away, Due};
+use self::cache::Cache;
+use self::ground::Ground;
+use self::leave::Leaving;
+use self::pointers::Pointers;
+use self::publish::Publications;
+use self::repair::Repair;
+use self::root_put::RootPuts;
+use self::survey::Surveys;
+use self::values::Values;
+use self::wishes::Wishes;
 use super::Sharding;
 use super::contract::{Arrival, Asker, Command, DiskDone, Effect, JobDone, RequestId, Stored, Ticket};
 use super::view::{Interest, RouteView};
-use crate::base::{Chance, Id, Instant};
+use crate::base::{Chance, Id, Instant, RttEstimate};
 use crate::identity::{Contact, SecretKey};
 use crate::machine::{Machine, Outbox, Reading};
 use crate::wire::Directory as Message;
@@ -96,13 +129,78 @@ pub struct Setup {
 
 /// One shard of the machine that knows where objects are.
 pub struct Directory {
-    _setup: Setup,
+    ground: Ground,
+    sharding: Sharding,
+    away: Away,
+    admission: Admission,
+    values: Values,
+    cache: Cache,
+    pointers: Pointers,
+    wishes: Wishes,
+    puts: RootPuts,
+    surveys: Surveys,
+    publications: Publications,
+    repair: Repair,
+    leaving: Option<Leaving>,
+    /// What fetches from holders took.
+    fetch_time: Option<RttEstimate>,
 }
 
 impl Directory {
     /// An empty shard.
     pub fn new(setup: Setup) -> Directory {
-        Directory { _setup: setup }
+        let sharding = setup.sharding;
+        let (ground, interest) = Ground::new(setup);
+        let cache = Cache::new(ground.limits.cache_bytes);
+        Directory {
+            ground,
+            sharding,
+            away: Away::default(),
+            admission: Admission::new(),
+            values: Values::new(Arc::clone(&interest)),
+            cache,
+            pointers: Pointers::new(interest),
+            wishes: Wishes::default(),
+            puts: RootPuts::new(),
+            surveys: Surveys::new(),
+            publications: Publications::default(),
+            repair: Repair::default(),
+            leaving: None,
+            fetch_time: None,
+        }
+    }
+
+    fn on_heard(&mut self, from: Id, message: Message) {
+        match message {
+            Message::Ask { number, request } => self.on_ask(from, number, request),
+            Message::Answer { number, answer, .. } => self.on_answer(from, number, answer),
+            Message::Offer { entries } => self.on_offer(from, &entries),
+            Message::Wanted { objects } => self.on_wanted(from, &objects),
+            Message::Kept { objects } => self.on_peer_keeps(from, &objects),
+        }
+    }
+
+    fn on_due(&mut self, due: Due) {
+        match due {
+            Due::Patience(wish) => self.on_patience_end(wish),
+            Due::Retry(wish) => self.on_retry(wish),
+            Due::Hedge(wish) => self.on_hedge(wish),
+            Due::Ask(number) => self.on_silence(number),
+            Due::Routed(number) => self.on_route_lost(number),
+            Due::RootPut(put) => self.on_root_put_due(put),
+            Due::Survey(survey) => self.on_survey_due(survey),
+            Due::Deposit(deposit, salt) => self.deposit_try(deposit, salt),
+            Due::Renew(object) => self.on_renew(object),
+            Due::Expiry => self.on_expiry(),
+            Due::Repair => self.on_repair(),
+            Due::Leave => self.leave(),
+        }
+    }
+
+    fn on_all_due(&mut self) {
+        while let Some(due) = self.ground.deadlines.pop_due(self.ground.now) {
+            self.on_due(due);
+        }
     }
 }
 
@@ -110,11 +208,32 @@ impl Machine for Directory {
     type Input = Input;
     type Effect = Effect;
 
-    fn handle(&mut self, _now: Instant, _input: Input, _out: &mut Outbox<Effect>) {}
-
-    fn next_deadline(&self) -> Option<Instant> {
-        None
+    fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox<Effect>) {
+        self.ground.now = now;
+        std::mem::swap(&mut self.ground.out, out);
+        match input {
+            Input::Loaded(stored) => self.on_loaded(stored),
+            Input::Heard { from, message } => self.on_heard(from, message),
+            Input::View(view) => self.on_view(view),
+            Input::Arrived(arrival) => self.on_arrived(arrival),
+            Input::Returned { asker, outcome, payload } => self.on_returned(asker.number, outcome, &payload),
+            Input::Done { ticket, done } => self.on_done(ticket, done),
+            Input::DiskDone { ticket, done } => self.on_disk_done(ticket, done),
+            Input::Wished { request, command } => self.on_wished(request, command),
+            Input::Leaving => self.on_leaving(),
+            Input::Due => self.on_all_due(),
+        }
+        self.leave_if_done();
+        std::mem::swap(&mut self.ground.out, out);
+        #[cfg(debug_assertions)]
+        self.assert_invariants();
     }
 
-    fn readings(&self, _into: &mut Vec<Reading>) {}
+    fn next_deadline(&self) -> Option<Instant> {
+        self.ground.deadlines.next()
+    }
+
+    fn readings(&self, into: &mut Vec<Reading>) {
+        self.read_off(into);
+    }
 }

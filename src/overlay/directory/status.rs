@@ -1,8 +1,12 @@
 //! How a directory shard stands, for people and tools.
 //!
-//! Owns: the answer to [`Command::DirectoryStatus`](crate::overlay::Command::DirectoryStatus).
+//! Owns: the answer to [`Command::DirectoryStatus`](crate::overlay::Command::DirectoryStatus), and
+//! what is read off a shard for metrics.
 //! Never does: feed back into decisions.
 
+use super::Directory;
+use super::ground::Counter;
+use crate::machine::Reading;
 use serde::{Deserialize, Serialize};
 
 /// One shard in numbers; those of all shards add up to the node's.
@@ -22,4 +26,62 @@ pub struct DirectoryStatus {
     pub wishes: u64,
     /// Writes refused so far, for whatever limit.
     pub refused: u64,
+}
+
+impl Directory {
+    /// How this shard stands.
+    pub(super) fn status(&self) -> DirectoryStatus {
+        let view = &self.ground.view;
+        let rooted = self.values.iter().filter(|(object, entry)| entry.is_replica() && view.is_root_of(object));
+        DirectoryStatus {
+            values: self.values.len() as u64,
+            value_bytes: self.values.bytes(),
+            rooted: rooted.count() as u64,
+            pointers: self.pointers.len() as u64,
+            published: self.publications.len() as u64,
+            wishes: self.wishes.len() as u64,
+            refused: self.ground.tally.total(Counter::Refused),
+        }
+    }
+
+    /// What is to be read off this shard.
+    pub(super) fn read_off(&self, into: &mut Vec<Reading>) {
+        let gauges = [
+            ("directory_objects", self.values.len() as f64),
+            ("directory_store_bytes", self.values.bytes() as f64),
+            ("directory_pointers", self.pointers.len() as f64),
+            ("directory_pointers_passing", self.pointers.passing() as f64),
+            ("directory_published", self.publications.len() as f64),
+            ("directory_deposits_under_way", self.publications.deposits() as f64),
+            ("directory_wishes", self.wishes.len() as f64),
+            ("directory_root_puts", self.puts.len() as f64),
+            ("directory_surveys", self.surveys.len() as f64),
+            ("directory_asks", self.away.asks.len() as f64),
+            ("directory_routed", self.away.routed.len() as f64),
+            ("directory_work", self.away.tickets.len() as f64),
+            ("directory_repair_queue", self.repair.len() as f64),
+            ("directory_cache_bytes", self.cache.bytes() as f64),
+            ("directory_sources", self.admission.len() as f64),
+            ("directory_deadlines", self.ground.deadlines.len() as f64),
+        ];
+        into.extend(gauges.map(|(name, value)| Reading::gauge(name, value)));
+        into.extend(self.ground.tally.iter().map(|(counter, label, count)| {
+            let (name, key) = metric(counter);
+            Reading::counter(name, count).labelled(key, label)
+        }));
+    }
+}
+
+fn metric(counter: Counter) -> (&'static str, &'static str) {
+    match counter {
+        Counter::Gets => ("directory_gets_total", "outcome"),
+        Counter::Locates => ("directory_locates_total", "outcome"),
+        Counter::Puts => ("directory_puts_total", "outcome"),
+        Counter::Publishes => ("directory_publishes_total", "outcome"),
+        Counter::Served => ("directory_served_total", "request"),
+        Counter::Refused => ("directory_refused_total", "limit"),
+        Counter::Repairs => ("directory_repairs_total", "step"),
+        Counter::Reads => ("directory_reads_total", "source"),
+        Counter::Ignored => ("directory_ignored_total", "kind"),
+    }
 }

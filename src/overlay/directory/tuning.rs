@@ -35,6 +35,10 @@ pub struct Tuning {
     pub patience: Span,
     /// Longest pause between comparisons of what replica sets hold.
     pub repair_interval: Span,
+    /// Local wishes under way at once.
+    pub wishes_max: usize,
+    /// Bytes of small values remembered in memory, so that a much wanted one costs no disk read.
+    pub cache_bytes: u64,
 }
 
 impl Default for Tuning {
@@ -53,6 +57,8 @@ impl Default for Tuning {
             inline_bytes_max: 8 << 10,
             patience: Span::from_secs(20),
             repair_interval: Span::from_mins(10),
+            wishes_max: 8_192,
+            cache_bytes: 1 << 20,
         }
     }
 }

@@ -54,6 +54,15 @@ pub struct Measured {
     pub failures: Vec<(String, usize)>,
 }
 
+/// What lies behind the figures of [`Measured`]; lookups that failed or were self-rooted are left out.
+#[derive(Clone, Debug, Default)]
+pub struct Samples {
+    /// Routed against direct round trip, where the direct one is known.
+    pub pairs: Vec<Pair>,
+    /// Hops of each lookup.
+    pub hops: Vec<f64>,
+}
+
 /// The usual figures of a distribution.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Figures {
@@ -165,6 +174,17 @@ impl Lab {
         keys: usize,
         progress: &mut dyn FnMut(&str, usize, usize),
     ) -> Measured {
+        self.measure_samples(lookups, warm_up, keys, progress).0
+    }
+
+    /// As [`Lab::measure`], with the samples behind the figures, for plots.
+    pub fn measure_samples(
+        &mut self,
+        lookups: usize,
+        warm_up: usize,
+        keys: usize,
+        progress: &mut dyn FnMut(&str, usize, usize),
+    ) -> (Measured, Samples) {
         let mut chance = self.chance();
         let nodes = self.local_nodes();
         let warm = questions(&mut chance, nodes.len(), warm_up);
@@ -177,11 +197,11 @@ impl Lab {
         let looked = look_up(&nodes, &asking, AT_ONCE, &mut |done| progress("looking up", done, lookups));
         let took = began.elapsed();
         let rates = self.rates_since(&before, took);
-        let mut measured = self.judge(&looked);
+        let (mut measured, samples) = self.judge(&looked);
         measured.roots_agree = wrong.is_empty();
         measured.bytes_per_node_s = rates;
         measured.took_s = took.as_secs_f64();
-        measured
+        (measured, samples)
     }
 
     /// Bytes per node and second while nobody asks anything.
@@ -196,7 +216,7 @@ impl Lab {
         self.nodes().iter().map(|node| node.node.clone()).collect()
     }
 
-    fn judge(&self, looked: &[Looked]) -> Measured {
+    fn judge(&self, looked: &[Looked]) -> (Measured, Samples) {
         let mut pairs: Vec<Pair> = Vec::new();
         let (mut hops, mut times, mut self_rooted) = (Vec::new(), Vec::new(), 0);
         let mut failures: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
@@ -219,12 +239,12 @@ impl Lab {
         }
         let states: Vec<_> = self.nodes().iter().filter_map(super::LabNode::status).collect();
         let linked = |peer: &&crate::overlay::router::status::PeerStatus| peer.link_rtt.is_some();
-        Measured {
+        let measured = Measured {
             nodes: self.nodes().len(),
             lookups: looked.len(),
             failed: failures.values().sum(),
             roots_agree: false,
-            hops: Figures::of(hops),
+            hops: Figures::of(hops.iter().copied()),
             stretch: stretch::Stretch::of(&pairs),
             lookup_ms: Figures::of(times),
             direct_ms: Figures::of(pairs.iter().map(|pair| pair.direct.as_millis_f64())),
@@ -237,7 +257,8 @@ impl Lab {
             took_s: 0.0,
             imposed_error_ms: self.imposed_error(),
             failures: failures.into_iter().collect(),
-        }
+        };
+        (measured, Samples { pairs, hops })
     }
 
     /// The smoothed round trips of each node's links: the direct round trip where none is imposed.

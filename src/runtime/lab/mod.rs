@@ -14,6 +14,7 @@ use crate::overlay::{Command, Failure, Reply};
 use crate::runtime::host::{Host, LocalNode, NodeSetup, NodeTuning, Threads};
 use crate::runtime::net::NetError;
 use crate::runtime::net::imposed::PathDelay;
+use crate::runtime::node::LAB_NETWORK;
 use crate::runtime::store::{Store, StoreError};
 use crate::survey::LatencyMatrix;
 use crossbeam::channel::bounded;
@@ -111,7 +112,7 @@ impl Lab {
         let dir = self.setup.dir.join(format!("node-{index:04}"));
         let store = open_store(&dir)?;
         let secret = SecretKey::from_seed(self.chance.bytes32());
-        let agreement = Agreement { network: "lab".to_owned(), ..Agreement::default() };
+        let agreement = Agreement { network: LAB_NETWORK.to_owned(), ..Agreement::default() };
         let name = NodeName::solve(secret.public(), agreement.puzzle_bits);
         // A few of the first nodes serve as seeds, so that none of them does all the work.
         let seed = (index > 0).then(|| self.chance.index(index.min(SEEDS)));

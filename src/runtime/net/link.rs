@@ -8,7 +8,7 @@ use super::event::SendFault;
 use super::limits::{
     ASSEMBLY_BYTES_MAX, ASSEMBLY_TOTAL_BYTES_MAX, HELLO_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
 };
-use super::tuning::DATAGRAM_BYTES_MAX;
+use super::tuning::{DATAGRAM_BYTES_MAX, STREAMS_MAX, STREAMS_MAX_BUSY};
 use crate::base::{Instant, Span};
 use crate::identity::{Contact, PublicKey};
 use crate::wire::MESSAGE_BYTES_MAX;
@@ -278,7 +278,12 @@ impl Link {
         *total += grown;
         match outcome {
             _ if too_long => Heard::TooLong,
-            Some(true) => Heard::Message(self.forget(id, total).freeze()),
+            Some(true) => {
+                if id.index() == u64::from(STREAMS_MAX) {
+                    self.conn.set_max_concurrent_streams(Dir::Uni, VarInt::from_u32(STREAMS_MAX_BUSY));
+                }
+                Heard::Message(self.forget(id, total).freeze())
+            }
             Some(false) => {
                 self.forget(id, total);
                 Heard::Nothing

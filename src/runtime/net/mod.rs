@@ -261,6 +261,3 @@ impl Net {
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod measure;

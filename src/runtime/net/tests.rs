@@ -236,6 +236,20 @@ fn a_message_may_be_sent_before_there_is_a_link() {
 }
 
 #[test]
+fn a_burst_of_middling_messages_outlasts_every_limit_on_streams() {
+    let mut fleet = Fleet::linked([1, 2]);
+    let peer = fleet.id(1);
+    for round in 1..=2 {
+        for tag in 0..200 {
+            fleet.nodes[0].net.send(&peer, message(tag, 5_000)).unwrap();
+        }
+        fleet.until("burst", |nodes| nodes[1].messages.len() == 200 * round);
+    }
+    let counters = fleet.nodes[0].net.counters();
+    assert_eq!((counters.sent.stream_messages, counters.refused.messages_lost), (400, 0));
+}
+
+#[test]
 fn a_peer_of_another_network_is_turned_away_and_both_hear_why() {
     let mut fleet = Fleet::new();
     fleet.add(1, "a", None);

@@ -20,7 +20,7 @@ use crate::wire::object::Value;
 use fault::Trouble;
 use log::warn;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, Table, WriteTransaction};
-use row::{HEADERS, Header, LAYOUT, LAYOUT_NOW, PARTICULARS, POINTERS, VALUES};
+use row::{HEADERS, Header, LAYOUT, LAYOUT_NOW, PARTICULARS, PIECES, POINTERS, piece_key};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -149,8 +149,14 @@ impl Store {
     fn read(&mut self, object: &Id) -> DiskDone {
         let read = guarded(|| {
             let transaction = self.ready()?.begin_read()?;
-            let values = transaction.open_table(VALUES)?;
-            Ok(values.get(object.as_bytes())?.map(|row| sound_value(row.value(), object)))
+            let pieces = transaction.open_table(PIECES)?;
+            let mut bytes = Vec::new();
+            for piece in
+                pieces.range::<&[u8; row::PIECE_KEY_BYTES]>(&piece_key(object, 0)..=&piece_key(object, u16::MAX))?
+            {
+                bytes.extend_from_slice(piece?.1.value());
+            }
+            Ok((!bytes.is_empty()).then(|| sound_value(&bytes, object)))
         });
         match read {
             Ok(None) => DiskDone::Read(None),
@@ -211,7 +217,7 @@ impl Store {
 /// Rows found at the start that are to go.
 #[derive(Default)]
 struct Waste {
-    values: Vec<[u8; 32]>,
+    values: Vec<Id>,
     pointers: Vec<[u8; row::POINTER_KEY_BYTES]>,
     unreadable: u64,
 }
@@ -224,14 +230,10 @@ impl Waste {
     fn sweep(&self, database: &Database) -> Result<(), Trouble> {
         let transaction = database.begin_write()?;
         {
-            let (mut headers, mut values) = (transaction.open_table(HEADERS)?, transaction.open_table(VALUES)?);
-            for key in &self.values {
-                headers.remove(key)?;
-                values.remove(key)?;
-            }
-            let mut pointers = transaction.open_table(POINTERS)?;
+            let mut tables = Tables::open(&transaction)?;
+            self.values.iter().try_for_each(|object| tables.drop_value(object))?;
             for key in &self.pointers {
-                pointers.remove(key)?;
+                tables.pointers.remove(key)?;
             }
         }
         Ok(transaction.commit()?)
@@ -248,7 +250,7 @@ fn prepare(database: &Database) -> Result<u64, Trouble> {
     let transaction = database.begin_write()?;
     transaction.open_table(PARTICULARS)?.insert(LAYOUT, LAYOUT_NOW)?;
     transaction.open_table(HEADERS)?;
-    transaction.open_table(VALUES)?;
+    transaction.open_table(PIECES)?;
     transaction.open_table(POINTERS)?;
     transaction.commit()?;
     Ok(LAYOUT_NOW)
@@ -275,7 +277,7 @@ fn scan(
             Some(header) if header.expiry > now => hand_over(header.stored(Id::from_bytes(*key.value()), now)),
             header => {
                 waste.unreadable += u64::from(header.is_none());
-                waste.values.push(*key.value());
+                waste.values.push(Id::from_bytes(*key.value()));
             }
         }
     }
@@ -312,7 +314,7 @@ fn write(database: &Database, batch: &[Request], now: UnixMillis) -> Result<(), 
 /// The tables as one transaction sees them.
 struct Tables<'t> {
     headers: Table<'t, &'static [u8; 32], &'static [u8]>,
-    values: Table<'t, &'static [u8; 32], &'static [u8]>,
+    pieces: Table<'t, &'static [u8; row::PIECE_KEY_BYTES], &'static [u8]>,
     pointers: Table<'t, &'static [u8; row::POINTER_KEY_BYTES], &'static [u8]>,
 }
 
@@ -320,7 +322,7 @@ impl<'t> Tables<'t> {
     fn open(transaction: &'t WriteTransaction) -> Result<Tables<'t>, Trouble> {
         Ok(Tables {
             headers: transaction.open_table(HEADERS)?,
-            values: transaction.open_table(VALUES)?,
+            pieces: transaction.open_table(PIECES)?,
             pointers: transaction.open_table(POINTERS)?,
         })
     }
@@ -328,29 +330,41 @@ impl<'t> Tables<'t> {
     fn write(&mut self, op: &DiskOp, now: UnixMillis) -> Result<(), Trouble> {
         match op {
             DiskOp::KeepValue { value, lifetime, standing } => {
-                let object = value.id();
+                let (object, bytes) = (value.id(), codec::encode(value));
+                let pieces = bytes.chunks(row::PIECE_BYTES);
                 let header = Header {
                     version: value.version(),
                     expiry: now.after(*lifetime),
                     bytes: value.len() as u64,
+                    pieces: pieces.len() as u16,
                     standing: *standing,
                 };
-                self.headers.insert(object.as_bytes(), header.encode().as_slice())?;
-                self.values.insert(object.as_bytes(), codec::encode(value).as_slice())?;
+                let before = self.headers.insert(object.as_bytes(), header.encode().as_slice())?;
+                let before = before.and_then(|row| Header::decode(row.value())).map_or(0, |header| header.pieces);
+                for (number, piece) in (0..).zip(pieces) {
+                    self.pieces.insert(&piece_key(&object, number), piece)?;
+                }
+                for number in header.pieces..before {
+                    self.pieces.remove(&piece_key(&object, number))?;
+                }
             }
             DiskOp::KeepPointer { root, pointer, remaining } => {
                 let claim = row::pointer_row(pointer, now.after(*remaining));
                 self.pointers.insert(&row::pointer_key(root, &pointer.holder.id()), claim.as_slice())?;
             }
-            DiskOp::DropValue { object } => {
-                self.headers.remove(object.as_bytes())?;
-                self.values.remove(object.as_bytes())?;
-            }
+            DiskOp::DropValue { object } => self.drop_value(object)?,
             DiskOp::DropPointer { root, holder } => {
                 self.pointers.remove(&row::pointer_key(root, holder))?;
             }
             DiskOp::ReadValue { .. } => {}
         }
+        Ok(())
+    }
+
+    fn drop_value(&mut self, object: &Id) -> Result<(), Trouble> {
+        self.headers.remove(object.as_bytes())?;
+        let (first, last) = (piece_key(object, 0), piece_key(object, u16::MAX));
+        self.pieces.retain_in::<&[u8; row::PIECE_KEY_BYTES], _>(&first..=&last, |_, _| false)?;
         Ok(())
     }
 }

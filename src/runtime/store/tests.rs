@@ -103,6 +103,23 @@ fn a_newer_record_replaces_the_older_and_a_drop_removes_it() {
 }
 
 #[test]
+fn values_of_every_size_come_back_whole_and_a_shorter_version_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = Store::open(dir.path(), 1 << 20).expect("opens");
+    for size in [0, 1, row::PIECE_BYTES - 9, row::PIECE_BYTES, row::PIECE_BYTES + 1, 1 << 20] {
+        let value = Value::Blob(Blob::from(vec![7; size]));
+        assert!(matches!(done(&mut store, vec![keep(&value, 9)])[..], [DiskDone::Kept]));
+        assert_eq!(read(&mut store, value.id()), Some(value));
+    }
+    let key = SecretKey::from_seed([7; 32]);
+    for (sequence, size) in [(1, 300_000), (2, 100_000), (3, 5), (4, 1 << 20)] {
+        let record = Value::Record(Record::sign(&key, b"s", sequence, vec![1; size]));
+        done(&mut store, vec![keep(&record, 9)]);
+        assert_eq!(read(&mut store, record.id()), Some(record));
+    }
+}
+
+#[test]
 fn a_value_that_does_not_stand_under_its_id_is_taken_as_missing() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut store = Store::open(dir.path(), 1 << 20).expect("opens");
@@ -110,7 +127,7 @@ fn a_value_that_does_not_stand_under_its_id_is_taken_as_missing() {
     done(&mut store, vec![keep(&value, 9)]);
     let transaction = store.database.as_ref().expect("open").begin_write().expect("writes");
     let other = codec::encode(&blob("other"));
-    transaction.open_table(VALUES).expect("a table").insert(value.id().as_bytes(), other.as_slice()).expect("in");
+    transaction.open_table(PIECES).expect("a table").insert(&piece_key(&value.id(), 0), other.as_slice()).expect("in");
     transaction.commit().expect("commits");
     assert_eq!((read(&mut store, value.id()), store.corrupt()), (None, 1));
 }

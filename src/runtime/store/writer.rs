@@ -44,7 +44,7 @@ struct Lane {
 
 enum Errand {
     Attach { number: usize, store: Box<Store>, report: ReportTo, gauges: Arc<Gauges> },
-    Do { number: usize, request: Request },
+    Do { number: usize, request: Box<Request> },
     Close { number: usize, done: Sender<()> },
 }
 
@@ -116,7 +116,7 @@ impl StoreHandle {
         if self.lane.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes > QUEUE_BYTES_MAX {
             return Err(self.refuse(bytes, "bytes"));
         }
-        let request = Request { shard, ticket, op };
+        let request = Box::new(Request { shard, ticket, op });
         match self.lane.sender.try_send(Errand::Do { number: self.number, request }) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => Err(self.refuse(bytes, "requests")),
@@ -237,7 +237,7 @@ fn take(errand: Errand, stores: &mut BTreeMap<usize, Attached>) {
         }
         Errand::Do { number, request } => {
             if let Some(attached) = stores.get_mut(&number) {
-                attached.waiting.push(request);
+                attached.waiting.push(*request);
             }
         }
         Errand::Close { number, done } => {

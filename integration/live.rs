@@ -1,0 +1,59 @@
+//! Do whole nodes on real sockets form one overlay?
+//!
+//! Owns: labs of a few nodes on loopback, asked for roots and timed.
+//! Never does: judge speed: that is `bench/`.
+
+use arras::runtime::host::{NodeTuning, Threads};
+use arras::runtime::lab::{Lab, LabSetup};
+use arras::survey::{LatencyMatrix, Missing};
+use std::time::Duration;
+
+fn lab(nodes: usize, matrix: Option<LatencyMatrix>, dir: &tempfile::TempDir, tuning: NodeTuning) -> Lab {
+    let threads = Threads { objects: 1, storage: 1 };
+    let setup = LabSetup { nodes, matrix, seed: 7, tuning, dir: dir.path().to_owned(), threads };
+    let lab = Lab::start(setup, &mut |_| {}).expect("a lab");
+    lab.await_ready(Duration::from_secs(60), &mut |_| {}).expect("ready");
+    lab
+}
+
+fn narrow() -> NodeTuning {
+    let mut tuning = NodeTuning::default();
+    tuning.router.leaf_set_per_side = 4;
+    tuning.router.link_budget = 24;
+    tuning
+}
+
+#[test]
+fn small_overlays_of_one_two_and_three_nodes_answer() {
+    for nodes in 1..=3 {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut lab = lab(nodes, None, &dir, NodeTuning::default());
+        let measured = lab.measure(60, 0, 20, &mut |_, _, _| {});
+        assert_eq!((measured.failed, measured.roots_agree), (0, true), "{nodes} nodes: {:?}", measured.failures);
+    }
+}
+
+#[test]
+fn every_node_finds_the_same_root_though_links_are_few() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut lab = lab(40, None, &dir, narrow());
+    let measured = lab.measure(2_000, 0, 50, &mut |_, _, _| {});
+    println!("{}", serde_json::to_string_pretty(&measured).expect("json"));
+    assert_eq!((measured.failed, measured.roots_agree), (0, true), "{:?}", measured.failures);
+    assert!(measured.hops.max <= 6.0, "hops {:?}", measured.hops);
+}
+
+#[test]
+fn imposed_latencies_are_held_to_within_a_millisecond_at_the_median() {
+    let bytes = std::fs::read("bench/data/planetlab490_median.u32le.gz").expect("carried data");
+    let sidecar = std::fs::read("bench/data/planetlab490_median.json").expect("carried data");
+    let matrix =
+        LatencyMatrix::from_file("planetlab490_median.u32le.gz", &bytes, Some(&sidecar), Missing::Fill).expect("sound");
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut lab = lab(24, Some(matrix), &dir, narrow());
+    let measured = lab.measure(500, 200, 20, &mut |_, _, _| {});
+    println!("{}", serde_json::to_string_pretty(&measured).expect("json"));
+    assert_eq!((measured.failed, measured.roots_agree), (0, true), "{:?}", measured.failures);
+    let (median, _) = measured.imposed_error_ms.expect("packets were held back");
+    assert!(median <= 1.0, "median error {median} ms");
+}

@@ -1,0 +1,201 @@
+//! A local client gets an object.
+//!
+//! Owns: the way from the wish to the bytes: what is here, what answers on the route, which of the
+//! holders to fetch from, when to ask a second one as well.
+//! Never does: hand out what was not checked against its id.
+
+use super::Directory;
+use super::away::{Due, Pending, Purpose};
+use super::wishes::Work;
+use crate::base::{Id, Instant, RttEstimate, Span};
+use crate::identity::Contact;
+use crate::overlay::contract::{Failure, Job, Reply, Ticket};
+use crate::wire::directory::{Answer, Holder, Refusal, Request};
+use crate::wire::object::Value;
+use crate::wire::routing::Errand;
+use std::sync::Arc;
+
+/// A get under way.
+#[derive(Default)]
+pub(super) struct GetWork {
+    /// Holders not asked yet, the best last.
+    holders: Vec<Arc<Contact>>,
+    /// Holders asked that have not answered.
+    waiting: u8,
+    /// Values being checked.
+    checking: u8,
+    /// Roots that said that they know nobody, a bit each.
+    unknown: u8,
+}
+
+impl Directory {
+    pub(super) fn get_start(&mut self, number: u64) {
+        let Some(wish) = self.wishes.get(number) else { return };
+        let object = wish.object;
+        // A record kept here may be outdated: its root knows.
+        match self.values.get(&object) {
+            Some(entry) if entry.version == 0 => match self.cache.touch(&object) {
+                Some(value) => self.get_finish(number, value, self.ground.me(), 1),
+                None => self.read_for(number, object),
+            },
+            _ => self.get_try(number),
+        }
+    }
+
+    /// A value kept here was read, or could not be.
+    pub(super) fn on_read_for_wish(&mut self, number: u64, value: Option<Value>) {
+        match value {
+            Some(value) => {
+                let replicas = self.values.get(&value.id()).map_or(1, |entry| entry.copies);
+                self.get_finish(number, value, self.ground.me(), replicas);
+            }
+            None => self.get_try(number),
+        }
+    }
+
+    /// Tries (again): the root first, then those who point at holders under the salted roots.
+    pub(super) fn get_try(&mut self, number: u64) {
+        let Some(wish) = self.wishes.get_mut(number) else { return };
+        let object = wish.object;
+        wish.tries += 1;
+        let salt = super::locate::salt_of(wish.tries);
+        if salt == 0 {
+            let request = Request::Get { object, inline_bytes_max: self.ground.tuning.inline_bytes_max };
+            self.route_for(number, object, Errand::Nearest, &request);
+        } else {
+            let root = object.salted(salt);
+            let request = Request::Locate { object, root, coordinate: self.ground.view.coordinate };
+            self.route_for(number, root, Errand::Nearest, &request);
+        }
+    }
+
+    /// Somebody answered the routed try.
+    pub(super) fn on_get_answer(&mut self, number: u64, which: u64, by: Option<Id>, answer: Answer) {
+        let me = self.ground.me();
+        match answer {
+            Answer::Value { value, replicas } => self.get_check(number, value, by.unwrap_or(me), replicas),
+            Answer::Holders { holders } if !holders.is_empty() => self.get_from(number, holders),
+            Answer::NotFound | Answer::Holders { .. } => {
+                let Some(wish) = self.wishes.get_mut(number).filter(|wish| wish.current == which) else { return };
+                let Work::Get(work) = &mut wish.work else { return };
+                work.unknown |= 1 << super::locate::salt_of(wish.tries);
+                if work.unknown == super::locate::ALL_ROOTS {
+                    return self.finish(number, Err(Failure::NotFound));
+                }
+                // The next root is another node: no pause is owed to it.
+                self.get_try(number);
+            }
+            Answer::Refused(refusal) => self.get_failed(number, which, Failure::Refused(refusal)),
+            _ => self.get_failed(number, which, Failure::Refused(Refusal::Forged)),
+        }
+    }
+
+    /// A holder answered a fetch; `None` if it was silent.
+    pub(super) fn on_fetched(&mut self, number: u64, from: Id, since: Instant, answer: Option<Answer>) {
+        let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) else { return };
+        work.waiting = work.waiting.saturating_sub(1);
+        match answer {
+            Some(Answer::Value { value, replicas }) => {
+                let took = self.ground.now.since(since);
+                match &mut self.fetch_time {
+                    Some(estimate) => estimate.add(took),
+                    None => self.fetch_time = Some(RttEstimate::first(took)),
+                }
+                self.get_check(number, value, from, replicas);
+            }
+            _ => self.get_next(number),
+        }
+    }
+
+    /// A fetched value was checked.
+    pub(super) fn on_fetched_checked(&mut self, number: u64, from: Id, replicas: u8, value: Option<Value>) {
+        let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) else { return };
+        work.checking = work.checking.saturating_sub(1);
+        match value {
+            Some(value) => self.get_finish(number, value, from, replicas),
+            None => {
+                log::debug!("{} answered a get with a value that does not stand under its id", from.short());
+                self.get_next(number);
+            }
+        }
+    }
+
+    /// The best holder takes long: ask the next as well.
+    pub(super) fn on_hedge(&mut self, number: u64) {
+        let Some(Work::Get(work)) = self.wishes.get(number).map(|wish| &wish.work) else { return };
+        if !work.holders.is_empty() {
+            self.get_next(number);
+        }
+    }
+
+    fn get_check(&mut self, number: u64, value: Value, from: Id, replicas: u8) {
+        let Some(wish) = self.wishes.get_mut(number) else { return };
+        let object = wish.object;
+        let Work::Get(work) = &mut wish.work else { return };
+        if matches!(value, Value::Blob(_)) && value.len() <= INLINE_CHECK_BYTES_MAX {
+            if value.proves(&object) {
+                return self.get_finish(number, value, from, replicas);
+            }
+            log::debug!("{} answered a get with a value that does not stand under its id", from.short());
+            return self.get_next(number);
+        }
+        work.checking += 1;
+        let ticket = Ticket(self.ground.number());
+        self.away.tickets.insert(ticket, Pending::Fetched { wish: number, from, replicas });
+        self.ground.work(ticket, Job::CheckValue { id: object, value });
+    }
+
+    /// Fetches from the best of these.
+    fn get_from(&mut self, number: u64, mut holders: Vec<Holder>) {
+        let me = self.ground.me();
+        holders.retain(|holder| holder.contact.id() != me);
+        holders.sort_by_key(|holder| self.ground.expected_rtt(holder).unwrap_or(Span::MAX));
+        let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) else { return };
+        work.unknown = 0;
+        work.holders = holders.into_iter().rev().map(|holder| Arc::new(holder.contact)).collect();
+        self.get_next(number);
+    }
+
+    /// Asks the next holder, or gives this try up if there is none and nobody else may answer.
+    fn get_next(&mut self, number: u64) {
+        let fetch_time = self.fetch_time;
+        let Some(wish) = self.wishes.get_mut(number) else { return };
+        let object = wish.object;
+        let Work::Get(work) = &mut wish.work else { return };
+        let Some(contact) = work.holders.pop() else {
+            if work.waiting == 0 && work.checking == 0 && wish.current != 0 {
+                let which = wish.current;
+                self.get_failed(number, which, Failure::NotFound);
+            }
+            return;
+        };
+        work.waiting += 1;
+        let hedge = fetch_time.map_or(HEDGE_UNKNOWN, |estimate| estimate.patience(HEDGE_FLOOR));
+        let rtt = self.ground.view.peer(&contact.id()).and_then(|peer| peer.rtt()).unwrap_or(Span::ZERO);
+        self.ground.wake(Due::Hedge(number), hedge.max(rtt * 2));
+        let wait = self.remaining(number).min(FETCH_WAIT);
+        self.ask(&contact, Request::Fetch { object }, Purpose::Fetch(number), wait);
+    }
+
+    fn get_failed(&mut self, number: u64, which: u64, failure: Failure) {
+        if let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) {
+            work.unknown = 0;
+        }
+        self.ground.deadlines.clear(&Due::Hedge(number));
+        self.try_failed(number, Some(which), failure);
+    }
+
+    fn get_finish(&mut self, number: u64, value: Value, from: Id, replicas: u8) {
+        self.finish(number, Ok(Reply::Value { value, from, replicas }));
+    }
+}
+
+/// Blobs up to this size are hashed in place: 3 us by BLAKE3's own figures, less than a hand-over.
+const INLINE_CHECK_BYTES_MAX: usize = 8 << 10;
+/// Wait before a second holder is asked, while no fetch has been measured. A guess.
+const HEDGE_UNKNOWN: Span = Span::from_millis(300);
+/// Least wait beyond the mean before a second holder is asked: four deviations and this leave fewer
+/// than one in twenty to be asked twice. A guess.
+const HEDGE_FLOOR: Span = Span::from_millis(20);
+/// Longest wait for one holder: a megabyte on a slow line. A guess.
+const FETCH_WAIT: Span = Span::from_secs(6);

@@ -1,0 +1,171 @@
+//! The one way a value gets onto this node's disk.
+//!
+//! Owns: the last look at version and room before a write, the write, and the entry once it is safe.
+//! Never does: acknowledge what is not on stable storage.
+
+use super::Directory;
+use super::away::{Due, Pending, Replier};
+use super::values::{Comparison, Entry, joined, stamp_of};
+use crate::base::{Id, Span};
+use crate::overlay::contract::{DiskDone, DiskOp, Standing, Ticket};
+use crate::wire::directory::{Answer, Refusal};
+use crate::wire::object::Value;
+
+/// A write under way.
+pub(super) struct Keeping {
+    object: Id,
+    entry: Entry,
+    /// For the cache, if it is small.
+    value: Value,
+    then: KeptThen,
+}
+
+/// Whom a write is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum KeptThen {
+    /// A put rooted here.
+    Root(u64),
+    /// A replica: the receipt goes to this one.
+    Replica(Replier),
+    /// A local publish.
+    Published(u64),
+    /// Nobody: its standing changes.
+    Nobody,
+}
+
+/// What is to be kept, and for whom.
+pub(super) struct Keep {
+    pub(super) value: Value,
+    pub(super) lifetime: Span,
+    /// Who handed it in; `None` for this node's own.
+    pub(super) source: Option<Id>,
+    pub(super) standing: Standing,
+    pub(super) then: KeptThen,
+}
+
+impl Directory {
+    /// Writes a checked value, unless it is here already or may not be.
+    pub(super) fn keep(&mut self, object: Id, keep: Keep) {
+        let Keep { value, lifetime, source, standing, then } = keep;
+        let lifetime = match standing {
+            Standing::Replica => self.ground.limits.lifetime(lifetime),
+            Standing::Published | Standing::PublishedReplica => lifetime,
+        };
+        let mut expires = self.ground.now + lifetime;
+        match self.values.compare(&object, &value, expires, standing) {
+            Comparison::Newer => {}
+            Comparison::Same => {
+                let remaining = self.values.get(&object).map_or(lifetime, |entry| entry.remaining(self.ground.now));
+                return self.kept(object, then, Ok((value.version(), lifetime.min(remaining))));
+            }
+            Comparison::Older { version } => return self.kept(object, then, Err(Refusal::Stale { version })),
+            Comparison::UnderWay => return self.kept(object, then, Err(Refusal::Busy)),
+        }
+        let bytes = value.len() as u64;
+        if let Err(refusal) = self.ground.limits.fits(bytes, self.values.room(&object)) {
+            return self.kept(object, then, Err(refusal));
+        }
+        let mut replica_until = if standing == Standing::Replica { expires } else { self.ground.now };
+        let mut standing = standing;
+        if let Some(here) = self.values.get(&object) {
+            standing = joined(here.standing, standing);
+            if here.version == value.version() {
+                expires = expires.max(here.expires);
+                replica_until = replica_until.max(here.replica_until);
+            }
+        }
+        let stamp = stamp_of(&value);
+        let version = value.version();
+        let entry = Entry { version, bytes, expires, replica_until, stamp, source, standing, copies: 1, settled: 0 };
+        self.values.begin(object, version, bytes);
+        let op = DiskOp::KeepValue { value: value.clone(), lifetime: self.ground.now.until(expires), standing };
+        let keeping = Keeping { object, entry, value, then };
+        self.give_to_disk(Pending::Keep(Box::new(keeping)), op);
+    }
+
+    /// The disk has kept it, or not.
+    pub(super) fn on_kept(&mut self, keeping: Keeping, done: &DiskDone) {
+        let Keeping { object, entry, value, then } = keeping;
+        self.values.end(&object, entry.bytes);
+        if !matches!(done, DiskDone::Kept) {
+            self.ground.tally.count(super::ground::Counter::Refused, "disk");
+            return self.kept(object, then, Err(Refusal::Disk));
+        }
+        let (version, remaining) = (entry.version, entry.remaining(self.ground.now));
+        self.enter(object, entry);
+        self.cache.insert(object, value);
+        self.kept(object, then, Ok((version, remaining)));
+    }
+
+    /// Enters into the index what is on disk.
+    pub(super) fn enter(&mut self, object: Id, entry: Entry) {
+        if let Some(source) = entry.source {
+            self.admission.add_value(self.ground.now, source);
+        }
+        match self.values.insert(object, entry) {
+            Some(old) => old.source.into_iter().for_each(|source| self.admission.remove_value(source)),
+            None => self.repair.note_value(),
+        }
+        self.schedule_expiry();
+    }
+
+    /// Forgets a value, here and on disk.
+    pub(super) fn forget(&mut self, object: &Id) {
+        let Some(entry) = self.values.remove(object) else { return };
+        if let Some(source) = entry.source {
+            self.admission.remove_value(source);
+        }
+        self.cache.remove(object);
+        self.give_to_disk(Pending::Drop, DiskOp::DropValue { object: *object });
+    }
+
+    /// Ends what has outlived its time.
+    pub(super) fn on_expiry(&mut self) {
+        for _ in 0..EXPIRED_AT_ONCE {
+            let Some(object) = self.values.expired(self.ground.now) else { break };
+            self.forget(&object);
+        }
+        for (root, holder) in self.pointers.expire(self.ground.now, EXPIRED_AT_ONCE) {
+            self.give_to_disk(Pending::Drop, DiskOp::DropPointer { root, holder });
+        }
+        self.schedule_expiry();
+    }
+
+    /// Wakes for the next expiry.
+    pub(super) fn schedule_expiry(&mut self) {
+        let next = [self.values.next_expiry(), self.pointers.next_expiry()].into_iter().flatten().min();
+        match next {
+            // Not at each single one's moment: many expire together.
+            Some(at) => self.ground.deadlines.set(Due::Expiry, at.max(self.ground.now + EXPIRY_PAUSE)),
+            None => _ = self.ground.deadlines.clear(&Due::Expiry),
+        }
+    }
+
+    pub(super) fn give_to_disk(&mut self, pending: Pending, op: DiskOp) {
+        let ticket = Ticket(self.ground.number());
+        self.away.tickets.insert(ticket, pending);
+        self.ground.disk(ticket, op);
+    }
+
+    fn kept(&mut self, object: Id, then: KeptThen, result: Result<(u64, Span), Refusal>) {
+        match then {
+            KeptThen::Root(put) => self.on_root_copy(put, result),
+            KeptThen::Published(wish) => self.on_published_value(wish, object, result.map(|_| ())),
+            KeptThen::Replica(replier) => {
+                let answer = match result {
+                    Ok((version, lifetime)) => {
+                        Answer::Stored { receipts: vec![self.ground.receipt(object, version, lifetime)] }
+                    }
+                    Err(refusal) => Answer::Refused(refusal),
+                };
+                self.reply(replier, answer);
+            }
+            KeptThen::Nobody => {}
+        }
+    }
+}
+
+/// Entries ended in one go, so that a shard is never busy for long. A guess.
+const EXPIRED_AT_ONCE: usize = 256;
+/// Least pause between two goes. A guess.
+const EXPIRY_PAUSE: Span = Span::from_millis(100);

@@ -1,0 +1,314 @@
+//! What this node holds for others, and says so.
+//!
+//! Owns: the objects published here, the claims on their way to the objects' roots, their renewal
+//! and withdrawal.
+//! Never does: keep the claims of others.
+
+use super::Directory;
+use super::away::{Due, ReadThen, Routed};
+use super::keep::{Keep, KeptThen};
+use super::wishes::Work;
+use crate::base::{Id, Span};
+use crate::overlay::contract::{Failure, Reply, Standing};
+use crate::wire::directory::{Answer, Refusal, Request};
+use crate::wire::object::{Pointer, Value};
+use crate::wire::routing::Errand;
+use std::collections::BTreeMap;
+
+/// What is published here.
+#[derive(Default)]
+pub(super) struct Publications {
+    by_object: BTreeMap<Id, Publication>,
+    deposits: BTreeMap<u64, Deposit>,
+}
+
+/// A published object.
+struct Publication {
+    /// Of the latest claim.
+    sequence: u64,
+    /// Of each claim.
+    lifetime: Span,
+}
+
+/// A claim, or a withdrawal, on its way to the object's roots.
+struct Deposit {
+    pointer: Pointer,
+    /// How long the roots shall remember it.
+    remaining: Span,
+    roots: [Rooting; super::ROOTS_PER_OBJECT as usize],
+    /// How often some root knew a later claim, and all was signed anew.
+    outdated: u8,
+    wish: Option<u64>,
+}
+
+/// How a claim fares at one root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rooting {
+    UnderWay { tries: u8 },
+    Done,
+    Failed,
+}
+
+impl Directory {
+    /// A local client publishes: the value first, then the claim.
+    pub(super) fn publish_start(&mut self, number: u64, value: Value) {
+        if let Err(refusal) = self.ground.limits.form(&value) {
+            return self.finish(number, Err(Failure::Refused(refusal)));
+        }
+        let (then, standing) = (KeptThen::Published(number), Standing::Published);
+        let object = value.id();
+        self.keep(object, Keep { value, lifetime: PUBLISHED_LIFETIME, source: None, standing, then });
+    }
+
+    /// The value is on disk, or is not.
+    pub(super) fn on_published_value(&mut self, number: u64, object: Id, result: Result<(), Refusal>) {
+        if let Err(refusal) = result {
+            return self.finish(number, Err(Failure::Refused(refusal)));
+        }
+        let longest = self.ground.tuning.pointer_lifetime.min(self.ground.limits.lifetime_max);
+        let lifetime = match self.wishes.get(number).map(|wish| &wish.work) {
+            Some(Work::Publish { lifetime }) if *lifetime > Span::ZERO => longest.min(*lifetime),
+            _ => longest,
+        };
+        let first = self.first_sequence();
+        let publication =
+            self.publications.by_object.entry(object).or_insert(Publication { sequence: first, lifetime });
+        publication.lifetime = lifetime;
+        let wish = self.wishes.get(number).is_some().then_some(number);
+        self.claim(object, wish);
+    }
+
+    /// A local client withdraws.
+    pub(super) fn unpublish_start(&mut self, number: u64) {
+        let Some(object) = self.wishes.get(number).map(|wish| wish.object) else { return };
+        let is_published = self.values.get(&object).is_some_and(|entry| entry.is_published());
+        let Some(publication) = self.publications.by_object.remove(&object).filter(|_| is_published) else {
+            return self.finish(number, Err(Failure::NotFound));
+        };
+        self.ground.deadlines.clear(&Due::Renew(object));
+        match self.values.get(&object).is_some_and(|entry| entry.is_replica()) {
+            true => self.read(object, ReadThen::Demote),
+            false => self.forget(&object),
+        }
+        self.withdraw(object, &publication, Some(number));
+    }
+
+    /// A claim is to be renewed.
+    pub(super) fn on_renew(&mut self, object: Id) {
+        if !self.publications.by_object.contains_key(&object) || self.leaving.is_some() {
+            return;
+        }
+        if !self.ground.view.ready || self.publications.deposits.len() >= DEPOSITS_MAX {
+            let pause = self.ground.chance.jittered(RENEW_PAUSE, 0.5);
+            return self.ground.wake(Due::Renew(object), pause);
+        }
+        self.claim(object, None);
+    }
+
+    /// An object loaded from disk was published before the restart: claim it again, not all at once.
+    pub(super) fn publish_again(&mut self, object: Id) {
+        let lifetime = self.ground.tuning.pointer_lifetime.min(self.ground.limits.lifetime_max);
+        let sequence = self.first_sequence();
+        self.publications.by_object.insert(object, Publication { sequence, lifetime });
+        let spread = RENEW_SPREAD * self.publications.by_object.len() as u64 + RENEW_SPREAD;
+        let after = Span::from_micros(self.ground.chance.below(spread.as_micros()));
+        self.ground.wake(Due::Renew(object), after);
+    }
+
+    /// A root (or somebody on the way) answered about a claim.
+    pub(super) fn on_deposit(&mut self, number: u64, salt: u8, answer: Result<Answer, Failure>) {
+        let Some(deposit) = self.publications.deposits.get_mut(&number) else { return };
+        let Some(rooting) = deposit.roots.get_mut(usize::from(salt)) else { return };
+        match answer {
+            Ok(Answer::Published { .. }) => *rooting = Rooting::Done,
+            Ok(Answer::Refused(Refusal::Stale { version })) => return self.on_outdated(number, salt, version),
+            _ => {
+                let tries = match *rooting {
+                    Rooting::UnderWay { tries } => tries,
+                    Rooting::Done | Rooting::Failed => return,
+                };
+                if tries >= DEPOSIT_TRIES_MAX {
+                    *rooting = Rooting::Failed;
+                } else {
+                    let pause = self.ground.chance.jittered(DEPOSIT_PAUSE * (1 << tries), 0.5);
+                    return self.ground.wake(Due::Deposit(number, salt), pause);
+                }
+            }
+        }
+        self.deposit_judge(number);
+    }
+
+    /// One root is tried (again).
+    pub(super) fn deposit_try(&mut self, number: u64, salt: u8) {
+        let Some(deposit) = self.publications.deposits.get_mut(&number) else { return };
+        if let Some(Rooting::UnderWay { tries }) = deposit.roots.get_mut(usize::from(salt)) {
+            *tries += 1;
+        }
+        let root = deposit.pointer.object.salted(salt);
+        let request = Request::Publish { root, pointer: deposit.pointer.clone(), remaining: deposit.remaining };
+        let routed = Routed::Deposit { deposit: number, salt };
+        self.route_as(routed, (root, Errand::Deposit), &request, DEPOSIT_WAIT);
+    }
+
+    /// The client's patience ends while the claim is still on its way to some root.
+    pub(super) fn deposit_impatient(&mut self, wish: u64, failure: Failure) {
+        let deposit = self.publications.deposits.values_mut().find(|deposit| deposit.wish == Some(wish));
+        let roots = deposit.map_or(0, |deposit| {
+            deposit.wish = None;
+            deposit.rooted()
+        });
+        self.deposit_finish(wish, roots, failure);
+    }
+
+    /// Withdraws every claim of this node, since it leaves. The values stay on disk: a node that
+    /// comes back publishes them again.
+    pub(super) fn withdraw_all(&mut self) {
+        let all = std::mem::take(&mut self.publications.by_object);
+        for (object, publication) in all.into_iter().take(WITHDRAWALS_MAX) {
+            self.ground.deadlines.clear(&Due::Renew(object));
+            self.withdraw(object, &publication, None);
+        }
+    }
+
+    fn withdraw(&mut self, object: Id, publication: &Publication, wish: Option<u64>) {
+        let sequence = publication.sequence.saturating_add(1);
+        let pointer = Pointer::sign(&self.ground.key, (*self.ground.view.me).clone(), object, sequence, Span::ZERO);
+        self.deposit_start(pointer, publication.lifetime, wish);
+    }
+
+    /// Signs the next claim, and sends it to all roots.
+    fn claim(&mut self, object: Id, wish: Option<u64>) {
+        let Some(publication) = self.publications.by_object.get_mut(&object) else { return };
+        publication.sequence = publication.sequence.saturating_add(1);
+        let (sequence, lifetime) = (publication.sequence, publication.lifetime);
+        let pointer = Pointer::sign(&self.ground.key, (*self.ground.view.me).clone(), object, sequence, lifetime);
+        // Even if all goes well nobody may forget to renew.
+        self.ground.wake(Due::Renew(object), lifetime / 2);
+        self.deposit_start(pointer, lifetime, wish);
+    }
+
+    fn deposit_start(&mut self, pointer: Pointer, remaining: Span, wish: Option<u64>) {
+        let number = self.ground.number();
+        let roots = [Rooting::UnderWay { tries: 0 }; super::ROOTS_PER_OBJECT as usize];
+        self.publications.deposits.insert(number, Deposit { pointer, remaining, roots, outdated: 0, wish });
+        for salt in 0..super::ROOTS_PER_OBJECT {
+            self.deposit_try(number, salt);
+        }
+    }
+
+    /// Some root knows a later claim by this node: from before a restart, or replayed from there. All
+    /// is signed anew with a higher number.
+    fn on_outdated(&mut self, number: u64, salt: u8, version: u64) {
+        let Some(deposit) = self.publications.deposits.get_mut(&number) else { return };
+        let sequence = deposit.pointer.sequence;
+        if version < sequence {
+            // The answer is to an earlier signing.
+            self.ground.wake(Due::Deposit(number, salt), DEPOSIT_PAUSE);
+            return;
+        }
+        // What was withdrawn meanwhile must not come back, nor the reverse.
+        let is_published = self.publications.by_object.contains_key(&deposit.pointer.object);
+        let is_history = is_published == deposit.pointer.withdraws();
+        if is_history || deposit.outdated >= OUTDATED_MAX || version - sequence > SEQUENCE_LEAP_MAX {
+            deposit.roots[usize::from(salt)] = Rooting::Failed;
+            return self.deposit_judge(number);
+        }
+        deposit.outdated += 1;
+        let (object, lifetime) = (deposit.pointer.object, deposit.pointer.lifetime);
+        let me = (*self.ground.view.me).clone();
+        deposit.pointer = Pointer::sign(&self.ground.key, me, object, version + 1, lifetime);
+        deposit.roots = [Rooting::UnderWay { tries: 0 }; super::ROOTS_PER_OBJECT as usize];
+        if let Some(publication) = self.publications.by_object.get_mut(&object) {
+            publication.sequence = publication.sequence.max(version + 1);
+        }
+        for salt in 0..super::ROOTS_PER_OBJECT {
+            self.deposit_try(number, salt);
+        }
+    }
+
+    /// If no root is under way any more, the deposit is over.
+    fn deposit_judge(&mut self, number: u64) {
+        let Some(deposit) = self.publications.deposits.get(&number) else { return };
+        if deposit.roots.iter().any(|rooting| matches!(rooting, Rooting::UnderWay { .. })) {
+            return;
+        }
+        let Some(deposit) = self.publications.deposits.remove(&number) else { return };
+        let roots = deposit.rooted();
+        let object = deposit.pointer.object;
+        if let Some(publication) = self.publications.by_object.get(&object) {
+            let share = if roots == super::ROOTS_PER_OBJECT { 2 } else { 8 };
+            let after = self.ground.chance.jittered(publication.lifetime / share, 0.2);
+            self.ground.wake(Due::Renew(object), after);
+        }
+        if let Some(wish) = deposit.wish {
+            self.deposit_finish(wish, roots, Failure::TimedOut);
+        }
+    }
+
+    fn deposit_finish(&mut self, wish: u64, roots: u8, failure: Failure) {
+        let Some(Wishing { object, is_publish }) = self.wishing(wish) else { return };
+        let result = match (roots, is_publish) {
+            (0, _) => Err(failure),
+            (roots, true) => Ok(Reply::Published { object, roots }),
+            (roots, false) => Ok(Reply::Unpublished { object, roots }),
+        };
+        self.finish(wish, result);
+    }
+
+    fn wishing(&self, wish: u64) -> Option<Wishing> {
+        let wish = self.wishes.get(wish)?;
+        Some(Wishing { object: wish.object, is_publish: matches!(wish.work, Work::Publish { .. }) })
+    }
+
+    /// A number above those of earlier starts, if this node's contact grew since; else a root will say
+    /// that it is outdated.
+    fn first_sequence(&self) -> u64 {
+        self.ground.view.me.sequence().saturating_mul(CLAIMS_PER_START)
+    }
+}
+
+/// What a wish to publish or unpublish is about.
+struct Wishing {
+    object: Id,
+    is_publish: bool,
+}
+
+impl Deposit {
+    fn rooted(&self) -> u8 {
+        self.roots.iter().filter(|rooting| **rooting == Rooting::Done).count() as u8
+    }
+}
+
+impl Publications {
+    /// Objects published here.
+    pub(super) fn len(&self) -> usize {
+        self.by_object.len()
+    }
+
+    /// Claims on their way.
+    pub(super) fn deposits(&self) -> usize {
+        self.deposits.len()
+    }
+}
+
+/// A published value stays until it is withdrawn: ten years.
+const PUBLISHED_LIFETIME: Span = Span::from_hours(24 * 365 * 10);
+/// Renewals on their way at once; further ones wait. A guess: three routed messages each.
+const DEPOSITS_MAX: usize = 256;
+/// Pause before a renewal that could not be begun. A guess.
+const RENEW_PAUSE: Span = Span::from_secs(1);
+/// After a restart claims are spread at 200 a second. A guess.
+const RENEW_SPREAD: Span = Span::from_millis(5);
+/// Tries for one root, and the pause after the first, doubled with each. Guesses.
+const DEPOSIT_TRIES_MAX: u8 = 5;
+const DEPOSIT_PAUSE: Span = Span::from_millis(100);
+/// Wait for one root's answer. A guess.
+const DEPOSIT_WAIT: Span = Span::from_secs(4);
+/// How often one claim is signed anew because a root knows a later one. A guess.
+const OUTDATED_MAX: u8 = 3;
+/// A root that claims to know a sequence number so much higher lies: no node renews so often.
+const SEQUENCE_LEAP_MAX: u64 = 1 << 32;
+/// Claims by one node between two versions of its contact, at least. A guess; see `on_outdated`.
+const CLAIMS_PER_START: u64 = 1 << 10;
+/// Claims withdrawn by a leaving shard: what its few seconds allow. A guess.
+const WITHDRAWALS_MAX: usize = 1_024;

@@ -1,0 +1,320 @@
+//! Which values this shard keeps.
+//!
+//! Owns: the index (version, bytes, time left, standing) of what is on disk, what is being written,
+//! and the order of expiry. Holds one interest for each blob: a blob met on the way may be answered
+//! here, a record only at its root, where the newest version is known first.
+//! Never does: hold bytes, or write.
+
+use super::admission::Room;
+use crate::base::{Id, Instant, Span};
+use crate::overlay::contract::Standing;
+use crate::overlay::view::Interest;
+use crate::wire::object::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// The index of one shard.
+pub(super) struct Values {
+    entries: BTreeMap<Id, Entry>,
+    by_expiry: BTreeSet<(Instant, Id)>,
+    writing: BTreeMap<Id, Writing>,
+    bytes: u64,
+    bytes_being_written: u64,
+    interest: Arc<Interest>,
+}
+
+/// One value on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    /// A record's sequence number; 0 for a blob.
+    pub(super) version: u64,
+    pub(super) bytes: u64,
+    pub(super) expires: Instant,
+    /// The same as far as it is kept for its root: what is published stays on.
+    pub(super) replica_until: Instant,
+    /// Tells two records of equal version apart, if it is known: the head of the signature.
+    pub(super) stamp: Option<u64>,
+    /// For whom it is kept; nobody if it is this node's own, or was loaded.
+    pub(super) source: Option<Id>,
+    pub(super) standing: Standing,
+    /// Nodes known to keep it, this one included.
+    pub(super) copies: u8,
+    /// The replica set all of which is known to have what it should have of this, as
+    /// [`super::repair`] hashes it; 0 if unknown.
+    pub(super) settled: u64,
+}
+
+/// Writes of one object under way.
+struct Writing {
+    count: u32,
+    version: u64,
+}
+
+/// How a value compares with what is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// It is new, newer, or to be kept longer: write it.
+    Newer,
+    /// It is here, for long enough.
+    Same,
+    /// A newer one, or another of the same version, is here.
+    Older { version: u64 },
+    /// The same version is being written just now.
+    UnderWay,
+}
+
+impl Values {
+    pub(super) fn new(interest: Arc<Interest>) -> Values {
+        Values {
+            entries: BTreeMap::new(),
+            by_expiry: BTreeSet::new(),
+            writing: BTreeMap::new(),
+            bytes: 0,
+            bytes_being_written: 0,
+            interest,
+        }
+    }
+
+    /// Notes that a write has been given to the disk.
+    pub(super) fn begin(&mut self, object: Id, version: u64, bytes: u64) {
+        let writing = self.writing.entry(object).or_insert(Writing { count: 0, version });
+        writing.count += 1;
+        writing.version = writing.version.max(version);
+        self.bytes_being_written += bytes;
+    }
+
+    /// Notes that the disk is done with it, whatever came of it.
+    pub(super) fn end(&mut self, object: &Id, bytes: u64) {
+        self.bytes_being_written -= bytes;
+        if let Some(writing) = self.writing.get_mut(object) {
+            writing.count -= 1;
+            if writing.count == 0 {
+                self.writing.remove(object);
+            }
+        }
+    }
+
+    /// Enters what is on disk; gives back what it replaces.
+    pub(super) fn insert(&mut self, object: Id, entry: Entry) -> Option<Entry> {
+        let old = self.remove(&object);
+        if entry.version == 0 {
+            self.interest.add(&object);
+        }
+        self.bytes += entry.bytes;
+        self.by_expiry.insert((entry.expires, object));
+        self.entries.insert(object, entry);
+        old
+    }
+
+    /// Takes an entry out.
+    pub(super) fn remove(&mut self, object: &Id) -> Option<Entry> {
+        let entry = self.entries.remove(object)?;
+        if entry.version == 0 {
+            self.interest.remove(object);
+        }
+        self.bytes -= entry.bytes;
+        self.by_expiry.remove(&(entry.expires, *object));
+        Some(entry)
+    }
+
+    /// Notes how many nodes are known to keep it.
+    pub(super) fn note_copies(&mut self, object: &Id, copies: u8) {
+        if let Some(entry) = self.entries.get_mut(object) {
+            entry.copies = copies.max(1);
+        }
+    }
+
+    /// Notes for which replica set (by its hash) all is well with this value.
+    pub(super) fn settle(&mut self, object: &Id, set: u64) {
+        if let Some(entry) = self.entries.get_mut(object) {
+            entry.settled = set;
+        }
+    }
+
+    /// What is kept of this object.
+    pub(super) fn get(&self, object: &Id) -> Option<&Entry> {
+        self.entries.get(object)
+    }
+
+    /// The newest version here, those being written included; `None` if there is none.
+    pub(super) fn newest(&self, object: &Id) -> Option<u64> {
+        let kept = self.entries.get(object).map(|entry| entry.version);
+        kept.max(self.writing.get(object).map(|writing| writing.version))
+    }
+
+    /// How this value, to be kept until `expires` with `standing`, compares with what is here.
+    pub(super) fn compare(&self, object: &Id, value: &Value, expires: Instant, standing: Standing) -> Comparison {
+        let version = value.version();
+        if let Some(writing) = self.writing.get(object) {
+            if writing.version > version {
+                return Comparison::Older { version: writing.version };
+            }
+            if writing.version == version && version > 0 {
+                return Comparison::UnderWay;
+            }
+        }
+        let Some(entry) = self.entries.get(object) else { return Comparison::Newer };
+        let is_other = matches!((entry.stamp, stamp_of(value)), (Some(here), Some(there)) if here != there);
+        if entry.version > version || (entry.version == version && is_other) {
+            return Comparison::Older { version: entry.version };
+        }
+        let until = if standing == Standing::Replica { entry.replica_until } else { entry.expires };
+        let is_longer = expires > until + LIFETIME_SLACK;
+        if entry.version < version || is_longer || joined(entry.standing, standing) != entry.standing {
+            return Comparison::Newer;
+        }
+        Comparison::Same
+    }
+
+    /// The room there is for a value under this id.
+    pub(super) fn room(&self, object: &Id) -> Room {
+        Room {
+            bytes: self.bytes + self.bytes_being_written,
+            values: self.entries.len() + self.writing.len(),
+            replaces: self.entries.get(object).map(|entry| entry.bytes),
+        }
+    }
+
+    /// The entry behind this id in order; behind the last comes the first.
+    pub(super) fn next_round(&self, cursor: Option<Id>) -> Option<(Id, Entry)> {
+        let start = cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.entries.range((start, Bound::Unbounded)).next().or_else(|| self.entries.first_key_value());
+        next.map(|(object, entry)| (*object, entry.clone()))
+    }
+
+    /// Whether this version of the object, or a newer one, is being written.
+    pub(super) fn is_writing(&self, object: &Id, version: u64) -> bool {
+        self.writing.get(object).is_some_and(|writing| writing.version >= version)
+    }
+
+    /// All entries, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Id, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// Whose time is up.
+    pub(super) fn expired(&self, now: Instant) -> Option<Id> {
+        self.by_expiry.first().filter(|(at, _)| *at <= now).map(|(_, object)| *object)
+    }
+
+    /// When the next one's time is up.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.by_expiry.first().map(|(at, _)| *at)
+    }
+
+    /// How many are kept.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Bytes kept.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn assert_invariants(&self) {
+        assert_eq!(self.by_expiry.len(), self.entries.len());
+        assert!(self.writing.values().all(|writing| writing.count > 0));
+    }
+}
+
+impl Entry {
+    /// How much longer it is to be kept for its root.
+    pub(super) fn remaining(&self, now: Instant) -> Span {
+        now.until(self.replica_until)
+    }
+
+    /// Whether this node published it.
+    pub(super) fn is_published(&self) -> bool {
+        self.standing != Standing::Replica
+    }
+
+    /// Whether it is kept for its root.
+    pub(super) fn is_replica(&self) -> bool {
+        self.standing != Standing::Published
+    }
+}
+
+/// What tells two records of one version apart. Ed25519 signatures are a function of key and message
+/// (RFC 8032), so equal records have equal ones.
+pub(super) fn stamp_of(value: &Value) -> Option<u64> {
+    match value {
+        Value::Blob(_) => None,
+        Value::Record(record) => {
+            let mut head = [0; 8];
+            head.copy_from_slice(&record.signature.as_bytes()[..8]);
+            Some(u64::from_le_bytes(head))
+        }
+    }
+}
+
+/// Both reasons to keep a value.
+pub(super) fn joined(one: Standing, other: Standing) -> Standing {
+    if one == other { one } else { Standing::PublishedReplica }
+}
+
+/// A lifetime longer by less than this is not worth a write. A guess.
+const LIFETIME_SLACK: Span = Span::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::SecretKey;
+    use crate::wire::Blob;
+    use crate::wire::object::Record;
+    use proptest::prelude::*;
+
+    fn entry(version: u64, bytes: u64, expires: u64) -> Entry {
+        Entry {
+            version,
+            bytes,
+            expires: Instant::from_micros(expires),
+            replica_until: Instant::from_micros(expires),
+            stamp: None,
+            source: None,
+            standing: Standing::Replica,
+            copies: 1,
+            settled: 0,
+        }
+    }
+
+    #[test]
+    fn of_two_records_with_one_version_the_first_stays() {
+        let mut values = Values::new(Arc::new(Interest::new((1, 2))));
+        let key = SecretKey::from_seed([1; 32]);
+        let record = |sequence, text: &str| Value::Record(Record::sign(&key, b"", sequence, text.into()));
+        let (one, other) = (record(3, "one"), record(3, "other"));
+        let kept = Entry { stamp: stamp_of(&one), ..entry(3, 3, 50) };
+        values.insert(one.id(), kept);
+        let compare = |value: &Value, expires| {
+            values.compare(&value.id(), value, Instant::from_micros(expires), Standing::Replica)
+        };
+        assert_eq!(compare(&one, 50), Comparison::Same);
+        assert_eq!(compare(&one, 5_000_000), Comparison::Newer);
+        assert_eq!(compare(&other, 50), Comparison::Older { version: 3 });
+        assert_eq!(compare(&record(2, "old"), 50), Comparison::Older { version: 3 });
+        assert_eq!(compare(&record(4, "new"), 50), Comparison::Newer);
+        assert_eq!(compare(&Value::Blob(Blob::from(vec![1])), 50), Comparison::Newer);
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_expiry_and_interest_follow_the_entries(
+            steps in prop::collection::vec((0u8..10, 0u64..3, 0u64..100, 0u64..50, any::<bool>()), 0..100)
+        ) {
+            let interest = Arc::new(Interest::new((1, 2)));
+            let mut values = Values::new(Arc::clone(&interest));
+            for (name, version, bytes, expires, put) in steps {
+                let id = Id::hash_of(&[name]);
+                if put { values.insert(id, entry(version, bytes, expires)); } else { values.remove(&id); }
+                values.assert_invariants();
+                let blobs: Vec<_> = values.iter().filter(|(_, e)| e.version == 0).map(|(id, _)| *id).collect();
+                prop_assert_eq!(interest.len(), blobs.len());
+                prop_assert!(blobs.iter().all(|id| interest.contains(id)));
+                prop_assert_eq!(values.bytes(), values.iter().map(|(_, e)| e.bytes).sum::<u64>());
+                prop_assert_eq!(values.next_expiry(), values.iter().map(|(_, e)| e.expires).min());
+            }
+        }
+    }
+}

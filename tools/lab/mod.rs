@@ -1,0 +1,303 @@
+//! `arras lab`: many nodes in one process, under measured latencies.
+//!
+//! Owns: the command's options, its order of work, and what makes it fail.
+//! Never does: measure (the library's lab does), or draw (`report.rs`).
+
+mod objects;
+mod report;
+
+use crate::output::Output;
+use arras::base::Id;
+use arras::runtime::host::{NodeTuning, Threads};
+use arras::runtime::lab::measure::{Measured, Samples};
+use arras::runtime::lab::{Lab, LabSetup};
+use arras::survey::matrix::sidecar_name;
+use arras::survey::{LatencyMatrix, Missing};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Many whole nodes in one process on loopback, each bound to a host of a latency matrix.
+#[derive(Args, Debug)]
+pub struct LabArgs {
+    /// How many nodes
+    #[arg(long, default_value_t = 48)]
+    nodes: usize,
+    /// Latencies to impose: a .u32le.gz file with its .json beside it, a square CSV of round trips in ms (gzip
+    /// or not), or `none`
+    #[arg(long, value_name = "FILE|none", default_value = "none")]
+    latency: String,
+    /// What to do about missing entries of the latency file
+    #[arg(long, value_enum, default_value_t = MissingEntries::Fill)]
+    missing: MissingEntries,
+    /// Draws the hosts, the keys, and what is measured
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Leaf-set members on each side
+    #[arg(long, value_name = "PER_SIDE", default_value_t = 16)]
+    leaf_set: usize,
+    /// Contacts in each slot of the prefix table
+    #[arg(long, default_value_t = 3)]
+    contacts_per_slot: usize,
+    /// Links each node keeps, leaf set included
+    #[arg(long, default_value_t = 256)]
+    link_budget: usize,
+    /// What to measure
+    #[arg(long, value_enum)]
+    measure: Option<Measure>,
+    /// Random lookups to measure
+    #[arg(long, default_value_t = 2_000)]
+    lookups: usize,
+    /// Lookups before, unmeasured: they teach the nodes what lies ahead; 40 a node if not given
+    #[arg(long)]
+    warm_up: Option<usize>,
+    /// Keys whose root every node is asked for
+    #[arg(long, default_value_t = 50)]
+    keys: usize,
+    /// Seconds to let the overlay settle at most, once all nodes are ready
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    settle: u64,
+    /// Seconds to measure idle traffic for
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    idle: u64,
+    /// Files to place and to fetch again from other nodes
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    place: Vec<PathBuf>,
+    /// Print the path of one lookup of this key (64 hex digits, or a text that is hashed)
+    #[arg(long, value_name = "KEY")]
+    route: Option<String>,
+    /// Write an SVG report
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Where the nodes' stores live; a temporary directory that is removed at the end if not given
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// What `--measure` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Measure {
+    /// Routed round trip over direct round trip
+    Stretch,
+}
+
+/// What `--missing` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MissingEntries {
+    /// From the other direction, else by the best detour over one other host, else refuse
+    Fill,
+    /// Refuse the file
+    Refuse,
+}
+
+/// All that a run found; `--json` prints it as one object.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    measured: Option<Measured>,
+    seed: u64,
+    latency: String,
+    leaf_set: usize,
+    contacts_per_slot: usize,
+    link_budget: usize,
+    settled_s: f64,
+    /// What lies behind the figures, for the plots.
+    #[serde(skip)]
+    samples: Samples,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objects: Option<objects::Objects>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<report::Path>,
+}
+
+/// Runs the lab. The text of an error is one line for the user.
+pub fn run(args: &LabArgs, output: Output) -> Result<(), String> {
+    let Output { json, quiet } = output;
+    let matrix = read_matrix(args)?;
+    let temporary = TemporaryDir::new(args.data_dir.as_deref())?;
+    let mut lab = start(args, matrix, temporary.path(), quiet)?;
+    let settled_s = settle(&lab, Duration::from_secs(args.settle), quiet);
+    let objects = (!args.place.is_empty()).then(|| objects::exercise(&mut lab, &args.place, quiet)).transpose()?;
+    let (measured, samples) =
+        measure(args, &mut lab, quiet).map_or((None, Samples::default()), |(it, samples)| (Some(it), samples));
+    let route = args.route.as_ref().map(|key| report::trace(&lab, key_of(key))).transpose()?;
+    let outcome = Outcome {
+        measured,
+        seed: args.seed,
+        latency: args.latency.clone(),
+        leaf_set: args.leaf_set,
+        contacts_per_slot: args.contacts_per_slot,
+        link_budget: args.link_budget,
+        settled_s,
+        samples,
+        objects,
+        route,
+    };
+    if json {
+        println!("{}", serde_json::to_string(&outcome).map_err(|error| error.to_string())?);
+    } else {
+        print!("{}", report::text(&outcome));
+    }
+    if let Some(path) = &args.report {
+        report::write(&outcome, path)?;
+    }
+    verdict(&outcome)
+}
+
+fn read_matrix(args: &LabArgs) -> Result<Option<LatencyMatrix>, String> {
+    if args.latency == "none" {
+        return Ok(None);
+    }
+    let path = Path::new(&args.latency);
+    let said = |error: &dyn Display| format!("{}: {error}", path.display());
+    let bytes = std::fs::read(path).map_err(|error| said(&error))?;
+    let sidecar = sidecar_name(&args.latency).and_then(|name| std::fs::read(name).ok());
+    let missing = match args.missing {
+        MissingEntries::Fill => Missing::Fill,
+        MissingEntries::Refuse => Missing::Refuse,
+    };
+    let matrix = LatencyMatrix::from_file(&args.latency, &bytes, sidecar.as_deref(), missing);
+    matrix.map(Some).map_err(|error| said(&error))
+}
+
+fn start(args: &LabArgs, matrix: Option<LatencyMatrix>, dir: &Path, quiet: bool) -> Result<Lab, String> {
+    if args.leaf_set == 0 || args.leaf_set > 24 {
+        return Err(format!("--leaf-set takes 1 to 24 nodes a side, not {}", args.leaf_set));
+    }
+    if args.link_budget < args.leaf_set * 2 {
+        let least = args.leaf_set * 2;
+        return Err(format!("--link-budget {} is less than the leaf set needs ({least})", args.link_budget));
+    }
+    if args.contacts_per_slot == 0 || args.contacts_per_slot > 8 {
+        return Err(format!("--contacts-per-slot takes 1 to 8, not {}", args.contacts_per_slot));
+    }
+    let mut tuning = NodeTuning::default();
+    tuning.router.leaf_set_per_side = args.leaf_set;
+    tuning.router.contacts_per_slot = args.contacts_per_slot;
+    tuning.router.link_budget = args.link_budget;
+    let setup = LabSetup {
+        nodes: args.nodes,
+        matrix,
+        seed: args.seed,
+        tuning,
+        dir: dir.to_owned(),
+        threads: Threads { objects: 1, storage: 1 },
+    };
+    let bar = bar("starting nodes", args.nodes, quiet);
+    let lab = Lab::start(setup, &mut |started| bar.set_position(started as u64)).map_err(|error| error.to_string())?;
+    bar.set_message("joining");
+    lab.await_ready(READY_PATIENCE, &mut |ready| bar.set_position(ready as u64)).map_err(|error| error.to_string())?;
+    bar.finish_and_clear();
+    Ok(lab)
+}
+
+/// Waits until no node's links or leaf set change any more; says how long that took.
+fn settle(lab: &Lab, patience: Duration, quiet: bool) -> f64 {
+    let began = Instant::now();
+    let bar = bar("settling", 0, quiet);
+    let picture = || -> Vec<(Vec<Id>, usize)> {
+        let states = lab.nodes().iter().filter_map(arras::runtime::lab::LabNode::status);
+        let of = |state: arras::overlay::router::RouterStatus| {
+            let links = state.peers.iter().filter(|peer| peer.link_rtt.is_some()).count();
+            ([state.leaf_before, state.leaf_after].concat(), links)
+        };
+        states.map(of).collect()
+    };
+    let (mut last, mut since) = (picture(), Instant::now());
+    while began.elapsed() < patience && since.elapsed() < QUIET_SPAN {
+        std::thread::sleep(Duration::from_millis(500));
+        bar.tick();
+        let now = picture();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+    }
+    bar.finish_and_clear();
+    began.elapsed().as_secs_f64()
+}
+
+fn measure(args: &LabArgs, lab: &mut Lab, quiet: bool) -> Option<(Measured, Samples)> {
+    args.measure?;
+    let bar = bar("measuring", args.lookups, quiet);
+    let warm_up = args.warm_up.unwrap_or(args.nodes * WARM_UP_PER_NODE);
+    let (mut measured, samples) = lab.measure_samples(args.lookups, warm_up, args.keys, &mut |what, done, of| {
+        bar.set_message(what.to_owned());
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    if args.idle > 0 {
+        measured.idle_bytes_per_node_s = Some(lab.measure_idle(Duration::from_secs(args.idle)));
+    }
+    Some((measured, samples))
+}
+
+/// What makes the command fail although it ran.
+fn verdict(outcome: &Outcome) -> Result<(), String> {
+    if let Some(measured) = &outcome.measured {
+        if measured.failed > 0 {
+            return Err(format!("{} of {} lookups failed", measured.failed, measured.lookups));
+        }
+        if !measured.roots_agree {
+            return Err("not all nodes name the same roots".to_owned());
+        }
+    }
+    match &outcome.objects {
+        Some(objects) if objects.wrong > 0 => Err(format!("{} fetches failed or brought other bytes", objects.wrong)),
+        _ => Ok(()),
+    }
+}
+
+/// 64 hex digits are an id; any other text is hashed.
+fn key_of(text: &str) -> Id {
+    text.parse().unwrap_or_else(|_| Id::hash_of(text.as_bytes()))
+}
+
+fn bar(what: &str, of: usize, quiet: bool) -> ProgressBar {
+    // indicatif draws to stderr, and only where that is a terminal.
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(of as u64) };
+    if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:40} {pos}/{len} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar
+}
+
+/// The lab's directory, removed at the end unless the user named it.
+struct TemporaryDir {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl TemporaryDir {
+    fn new(named: Option<&Path>) -> Result<TemporaryDir, String> {
+        let unnamed = || std::env::temp_dir().join(format!("arras-lab-{}", std::process::id()));
+        let path = named.map_or_else(unnamed, Path::to_path_buf);
+        std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(TemporaryDir { path, keep: named.is_some() })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for TemporaryDir {
+    fn drop(&mut self) {
+        if !self.keep
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
+            eprintln!("{} is left behind: {error}", self.path.display());
+        }
+    }
+}
+
+/// How long nodes may take to join: 64 nodes at 675 ms round trip take some ten seconds here.
+const READY_PATIENCE: Duration = Duration::from_secs(120);
+/// An overlay that has not changed for so long has settled.
+const QUIET_SPAN: Duration = Duration::from_secs(4);
+/// Unmeasured lookups a node, if not given.
+const WARM_UP_PER_NODE: usize = 40;

@@ -140,6 +140,13 @@ fn table(outcome: &Outcome, measured: &Measured) -> Table {
         ("stretch, ratio of means", ratio),
         ("lookups / failed", format!("{} / {}", measured.lookups, measured.failed)),
         ("roots agree", if measured.roots_agree { "yes" } else { "NO" }.to_owned()),
+        (
+            "messages per lookup: handed on / again / by a detour",
+            format!(
+                "{:.2} / {:.3} / {:.2}",
+                measured.forwarded_per_lookup, measured.retried_per_lookup, measured.detours_per_lookup
+            ),
+        ),
         ("memory per node, MiB", format!("{:.2}", measured.rss_mib / measured.nodes.max(1) as f64)),
         (
             "imposed latency, error ms p50 / p90",

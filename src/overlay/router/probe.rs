@@ -139,7 +139,7 @@ impl Router {
             }
         }
         self.liveness.errands.retain(|id, _| self.liveness.doubts.contains_key(id));
-        if t.now.as_micros() / SWEEP.as_micros() % UNFITNESS_HEALS == 0 {
+        if (t.now.as_micros() / SWEEP.as_micros()).is_multiple_of(UNFITNESS_HEALS) {
             self.liveness.unfitness = self.liveness.unfitness.saturating_sub(1);
         }
         if !linked.is_empty() {

@@ -128,6 +128,9 @@ impl Router {
 
     /// A link is gone.
     pub(super) fn on_link_down(&mut self, t: &mut Turn, id: Id, why: Down) {
+        if why == Down::Closed(CloseReason::Duplicate) {
+            return; // The other of the two links stays.
+        }
         let in_ring = self.ring.all.contains(&id);
         let Some(peer) = self.peers.at(&id).filter(|peer| peer.is_linked()) else { return };
         peer.link = Link::None;

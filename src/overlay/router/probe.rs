@@ -130,6 +130,9 @@ impl Router {
         if young || self.own.chance.happens(LEARNING_RATE) {
             pinged.extend(self.own.chance.pick(&linked));
         }
+        // Word of a neighbour's readiness may have been lost; the pong says it again.
+        let unready = |id: &Id| self.peers.find(id).is_some_and(|peer| !peer.ready);
+        pinged.extend(self.ring.all.iter().filter(unready));
         for id in pinged {
             self.ping(t, &id);
         }

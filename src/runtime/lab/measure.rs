@@ -35,22 +35,18 @@ pub struct Measured {
     pub lookup_ms: Figures,
     /// Direct round trips between askers and roots in ms.
     pub direct_ms: Figures,
-    /// Nodes each node knows.
-    pub contacts_per_node: Figures,
-    /// Links each node has.
-    pub links_per_node: Figures,
+    /// What each node knows and holds open.
+    #[serde(flatten)]
+    pub state: State,
     /// UDP payload each node sent and received per second while lookups ran.
     pub bytes_per_node_s: Figures,
     /// The same while nobody asked anything; absent if that was not measured.
     pub idle_bytes_per_node_s: Option<Figures>,
     /// Resident memory of the whole process.
     pub rss_mib: f64,
-    /// Messages handed on, handed on again after a silence, and handed on by a detour, per lookup.
-    pub forwarded_per_lookup: f64,
-    /// See above.
-    pub retried_per_lookup: f64,
-    /// See above.
-    pub detours_per_lookup: f64,
+    /// What the lookups had the Forwarders do.
+    #[serde(flatten)]
+    pub carried: Carried,
     /// Self-rooted lookups.
     pub self_rooted: usize,
     /// How long the lookups took in all.
@@ -68,6 +64,26 @@ pub struct Samples {
     pub pairs: Vec<Pair>,
     /// Hops of each lookup.
     pub hops: Vec<f64>,
+}
+
+/// What each node knows and holds open.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct State {
+    /// Nodes each node knows.
+    pub contacts_per_node: Figures,
+    /// Links each node has.
+    pub links_per_node: Figures,
+}
+
+/// What the lookups had the Forwarders do, all nodes together, per lookup.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Carried {
+    /// Messages handed on.
+    pub forwarded_per_lookup: f64,
+    /// Messages handed on again after a silence.
+    pub retried_per_lookup: f64,
+    /// Messages handed on by a detour.
+    pub detours_per_lookup: f64,
 }
 
 /// The usual figures of a distribution.
@@ -211,9 +227,11 @@ impl Lab {
         measured.took_s = took.as_secs_f64();
         let per_lookup = |index: usize, after: &[f64; 3]| (after[index] - carried[index]) / lookups.max(1) as f64;
         let after = self.sums(&CARRIED);
-        measured.forwarded_per_lookup = per_lookup(0, &after);
-        measured.retried_per_lookup = per_lookup(1, &after);
-        measured.detours_per_lookup = per_lookup(2, &after);
+        measured.carried = Carried {
+            forwarded_per_lookup: per_lookup(0, &after),
+            retried_per_lookup: per_lookup(1, &after),
+            detours_per_lookup: per_lookup(2, &after),
+        };
         (measured, samples)
     }
 
@@ -261,14 +279,16 @@ impl Lab {
             stretch: stretch::Stretch::of(&pairs),
             lookup_ms: Figures::of(times),
             direct_ms: Figures::of(pairs.iter().map(|pair| pair.direct.as_millis_f64())),
-            contacts_per_node: Figures::of(states.iter().map(|state| state.peers.len() as f64)),
-            links_per_node: Figures::of(states.iter().map(|state| state.peers.iter().filter(linked).count() as f64)),
+            state: State {
+                contacts_per_node: Figures::of(states.iter().map(|state| state.peers.len() as f64)),
+                links_per_node: Figures::of(
+                    states.iter().map(|state| state.peers.iter().filter(linked).count() as f64),
+                ),
+            },
             bytes_per_node_s: Figures::default(),
             idle_bytes_per_node_s: None,
             rss_mib: rss_mib(),
-            forwarded_per_lookup: 0.0,
-            retried_per_lookup: 0.0,
-            detours_per_lookup: 0.0,
+            carried: Carried::default(),
             self_rooted,
             took_s: 0.0,
             imposed_error_ms: self.imposed_error(),

@@ -1,26 +1,134 @@
 //! The `arras` command.
 //!
-//! Owns: choosing the subcommand.
-//! Never does: any work itself.
+//! Owns: what all subcommands share on the command line, and the exit code.
+//! Never does: the work of a subcommand: one file each.
+
+mod client;
+mod config;
+mod get;
 mod lab;
+mod locate;
+mod node;
+mod output;
+mod peers;
+mod place;
+mod publish;
+mod route;
+mod status;
+mod unpublish;
+
 use clap::{Parser, Subcommand};
-#[derive(Parser)]
-struct Arras {
+use client::Api;
+use output::{Exit, Output};
+use std::process::ExitCode;
+
+/// A peer-to-peer overlay network: run a node, place objects, find them, look at paths.
+///
+/// All subcommands but `node`, `lab` and `config` talk to the local API of a running node. Exit codes: 0 ok, 1 failed,
+/// 2 usage, 3 not found, 4 timed out, 5 node unreachable.
+#[derive(Parser, Debug)]
+#[command(name = "arras", version)]
+struct Arguments {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every subcommand takes.
+#[derive(clap::Args, Debug, Clone)]
+struct Shared {
+    /// The node's API: ADDRESS:PORT or http://ADDRESS:PORT.
+    #[arg(long, global = true, env = "ARRAS_API", default_value = "127.0.0.1:7421", value_name = "URL")]
+    api: String,
+    /// The API's token, if it needs one.
+    #[arg(long, global = true, env = "ARRAS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// How long to wait for each result (250ms, 10s, 5min).
+    #[arg(long, global = true, env = "ARRAS_TIMEOUT", default_value = "30s", value_name = "SPAN")]
+    timeout: String,
+    /// Print JSON: one object, or one a line.
     #[arg(long, global = true)]
     json: bool,
-    #[command(subcommand)]
-    command: Verb,
+    /// Say more on stderr (twice: everything).
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say nothing on stderr but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
 }
-#[derive(Subcommand)]
-enum Verb {
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run a node in the foreground; SIGINT or SIGTERM leaves gracefully.
+    Node(node::Arguments),
+    /// Place files (or stdin) on the overlay and print their ids.
+    Place(place::Arguments),
+    /// Fetch an object by its id, checked.
+    Get(get::Arguments),
+    /// Keep a file of up to 1 MiB here and tell the overlay that this node holds it.
+    Publish(publish::Arguments),
+    /// Withdraw a publication.
+    Unpublish(unpublish::Arguments),
+    /// Print who holds an object, nearest first.
+    Locate(locate::Arguments),
+    /// Print the path to a key's root, hop by hop, and its stretch.
+    Route(route::Arguments),
+    /// Print how the node stands.
+    Status(status::Arguments),
+    /// Print the nodes this node knows.
+    Peers(peers::Arguments),
+    /// Run many nodes in one process under measured latencies, and measure them.
     Lab(lab::LabArgs),
+    /// Write, check or show a node's configuration.
+    Config(config::Arguments),
 }
-fn main() {
-    env_logger::init();
-    let arras = Arras::parse();
-    let Verb::Lab(args) = arras.command;
-    if let Err(error) = lab::run(&args, arras.json, false) {
-        eprintln!("arras: {error}");
-        std::process::exit(1);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output { json: arguments.shared.json, quiet: arguments.shared.quiet };
+    match run(arguments, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            if !exit.line.is_empty() {
+                eprintln!("arras: {}", exit.line);
+            }
+            ExitCode::from(exit.code)
+        }
     }
 }
+
+fn run(arguments: Arguments, output: Output) -> Result<(), Exit> {
+    let Arguments { shared, command } = arguments;
+    match command {
+        Command::Node(arguments) => return node::run(&arguments, &shared, output, &node::start),
+        Command::Config(arguments) => return config::run(&arguments, output),
+        Command::Lab(arguments) => {
+            output::start_log(["error", "warn", "info"][shared.verbose.min(2) as usize]);
+            return lab::run(&arguments, output).map_err(|line| Exit::new(output::FAILED, line));
+        }
+        _ => output::start_log(if shared.quiet {
+            "error"
+        } else {
+            ["warn", "info", "debug"][shared.verbose.min(2) as usize]
+        }),
+    }
+    let api = Api::new(&shared)?;
+    match command {
+        Command::Place(arguments) => place::run(&arguments, &api, output),
+        Command::Get(arguments) => get::run(&arguments, &api, output),
+        Command::Publish(arguments) => publish::run(&arguments, &api, output),
+        Command::Unpublish(arguments) => unpublish::run(&arguments, &api, output),
+        Command::Locate(arguments) => locate::run(&arguments, &api, output),
+        Command::Route(arguments) => route::run(&arguments, &api, output),
+        Command::Status(arguments) => status::run(&arguments, &api, output),
+        Command::Peers(arguments) => peers::run(&arguments, &api, output),
+        Command::Node(_) | Command::Config(_) | Command::Lab(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "../src/runtime/memory_port.rs"]
+mod memory_port;
+#[cfg(test)]
+mod tests;

@@ -41,9 +41,6 @@ pub trait NodePort: Send + Sync {
 
     /// Reads everything there is to read off the node: `done` gets it, from another thread perhaps.
     fn readings(&self, done: Box<dyn FnOnce(Vec<Reading>) + Send>);
-
-    /// Asks the node to leave and stop; returns at once.
-    fn stop(&self);
 }
 
 /// A running node, as a program uses it. Cheap to clone; every call blocks until there is a result, at most
@@ -193,11 +190,6 @@ impl Handle {
     /// Writes whole content, checked, in order: how many bytes.
     pub fn fetch_to(&self, object: Id, to: &mut dyn Write) -> Result<u64, ObjectError> {
         objects::fetch(self, object, to, &mut |_| {})
-    }
-
-    /// Asks the node to leave and stop; returns at once.
-    pub fn stop(&self) {
-        self.port.stop();
     }
 
     /// How long it waits for the result of one wish.

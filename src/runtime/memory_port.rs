@@ -30,8 +30,6 @@ pub struct MemoryPort {
     pub silent: AtomicBool,
     /// What its status says.
     pub ready: AtomicBool,
-    /// Whether it was asked to stop.
-    pub stopped: AtomicBool,
 }
 
 impl MemoryPort {
@@ -48,12 +46,11 @@ impl MemoryPort {
             fails: Mutex::default(),
             silent: AtomicBool::new(false),
             ready: AtomicBool::new(true),
-            stopped: AtomicBool::new(false),
         })
     }
 
     /// How many values it holds.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.values.lock().len()
     }
 
@@ -92,7 +89,7 @@ impl MemoryPort {
             }
             Command::RouterStatus => Ok(Reply::Router(Box::new(self.status()))),
             Command::DirectoryStatus { .. } => {
-                let values = self.len() as u64;
+                let values = self.count() as u64;
                 Ok(Reply::Directory(Box::new(DirectoryStatus { values, ..DirectoryStatus::default() })))
             }
             Command::Leave => Err(Failure::Stopping),
@@ -160,9 +157,6 @@ impl NodePort for MemoryPort {
     }
     fn readings(&self, done: Box<dyn FnOnce(Vec<Reading>) + Send>) {
         let sent = |family: &str| Reading::counter("sent_messages_total", 3).labelled("family", family);
-        done(vec![sent("routing"), Reading::gauge("store_values", self.len() as f64), sent("probe")]);
-    }
-    fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        done(vec![sent("routing"), Reading::gauge("store_values", self.count() as f64), sent("probe")]);
     }
 }

@@ -4,6 +4,7 @@
 //! of.
 //! Never does: decide anything about the overlay.
 
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod crew;

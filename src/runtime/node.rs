@@ -4,6 +4,7 @@
 //! stopping them in order.
 //! Never does: exit the process, or catch a signal: that is the tool's.
 
+use super::api::{self, ApiError, ApiServer, Served};
 use super::config::Config;
 use super::data_dir::{DataDir, DataDirError};
 use super::handle::{Done, Handle, NodePort};
@@ -15,7 +16,6 @@ use crate::identity::Contact;
 use crate::machine::Reading;
 use crate::overlay::Command;
 use crate::overlay::contract::Stored;
-use crossbeam::channel::{Receiver, Sender, bounded};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -24,8 +24,9 @@ use std::sync::Arc;
 /// A running node.
 pub struct Node {
     port: Arc<Port>,
-    stop_asked: Receiver<()>,
+    served: Served,
     // Last, so that they end last: the threads, then the lock on the data directory.
+    _api: ApiServer,
     _host: Host,
     _dir: Arc<DataDir>,
 }
@@ -37,6 +38,8 @@ pub enum StartError {
     DataDir(DataDirError),
     /// The store cannot be opened.
     Store(StoreError),
+    /// The API's address cannot be listened on.
+    Api(ApiError),
     /// The UDP socket cannot be opened.
     Net(NetError),
     /// A thread cannot be started.
@@ -48,6 +51,9 @@ impl Node {
     /// [`Handle::wait_ready`], tells.
     pub fn start(config: Config) -> Result<Node, StartError> {
         let dir = Arc::new(DataDir::open(&config.node.data_dir).map_err(StartError::DataDir)?);
+        // Addresses first: what is in use is the likeliest trouble.
+        let listener = api::bind(config.api.listen).map_err(StartError::Api)?;
+        let token = api_token(&config, &dir)?;
         let identity = dir.identity(config.network.puzzle_bits).map_err(StartError::DataDir)?;
         let now = UnixMillis::now();
         let sequence = dir.next_sequence(now.0).map_err(StartError::DataDir)?;
@@ -79,9 +85,11 @@ impl Node {
             imposed: None,
         };
         let local = host.add(setup).map_err(StartError::Net)?;
-        let (ask_stop, stop_asked) = bounded(1);
-        let port = Arc::new(Port { local, network: config.network.network, ask_stop });
-        Ok(Node { port, stop_asked, _host: host, _dir: dir })
+        let port = Arc::new(Port { local, network: config.network.network });
+        let api = ApiServer::start().map_err(StartError::System)?;
+        let served = api.serve(listener, port.clone(), token.as_deref()).map_err(StartError::System)?;
+        dir.note_api(served.address()).map_err(StartError::DataDir)?;
+        Ok(Node { port, served, _api: api, _host: host, _dir: dir })
     }
 
     /// A handle for programs.
@@ -94,14 +102,14 @@ impl Node {
         self.port.clone()
     }
 
+    /// Where its API listens.
+    pub fn api_address(&self) -> SocketAddr {
+        self.served.address()
+    }
+
     /// Where the node listens for its peers.
     pub fn address(&self) -> Option<SocketAddr> {
         self.port.local.contact().address()
-    }
-
-    /// Told once somebody has asked the node to stop, by [`NodePort::stop`].
-    pub fn stop_asked(&self) -> &Receiver<()> {
-        &self.stop_asked
     }
 
     /// Hands over, says farewell and closes, within this patience. Says whether all was done in time.
@@ -119,7 +127,6 @@ impl Node {
 struct Port {
     local: LocalNode,
     network: String,
-    ask_stop: Sender<()>,
 }
 
 impl NodePort for Port {
@@ -141,11 +148,6 @@ impl NodePort for Port {
 
     fn readings(&self, done: Box<dyn FnOnce(Vec<Reading>) + Send>) {
         self.local.readings_to(done);
-    }
-
-    fn stop(&self) {
-        // Asked already: fine.
-        let _ = self.ask_stop.try_send(());
     }
 }
 
@@ -169,11 +171,6 @@ impl NodePort for LocalNode {
     fn readings(&self, done: Box<dyn FnOnce(Vec<Reading>) + Send>) {
         self.readings_to(done);
     }
-
-    /// A lab's node leaves; the lab itself goes on.
-    fn stop(&self) {
-        self.leave(LAB_LEAVE_PATIENCE);
-    }
 }
 
 impl fmt::Display for StartError {
@@ -181,6 +178,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::DataDir(error) => error.fmt(f),
             StartError::Store(error) => error.fmt(f),
+            StartError::Api(error) => error.fmt(f),
             StartError::Net(error) => error.fmt(f),
             StartError::System(error) => write!(f, "the node's threads cannot be started: {error}"),
         }
@@ -188,6 +186,15 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+/// The API's token, if it needs one: the configured one, or the data directory's where others than this
+/// computer could reach it.
+fn api_token(config: &Config, dir: &DataDir) -> Result<Option<String>, StartError> {
+    if config.api.token.is_some() || config.api.listen.ip().is_loopback() {
+        return Ok(config.api.token.clone());
+    }
+    dir.api_token().map(Some).map_err(StartError::DataDir)
+}
 
 fn open_store(config: &Config, now: UnixMillis) -> Result<(Store, Vec<Stored>), StartError> {
     let mut store = Store::open(&config.node.data_dir, config.store.cache_bytes).map_err(StartError::Store)?;
@@ -198,7 +205,5 @@ fn open_store(config: &Config, now: UnixMillis) -> Result<(Store, Vec<Stored>), 
 
 /// The network of every lab.
 pub(super) const LAB_NETWORK: &str = "lab";
-/// How long a lab's node takes over leaving at most.
-const LAB_LEAVE_PATIENCE: Span = Span::from_secs(5);
 /// Entries read from disk at once.
 const LOAD_PORTION: usize = 4_096;

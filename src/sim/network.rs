@@ -155,18 +155,32 @@ impl World {
         }
         let Some(dial) = self.dials.take(from, to, number) else { return };
         let answered = self.dials.under_way.remove(&(to, from));
-        self.drop_stale(from, to);
-        self.drop_stale(to, from);
+        let here = self.links.end(from, to).map(|end| end.number);
+        let there = self.links.end(to, from).map(|end| end.number);
+        if here.is_none() || here != there {
+            self.link_up(from, to, (here.is_some(), there.is_some()));
+        }
+        let back = answered.map(|dial| dial.waiting).unwrap_or_default();
+        dial.waiting.into_iter().for_each(|message| self.send_waiting(from, to, message));
+        back.into_iter().for_each(|message| self.send_waiting(to, from, message));
+    }
+
+    /// A link comes up, in place of ends that still stand from an earlier one. They go first, in the
+    /// machines' eyes; but whatever these do then finds the new link.
+    fn link_up(&mut self, from: usize, to: usize, (stale_here, stale_there): (bool, bool)) {
         let rtt = self.plan.underlay.round_trip(from, to) + self.weather.slowness(from, to) * 2;
         let now = self.now();
         self.links.open(from, to, now, rtt);
         self.book.tally.links += 1;
+        if stale_here {
+            self.link_down(from, to, Down::Lost);
+        }
+        if stale_there {
+            self.link_down(to, from, Down::Lost);
+        }
         self.book.note(|| Note::LinkUp { at: now, from, to });
         self.feed_link_up(from, to, true, rtt);
         self.feed_link_up(to, from, false, rtt);
-        let back = answered.map(|dial| dial.waiting).unwrap_or_default();
-        dial.waiting.into_iter().for_each(|message| self.send_waiting(from, to, message));
-        back.into_iter().for_each(|message| self.send_waiting(to, from, message));
     }
 
     /// A dial has taken too long.
@@ -311,13 +325,6 @@ impl World {
     fn feed_link_up(&mut self, at: usize, peer: usize, dialled: bool, rtt: Span) {
         let contact = self.nodes[peer].contact.clone();
         self.feed(at, Feed::Router(router::Input::LinkUp { contact, dialled, rtt }));
-    }
-
-    /// An end that still stands from before its peer crashed or lost its own gives way to a new link.
-    fn drop_stale(&mut self, at: usize, peer: usize) {
-        if self.links.close(at, peer).is_some() {
-            self.link_down(at, peer, Down::Lost);
-        }
     }
 
     fn later(&mut self, node: usize, after: Span, feed: Feed) {

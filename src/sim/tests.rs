@@ -3,6 +3,8 @@
 //! Owns: tests that hold whatever the machines do.
 //! Never does: test a machine: conversations and storms do.
 
+mod membership;
+
 use super::stage::Stage;
 use crate::base::Span;
 use crate::overlay::Command;

@@ -6,6 +6,7 @@
 mod objects;
 mod report;
 
+use crate::output::Output;
 use arras::base::Id;
 use arras::runtime::host::{NodeTuning, Threads};
 use arras::runtime::lab::measure::{Measured, Samples};
@@ -113,7 +114,8 @@ struct Outcome {
 }
 
 /// Runs the lab. The text of an error is one line for the user.
-pub fn run(args: &LabArgs, json: bool, quiet: bool) -> Result<(), String> {
+pub fn run(args: &LabArgs, output: Output) -> Result<(), String> {
+    let Output { json, quiet } = output;
     let matrix = read_matrix(args)?;
     let temporary = TemporaryDir::new(args.data_dir.as_deref())?;
     let mut lab = start(args, matrix, temporary.path(), quiet)?;

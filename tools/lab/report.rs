@@ -103,7 +103,9 @@ pub fn text(outcome: &Outcome) -> String {
             objects.replicas_mean,
             objects.replicas_min,
         );
-        objects.faults.iter().for_each(|fault| drop(writeln!(text, "  {fault}")));
+        for fault in &objects.faults {
+            let _ = writeln!(text, "  {fault}");
+        }
     }
     if let Some(path) = &outcome.route {
         let _ = write!(text, "\n{}", path_table(path));

@@ -113,7 +113,7 @@ pub(super) enum Pending {
 /// What a value was read for.
 pub(super) enum ReadThen {
     /// To answer this request.
-    Reply { replier: Replier, request: Request },
+    Reply { replier: Replier, request: Box<Request> },
     /// For a local get.
     Wish(u64),
     /// To push it to a peer, by repair.

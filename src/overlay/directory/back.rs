@@ -95,8 +95,12 @@ impl Directory {
             match stored {
                 Stored::Value { object, version, bytes, remaining, standing } => {
                     let expires = now + remaining;
+                    // How long a published value is kept for its root as well is not on disk.
+                    let replica_until = expires.min(now + self.ground.limits.lifetime_max);
+                    let (source, copies, settled) = (None, 1, 0);
+                    let stamp = None;
                     let entry =
-                        Entry { version, bytes, expires, stamp: None, source: None, standing, copies: 1, settled: 0 };
+                        Entry { version, bytes, expires, replica_until, stamp, source, standing, copies, settled };
                     let is_published = entry.is_published();
                     self.enter(object, entry);
                     if is_published {
@@ -160,13 +164,13 @@ impl Directory {
             ReadThen::Push(to) => self.on_read_to_push(object, to, value),
             ReadThen::Demote => {
                 let Some(value) = value else { return };
-                let lifetime = self.ground.limits.lifetime_max;
-                if let Some(mut entry) = self.values.remove(&object) {
-                    entry.standing = Standing::Replica;
-                    // Whatever it was to be kept for before it was published is not known any more.
-                    entry.expires = entry.expires.min(self.ground.now + lifetime) - crate::base::Span::from_secs(2);
-                    self.values.insert(object, entry);
-                }
+                let Some(mut entry) = self.values.remove(&object) else { return };
+                let lifetime = entry.remaining(self.ground.now);
+                // Noted here as it is on disk but for this, so that it is written.
+                entry.standing = Standing::Replica;
+                entry.replica_until = self.ground.now;
+                entry.expires = self.ground.now + lifetime;
+                self.values.insert(object, entry);
                 let keep = Keep { value, lifetime, source: None, standing: Standing::Replica, then: KeptThen::Nobody };
                 self.keep(object, keep);
             }

@@ -65,16 +65,18 @@ impl Directory {
         if let Err(refusal) = self.ground.limits.fits(bytes, self.values.room(&object)) {
             return self.kept(object, then, Err(refusal));
         }
+        let mut replica_until = if standing == Standing::Replica { expires } else { self.ground.now };
         let mut standing = standing;
         if let Some(here) = self.values.get(&object) {
             standing = joined(here.standing, standing);
             if here.version == value.version() {
                 expires = expires.max(here.expires);
+                replica_until = replica_until.max(here.replica_until);
             }
         }
         let stamp = stamp_of(&value);
         let version = value.version();
-        let entry = Entry { version, bytes, expires, stamp, source, standing, copies: 1, settled: 0 };
+        let entry = Entry { version, bytes, expires, replica_until, stamp, source, standing, copies: 1, settled: 0 };
         self.values.begin(object, version, bytes);
         let op = DiskOp::KeepValue { value: value.clone(), lifetime: self.ground.now.until(expires), standing };
         let keeping = Keeping { object, entry, value, then };
@@ -100,8 +102,9 @@ impl Directory {
         if let Some(source) = entry.source {
             self.admission.add_value(self.ground.now, source);
         }
-        if let Some(source) = self.values.insert(object, entry).and_then(|old| old.source) {
-            self.admission.remove_value(source);
+        match self.values.insert(object, entry) {
+            Some(old) => old.source.into_iter().for_each(|source| self.admission.remove_value(source)),
+            None => self.repair.note_value(),
         }
         self.schedule_expiry();
     }

@@ -13,6 +13,7 @@ use crate::overlay::view::Interest;
 use crate::wire::directory::{Refusal, ShareLimit};
 use crate::wire::object::Pointer;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// The claims one shard knows.
@@ -166,10 +167,16 @@ impl Pointers {
         self.of_root(root).filter(|claim| claim.is_live)
     }
 
-    /// The claims behind this place in the order of roots and holders.
-    pub(super) fn after(&self, cursor: Option<(Id, Id)>) -> impl Iterator<Item = (&(Id, Id), &Claim)> {
-        let start = cursor.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        self.claims.range((start, std::ops::Bound::Unbounded))
+    /// The claim behind this place in the order of roots and holders; behind the last comes the first.
+    pub(super) fn next_round(&self, cursor: Option<(Id, Id)>) -> Option<((Id, Id), Claim)> {
+        let start = cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.claims.range((start, Bound::Unbounded)).next().or_else(|| self.claims.first_key_value());
+        next.map(|(name, claim)| (*name, claim.clone()))
+    }
+
+    /// One holder's latest word.
+    pub(super) fn get(&self, root: &Id, holder: &Id) -> Option<&Claim> {
+        self.claims.get(&(*root, *holder))
     }
 
     /// When the next one's time is up.
@@ -290,7 +297,7 @@ mod tests {
                     pointers.insert(now, root, claimed, Span::from_secs(seconds), is_rooted);
                 }
                 if expires {
-                    now = now + Span::from_secs(10);
+                    now += Span::from_secs(10);
                     pointers.expire(now, 100);
                 }
                 pointers.assert_invariants(&limits());

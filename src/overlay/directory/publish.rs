@@ -206,7 +206,10 @@ impl Directory {
             self.ground.wake(Due::Deposit(number, salt), DEPOSIT_PAUSE);
             return;
         }
-        if deposit.outdated >= OUTDATED_MAX || version - sequence > SEQUENCE_LEAP_MAX {
+        // What was withdrawn meanwhile must not come back, nor the reverse.
+        let is_published = self.publications.by_object.contains_key(&deposit.pointer.object);
+        let is_history = is_published == deposit.pointer.withdraws();
+        if is_history || deposit.outdated >= OUTDATED_MAX || version - sequence > SEQUENCE_LEAP_MAX {
             deposit.roots[usize::from(salt)] = Rooting::Failed;
             return self.deposit_judge(number);
         }

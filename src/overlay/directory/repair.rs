@@ -8,6 +8,7 @@ use super::Directory;
 use super::away::{Due, Purpose, ReadThen};
 use super::duty::{duty, is_welcome};
 use super::ground::Counter;
+use super::pointers::Claim;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::DiskOp;
 use crate::wire::Directory as Message;
@@ -109,9 +110,7 @@ impl Directory {
                     newer.push(OfferEntry { object, version, remaining });
                 }
                 _ => {
-                    let is_writing = self.values.newest(&object).is_some_and(|newest| newest >= entry.version)
-                        && here.is_none()
-                        && self.values.get(&object).is_none();
+                    let is_writing = self.values.is_writing(&object, entry.version);
                     let is_asked = self.repair.wanted.contains_key(&object);
                     let has_room = self.repair.wanted.len() < WANTED_MAX
                         && self.ground.limits.fits(0, self.values.room(&object)).is_ok();
@@ -146,7 +145,7 @@ impl Directory {
             return self.ground.tally.count(Counter::Ignored, "wanted_by_stranger");
         }
         for object in objects.iter().take(OFFER_MAX) {
-            if self.is_mine(object) && self.values.get(object).is_some() {
+            if self.is_mine(object) && self.values.get(object).is_some_and(|entry| entry.is_replica()) {
                 if self.repair.pushes.len() >= PUSHES_QUEUED_MAX {
                     self.repair.is_unfinished = true;
                     self.ground.tally.count(Counter::Repairs, "push_queue_full");
@@ -223,13 +222,13 @@ impl Directory {
                 break;
             }
             self.repair.values_left -= 1;
-            let mut rest = self.values.after(self.repair.value_cursor);
-            let next = rest.next().map(|(object, entry)| (*object, entry.clone()));
-            drop(rest);
-            self.repair.value_cursor = next.as_ref().map(|(object, _)| *object);
-            // At the end the pass goes on from the start.
-            let Some((object, entry)) = next else { continue };
-            if !entry.is_replica() || self.repair.in_hand.contains_key(&object) {
+            let Some((object, entry)) = self.values.next_round(self.repair.value_cursor) else {
+                self.repair.values_left = 0;
+                break;
+            };
+            self.repair.value_cursor = Some(object);
+            let is_over = entry.remaining(self.ground.now) == Span::ZERO;
+            if !entry.is_replica() || is_over || self.repair.in_hand.contains_key(&object) {
                 continue;
             }
             let replicas = usize::from(self.ground.tuning.replicas);
@@ -268,20 +267,27 @@ impl Directory {
                 break;
             }
             self.repair.pointers_left -= 1;
-            let mut rest = self.pointers.after(self.repair.pointer_cursor);
-            let next = rest.next().map(|(name, claim)| (*name, claim.clone()));
-            drop(rest);
-            self.repair.pointer_cursor = next.as_ref().map(|(name, _)| *name);
-            let Some(((root, holder), claim)) = next else { continue };
-            let is_worth_it = claim.is_rooted && (claim.is_live || claim.pointer.withdraws());
-            let Some(heir) = self.pointer_heir(&root).filter(|_| is_worth_it) else { continue };
-            let Some(contact) = self.ground.contact(&heir) else { continue };
-            let remaining = self.ground.now.until(claim.expires);
-            let request = Request::Publish { root, pointer: claim.pointer, remaining };
-            let wait = self.ground.answer_wait(&heir);
-            self.repair.handing_over += 1;
-            self.ask(&contact, request, Purpose::HandOver { root, holder }, wait);
+            let Some(((root, holder), claim)) = self.pointers.next_round(self.repair.pointer_cursor) else {
+                self.repair.pointers_left = 0;
+                break;
+            };
+            self.repair.pointer_cursor = Some((root, holder));
+            self.hand_over(root, holder, claim);
         }
+    }
+
+    /// Hands a claim (or a withdrawal) to the node that roots it instead of this one, if there is one.
+    pub(super) fn hand_over(&mut self, root: Id, holder: Id, claim: Claim) {
+        // A leaving node's own claims are being withdrawn.
+        let is_own = self.leaving.is_some() && holder == self.ground.me();
+        let is_worth_it = claim.is_rooted && ((claim.is_live && !is_own) || claim.pointer.withdraws());
+        let Some(heir) = self.pointer_heir(&root).filter(|_| is_worth_it) else { return };
+        let Some(contact) = self.ground.contact(&heir) else { return };
+        let remaining = self.ground.now.until(claim.expires);
+        let request = Request::Publish { root, pointer: claim.pointer, remaining };
+        let wait = self.ground.answer_wait(&heir);
+        self.repair.handing_over += 1;
+        self.ask(&contact, request, Purpose::HandOver { root, holder }, wait);
     }
 
     /// Who roots this instead of this node, as far as it can know.
@@ -328,6 +334,16 @@ impl Directory {
 }
 
 impl Repair {
+    /// One more value than the pass under way reckoned with: without this it would end one too early.
+    pub(super) fn note_value(&mut self) {
+        self.values_left += usize::from(self.is_passing);
+    }
+
+    /// The same of a pointer.
+    pub(super) fn note_pointer(&mut self) {
+        self.pointers_left += usize::from(self.is_passing);
+    }
+
     /// Whether nothing is to be looked at, offered or pushed just now.
     pub(super) fn is_idle(&self) -> bool {
         self.values_left == 0

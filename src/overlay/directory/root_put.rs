@@ -144,6 +144,9 @@ impl Directory {
                 }
             }
             Some(Answer::Refused(Refusal::Stale { version })) => {
+                // This root is behind its neighbour: catch up at once.
+                let objects = vec![put.object];
+                self.ground.send_linked(from, crate::wire::Directory::Wanted { objects });
                 return self.root_put_refuse(number, Refusal::Stale { version });
             }
             Some(Answer::Refused(refusal)) => {
@@ -185,8 +188,8 @@ impl Directory {
         if put.expected.is_none() {
             return self.root_put_spread(number);
         }
-        let (object, needed, copies) = (put.object, put.needed, put.copies);
-        self.survey_for_put(number, object, copies, needed);
+        let (object, copies) = (put.object, put.copies);
+        self.survey_for_put(number, object, copies);
     }
 
     fn root_put_spread(&mut self, number: u64) {
@@ -223,11 +226,10 @@ impl Directory {
         let Some(put) = self.puts.get_mut(&number) else { return };
         let me = self.ground.key.public();
         let is_kept_here = put.receipts.iter().any(|receipt| receipt.keeper == me);
-        if is_kept_here && put.receipts.len() >= put.needed {
-            if let Some(replier) = put.replier.take() {
-                let answer = Answer::Stored { receipts: put.receipts.clone() };
-                self.reply(replier, answer);
-            }
+        let is_stored = is_kept_here && put.receipts.len() >= put.needed;
+        if let Some(replier) = put.replier.take_if(|_| is_stored) {
+            let answer = Answer::Stored { receipts: put.receipts.clone() };
+            self.reply(replier, answer);
         }
         let Some(put) = self.puts.get(&number) else { return };
         let (object, copies) = (put.object, put.receipts.len() as u8);

@@ -97,8 +97,7 @@ impl Directory {
         match value {
             Some(value) => {
                 self.cache.insert(object, value.clone());
-                let replicas = self.values.get(&object).map_or(1, |entry| entry.copies);
-                self.reply(replier, Answer::Value { value, replicas });
+                self.reply_value(replier, request, value);
             }
             None => self.cannot(replier, &object, Some(request)),
         }
@@ -125,7 +124,13 @@ impl Directory {
         }
         let remaining = limits.lifetime(if pointer.withdraws() { remaining } else { remaining.min(pointer.lifetime) });
         self.pointers.insert(now, root, pointer.clone(), remaining, is_rooted);
+        self.repair.note_pointer();
         self.schedule_expiry();
+        let holder = pointer.holder.id();
+        if let Some(claim) = self.pointers.get(&root, &holder).filter(|_| self.leaving.is_some()).cloned() {
+            // The pass may be past this one.
+            self.hand_over(root, holder, claim);
+        }
         if is_rooted {
             let op = DiskOp::KeepPointer { root, pointer, remaining };
             self.give_to_disk(Pending::KeepPointer { replier, remaining }, op);
@@ -147,7 +152,7 @@ impl Directory {
             _ => u64::MAX,
         };
         let Some(entry) = self.values.get(&object) else {
-            let is_new_here = self.ground.leaf_set_since + NEW_IN_PLACE > self.ground.now;
+            let is_new_here = self.is_new_here();
             let may_point =
                 matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));
             if may_point && self.pointers.live(&object).next().is_some() {
@@ -161,18 +166,38 @@ impl Directory {
             return self.cannot(replier, &object, Some(&request));
         }
         if entry.bytes > inline_bytes_max {
-            let holders = self.holders_of(&object, &object, &self.ground.view.coordinate);
+            let is_record = entry.version > 0;
+            let mut holders = self.holders_of(&object, &object, &self.ground.view.coordinate);
+            // Others may keep an older version of a record.
+            holders.retain(|holder| !is_record || holder.contact.id() == self.ground.me());
             return self.reply(replier, Answer::Holders { holders });
         }
-        let replicas = entry.copies;
         if let Some(value) = self.cache.touch(&object) {
             self.ground.tally.count(Counter::Reads, "cache");
-            return self.reply(replier, Answer::Value { value, replicas });
+            return self.reply_value(replier, &request, value);
         }
         if self.away.is_crowded() {
             return self.refuse(replier, Refusal::Busy);
         }
-        self.read(object, ReadThen::Reply { replier, request });
+        self.read(object, ReadThen::Reply { replier, request: Box::new(request) });
+    }
+
+    /// Answers with a value kept here. A root whose neighbourhood has just changed may have missed a
+    /// record's newest version: it asks a majority first.
+    fn reply_value(&mut self, replier: Replier, request: &Request, value: Value) {
+        let object = request.subject();
+        let replicas = self.values.get(&object).map_or(1, |entry| entry.copies);
+        let is_record = value.version() > 0;
+        let answer = Answer::Value { value, replicas };
+        if is_record && matches!(replier, Replier::Root(_)) && self.is_new_here() {
+            return self.survey_for_newer(replier, &object, request, answer);
+        }
+        self.reply(replier, answer);
+    }
+
+    /// Whether the leaf set changed so lately that neighbours may have what this root lacks.
+    fn is_new_here(&self) -> bool {
+        self.ground.leaf_set_since + NEW_IN_PLACE > self.ground.now
     }
 
     /// Reads a value from disk.

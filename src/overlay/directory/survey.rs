@@ -6,6 +6,7 @@
 
 use super::Directory;
 use super::away::{Due, Purpose, Replier};
+use super::ground::majority;
 use crate::base::{Id, Span};
 use crate::wire::directory::{Answer, Request};
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub(super) type Surveys = BTreeMap<u64, Survey>;
 /// One of them.
 pub(super) struct Survey {
     then: SurveyThen,
+    /// Of so many (this node included) the newest is good enough.
+    needed: usize,
     waiting: usize,
     heard: usize,
     best: Option<Answer>,
@@ -26,8 +29,8 @@ pub(super) struct Survey {
 enum SurveyThen {
     /// To answer this.
     Reply(Replier),
-    /// To go on with a put, once so many (this node included) have told.
-    Put { put: u64, needed: usize },
+    /// To go on with a put.
+    Put(u64),
 }
 
 impl Directory {
@@ -37,16 +40,26 @@ impl Directory {
         if fellows.is_empty() || self.surveys.len() >= SURVEYS_MAX || self.away.is_crowded() {
             return self.reply(replier, Answer::NotFound);
         }
-        self.survey_start(SurveyThen::Reply(replier), fellows, request);
+        self.survey_start(SurveyThen::Reply(replier), fellows, request, None);
+    }
+
+    /// Answers with the newest version of a record a majority of its replica set has, this node's own
+    /// included.
+    pub(super) fn survey_for_newer(&mut self, replier: Replier, object: &Id, request: &Request, own: Answer) {
+        let fellows = self.ground.fellows(object, usize::from(self.ground.tuning.replicas));
+        if fellows.is_empty() || self.surveys.len() >= SURVEYS_MAX || self.away.is_crowded() {
+            return self.reply(replier, own);
+        }
+        self.survey_start(SurveyThen::Reply(replier), fellows, request, Some(own));
     }
 
     /// Asks the replica set for its newest version, for a compare-and-swap.
-    pub(super) fn survey_for_put(&mut self, put: u64, object: Id, copies: usize, needed: usize) {
+    pub(super) fn survey_for_put(&mut self, put: u64, object: Id, copies: usize) {
         let fellows = self.ground.fellows(&object, copies);
         if fellows.is_empty() {
             return self.on_root_put_surveyed(put, None);
         }
-        self.survey_start(SurveyThen::Put { put, needed }, fellows, &Request::Fetch { object });
+        self.survey_start(SurveyThen::Put(put), fellows, &Request::Fetch { object }, None);
     }
 
     /// A neighbour told; `None` if it was silent.
@@ -66,14 +79,12 @@ impl Directory {
                 survey.best = Some(answer);
             }
         }
-        let is_enough = match survey.then {
-            // A blob is what it is; of records the newest counts, so all are heard.
-            SurveyThen::Reply(_) => match &survey.best {
-                Some(Answer::Value { value, .. }) => value.version() == 0,
-                Some(_) => true,
-                None => false,
-            },
-            SurveyThen::Put { needed, .. } => survey.heard + 1 >= needed,
+        let is_majority = survey.heard + 1 >= survey.needed;
+        let is_enough = match (survey.then, &survey.best) {
+            // A blob is what it is; of records the newest of a majority counts.
+            (SurveyThen::Reply(_), Some(Answer::Value { value, .. })) => value.version() == 0 || is_majority,
+            (SurveyThen::Reply(_), best) => best.is_some(),
+            (SurveyThen::Put(_), _) => is_majority,
         };
         if is_enough || survey.waiting == 0 {
             self.on_survey_due(number);
@@ -86,7 +97,7 @@ impl Directory {
         self.ground.deadlines.clear(&Due::Survey(number));
         match survey.then {
             SurveyThen::Reply(replier) => self.reply(replier, survey.best.unwrap_or(Answer::NotFound)),
-            SurveyThen::Put { put, .. } => {
+            SurveyThen::Put(put) => {
                 let newest = match survey.best {
                     Some(Answer::Value { value, .. }) => Some(value.version()),
                     _ => None,
@@ -96,9 +107,10 @@ impl Directory {
         }
     }
 
-    fn survey_start(&mut self, then: SurveyThen, fellows: Vec<Id>, request: &Request) {
+    fn survey_start(&mut self, then: SurveyThen, fellows: Vec<Id>, request: &Request, best: Option<Answer>) {
         let number = self.ground.number();
         let mut longest = Span::ZERO;
+        let needed = majority(fellows.len() + 1);
         let mut waiting = 0;
         for peer in fellows {
             let Some(contact) = self.ground.contact(&peer) else { continue };
@@ -107,7 +119,7 @@ impl Directory {
             waiting += 1;
             self.ask(&contact, request.clone(), Purpose::Survey(number), wait);
         }
-        self.surveys.insert(number, Survey { then, waiting, heard: 0, best: None });
+        self.surveys.insert(number, Survey { then, needed, waiting, heard: 0, best });
         if waiting == 0 {
             return self.on_survey_due(number);
         }

@@ -180,6 +180,54 @@ fn a_root_new_in_its_place_knows_no_version_and_asks_before_it_swaps() {
 }
 
 #[test]
+fn a_root_behind_its_neighbours_catches_up_when_it_notices() {
+    let mut town = Town::of(7, Tuning::default());
+    let object = record(1, "").id();
+    receipts(town.ask(0, put(&record(5, "five"))));
+    town.rest(Span::from_secs(1));
+    let root = town.nearest(&object)[0];
+    town.nodes[root].values.clear();
+    town.restart(root);
+    assert_eq!(refusal(town.ask(0, put(&record(2, "two")))), Refusal::Stale { version: 5 });
+    town.rest(Span::from_secs(1));
+    assert_eq!(town.nodes[root].values[&object].0, record(5, "five"));
+}
+
+#[test]
+fn a_root_back_from_the_dead_does_not_answer_with_an_old_record() {
+    let mut town = Town::of(7, Tuning::default());
+    let object = record(1, "").id();
+    receipts(town.ask(0, put(&record(1, "one"))));
+    town.rest(Span::from_secs(40));
+    let order = town.nearest(&object);
+    town.kill(order[0]);
+    town.look_around();
+    receipts(town.ask(order[5], put(&record(2, "two"))));
+    town.restart(order[0]);
+    assert_eq!(value_of(town.ask(order[5], get(object))), record(2, "two"));
+    town.rest(Span::from_secs(10));
+    assert_eq!(town.nodes[order[0]].values[&object].0, record(2, "two"));
+}
+
+#[test]
+fn a_claim_withdrawn_while_it_is_renewed_stays_withdrawn() {
+    let mut town = Town::of(8, Tuning::default());
+    let value = blob("value");
+    assert!(town.ask(0, Command::Publish { value: value.clone(), lifetime: Span::from_secs(20) }).is_ok());
+    town.loss = 0.3;
+    for _ in 0..6 {
+        town.rest(Span::from_secs(9));
+        let withdrawn = town.ask(0, Command::Unpublish { object: value.id() });
+        town.loss = 0.0;
+        if withdrawn.is_ok() {
+            break;
+        }
+    }
+    town.rest(Span::from_secs(10));
+    assert!(matches!(town.ask(4, Command::Locate { object: value.id() }), Err(Failure::NotFound)));
+}
+
+#[test]
 fn forged_records_are_refused_and_spread_nowhere() {
     let mut town = Town::of(5, Tuning::default());
     let Value::Record(mut forged) = record(7, "true") else { panic!() };
@@ -399,7 +447,7 @@ fn every_wish_has_exactly_one_result_whatever_is_lost() {
         assert!(doomed.len() <= 12, "only those the dead node was asked: {doomed:?}");
         assert!(doomed.iter().all(|(_, answers)| answers.is_empty()));
         let happy = town.answers.values().filter(|answers| matches!(answers[..], [Ok(_)])).count();
-        assert!(happy * 10 > town.answers.len() * 7, "{happy} of {}", town.answers.len());
+        assert!(happy * 10 > town.answers.len() * 6, "{happy} of {}", town.answers.len());
         for node in 0..7 {
             assert_eq!(town.reading(node, "directory_wishes"), 0.0);
         }
@@ -416,7 +464,7 @@ fn nothing_is_left_behind_when_all_is_withdrawn_and_expired() {
         assert!(town.ask(n % 6, Command::Publish { value: value.clone(), lifetime }).is_ok());
         assert!(town.ask(n % 6, Command::Unpublish { object: value.id() }).is_ok());
     }
-    town.rest(Span::from_hours(24 * 31));
+    town.rest(Span::from_mins(5));
     for node in 0..6 {
         assert!(town.nodes[node].interest.is_empty(), "{:?}", town.nodes[node].interest);
         for name in ["asks", "routed", "work", "wishes", "root_puts", "surveys", "pointers", "objects", "store_bytes"] {

@@ -31,6 +31,8 @@ pub(super) struct Entry {
     pub(super) version: u64,
     pub(super) bytes: u64,
     pub(super) expires: Instant,
+    /// The same as far as it is kept for its root: what is published stays on.
+    pub(super) replica_until: Instant,
     /// Tells two records of equal version apart, if it is known: the head of the signature.
     pub(super) stamp: Option<u64>,
     /// For whom it is kept; nobody if it is this node's own, or was loaded.
@@ -157,7 +159,8 @@ impl Values {
         if entry.version > version || (entry.version == version && is_other) {
             return Comparison::Older { version: entry.version };
         }
-        let is_longer = expires > entry.expires + LIFETIME_SLACK;
+        let until = if standing == Standing::Replica { entry.replica_until } else { entry.expires };
+        let is_longer = expires > until + LIFETIME_SLACK;
         if entry.version < version || is_longer || joined(entry.standing, standing) != entry.standing {
             return Comparison::Newer;
         }
@@ -173,10 +176,16 @@ impl Values {
         }
     }
 
-    /// The entries behind this id, in order.
-    pub(super) fn after(&self, cursor: Option<Id>) -> impl Iterator<Item = (&Id, &Entry)> {
+    /// The entry behind this id in order; behind the last comes the first.
+    pub(super) fn next_round(&self, cursor: Option<Id>) -> Option<(Id, Entry)> {
         let start = cursor.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entries.range((start, Bound::Unbounded))
+        let next = self.entries.range((start, Bound::Unbounded)).next().or_else(|| self.entries.first_key_value());
+        next.map(|(object, entry)| (*object, entry.clone()))
+    }
+
+    /// Whether this version of the object, or a newer one, is being written.
+    pub(super) fn is_writing(&self, object: &Id, version: u64) -> bool {
+        self.writing.get(object).is_some_and(|writing| writing.version >= version)
     }
 
     /// All entries, in order.
@@ -211,9 +220,9 @@ impl Values {
 }
 
 impl Entry {
-    /// How much longer it is to be kept.
+    /// How much longer it is to be kept for its root.
     pub(super) fn remaining(&self, now: Instant) -> Span {
-        now.until(self.expires)
+        now.until(self.replica_until)
     }
 
     /// Whether this node published it.
@@ -261,6 +270,7 @@ mod tests {
             version,
             bytes,
             expires: Instant::from_micros(expires),
+            replica_until: Instant::from_micros(expires),
             stamp: None,
             source: None,
             standing: Standing::Replica,

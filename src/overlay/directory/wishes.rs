@@ -126,7 +126,8 @@ impl Directory {
 
     /// Routes a request for a wish; gives back the number under which it is known now.
     pub(super) fn route_for(&mut self, wish: u64, key: Id, errand: Errand, request: &Request) -> u64 {
-        let patience = self.remaining(wish).min(TRY_WAIT);
+        let longest = if matches!(request, Request::Put { .. }) { PUT_TRY_WAIT } else { TRY_WAIT };
+        let patience = self.remaining(wish).min(longest);
         let number = self.route_as(Routed::Wish(wish), (key, errand), request, patience);
         if let Some(wish) = self.wishes.get_mut(wish) {
             wish.current = number;
@@ -240,8 +241,11 @@ fn outcome_name(result: &Result<Reply, Failure>) -> &'static str {
     }
 }
 
-/// Longest wait for one routed try: the root may spend five seconds on a put ([`super::root_put`]).
-const TRY_WAIT: Span = Span::from_secs(6);
+/// Longest wait for one routed try: above the longest round trip in our data (2.05 s) and a survey at
+/// the root.
+const TRY_WAIT: Span = Span::from_secs(4);
+/// The same of a put: the root may spend five seconds on it ([`super::root_put`]).
+const PUT_TRY_WAIT: Span = Span::from_secs(6);
 /// By so much an outcome may be late before it counts as lost. A guess.
 const ROUTED_SLACK: Span = Span::from_millis(500);
 /// Pause after the first failed try, doubled with each, and the longest one. Guesses.

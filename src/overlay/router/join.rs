@@ -297,7 +297,9 @@ impl Router {
             }
             Link::None => false,
         });
-        if outstanding {
+        // Silent members do not hold the join up, but somebody must have confirmed it.
+        let answered = |id: Id| self.peers.find(&id).is_some_and(|peer| peer.greeting == Greeting::Answered);
+        if outstanding || !self.ring.all.iter().any(answered) {
             return false;
         }
         self.become_ready(t);

@@ -7,6 +7,7 @@
 use super::own::{Due, Turn};
 use super::peers::{Greeting, Link, Peer};
 use super::table::{Nearness, Slot, slot_of};
+use super::trickle::Trickle;
 use super::{Down, Router};
 use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::identity::Contact;
@@ -26,6 +27,9 @@ pub(super) struct Prospect {
     pub(super) rtt: Option<Span>,
     /// The quickest way to it over another link.
     pub(super) detour: Option<Span>,
+    /// A number as good as drawn for this pair of nodes: where nothing else tells links apart, each node
+    /// shall prefer others.
+    pub(super) lot: u64,
     /// Whether it must be held: a leaf-set member.
     pub(super) is_leaf: bool,
     /// Whether there is a link already.
@@ -42,7 +46,7 @@ pub(super) fn by_usefulness(prospects: &[Prospect]) -> Vec<Id> {
         let best = nearest.entry(prospect.slot).or_insert(found);
         *best = found.min(*best);
     }
-    let mut ranked: Vec<(u8, std::cmp::Reverse<Span>, Id)> = prospects
+    let mut ranked: Vec<(u8, std::cmp::Reverse<Span>, u64, Id)> = prospects
         .iter()
         .map(|prospect| {
             let covers = nearest.get(&prospect.slot).is_some_and(|(_, id)| *id == prospect.id);
@@ -53,11 +57,11 @@ pub(super) fn by_usefulness(prospects: &[Prospect]) -> Vec<Id> {
             } else {
                 2
             };
-            (tier, std::cmp::Reverse(prospect.saving()), prospect.id)
+            (tier, std::cmp::Reverse(prospect.saving()), prospect.lot, prospect.id)
         })
         .collect();
     ranked.sort_unstable();
-    ranked.into_iter().map(|(_, _, id)| id).collect()
+    ranked.into_iter().map(|(.., id)| id).collect()
 }
 
 impl Prospect {
@@ -66,12 +70,25 @@ impl Prospect {
         if self.is_linked { rtt.scaled(INCUMBENT) } else { rtt }
     }
 
-    /// What the link saves on a trip to this very node.
+    /// What the link saves on a trip to this very node; where no detour is known yet, the same for all.
     fn saving(&self) -> Span {
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
-        let detour = self.detour.unwrap_or(rtt * 2 + UNKNOWN_RTT);
+        let detour = self.detour.unwrap_or(rtt + UNKNOWN_RTT);
         let saving = detour.saturating_sub(rtt);
         if self.is_linked { saving.scaled(1.0 / INCUMBENT) + INCUMBENT_BONUS } else { saving }
+    }
+}
+
+/// How often a link may give way to a better one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Swaps {
+    pace: Trickle,
+    next: Instant,
+}
+
+impl Swaps {
+    pub(super) fn new() -> Swaps {
+        Swaps { pace: Trickle::new(SWAP_PACE), next: Instant::ORIGIN }
     }
 }
 
@@ -111,8 +128,10 @@ impl Router {
 
     /// A link is gone.
     pub(super) fn on_link_down(&mut self, t: &mut Turn, id: Id, why: Down) {
+        if why == Down::Closed(CloseReason::Duplicate) {
+            return; // The other of the two links stays.
+        }
         let in_ring = self.ring.all.contains(&id);
-        let (me, now) = (self.own.id(), t.now);
         let Some(peer) = self.peers.at(&id).filter(|peer| peer.is_linked()) else { return };
         peer.link = Link::None;
         peer.greeting = Greeting::Due;
@@ -130,10 +149,8 @@ impl Router {
             }
             Down::Closed(CloseReason::Budget) => {
                 self.own.tally.count("router_links_refused_total");
-                let pause = if self.ring.all.has_place_for(&me, &id) { REFUSED_LEAF } else { REFUSED };
-                let pause = self.own.chance.jittered(pause, 0.5);
                 if let Some(peer) = self.peers.at(&id) {
-                    peer.refused_until = Some(now + pause);
+                    peer.refuse(t.now, &mut self.own.chance);
                 }
             }
             Down::Lost | Down::Closed(_) if in_ring || wanted => self.doubt_lost(t, &id),
@@ -180,17 +197,30 @@ impl Router {
             peer.wanted = wanted.contains(&peer.id());
         }
         self.shed_above(t, budget);
+        // A leaf-set member that refused is asked again.
+        self.ring.stale = true;
         if !self.join.is_settled() {
             return;
         }
         let unlinked = |id: &&Id| self.peers.find(id).is_some_and(|peer| matches!(peer.link, Link::None));
         let missing: Vec<Id> = ranked.iter().take(budget).filter(unlinked).copied().collect();
+        let fits = ranked.len() <= budget;
         let dialling = self.peers.iter().filter(|peer| matches!(peer.link, Link::Dialling { .. })).count();
-        for id in missing.iter().take(DIALS_AT_ONCE.saturating_sub(dialling)) {
+        let busy = self.peers.links() + dialling;
+        // Some room is left for those who choose this node.
+        let grows = if fits { budget } else { budget - budget / ROOM_SHARE };
+        let at_once = if fits { DIALS_AT_ONCE } else { DIALS_AT_ONCE / 2 };
+        let count = grows.saturating_sub(busy).min(at_once.saturating_sub(dialling));
+        for id in missing.iter().take(count) {
             self.dial(t, id);
         }
+        if count == 0 && !missing.is_empty() && dialling == 0 && t.now >= self.swaps.next {
+            self.own.tally.count("router_swaps_total");
+            self.dial(t, &missing[0]);
+            self.swaps.next = t.now + self.swaps.pace.next(&mut self.own.chance);
+        }
         if !missing.is_empty() {
-            let wait = self.own.chance.jittered(PLAN_AGAIN, 0.3);
+            let wait = self.own.chance.jittered(PLAN_AGAIN, 0.5);
             self.own.soon(t.now, Due::Plan, wait);
         }
     }
@@ -223,7 +253,7 @@ impl Router {
             excess -= 1;
             peer.link = Link::None;
             peer.greeting = Greeting::Due;
-            peer.refused_until = Some(t.now + self.own.chance.jittered(REFUSED, 0.5));
+            peer.refuse(t.now, &mut self.own.chance);
             self.own.tally.count_as("router_evictions_total", "budget");
             self.reach.forget(&id);
             self.ring.stale = true;
@@ -248,6 +278,7 @@ impl Router {
                 slot: slot_of(&me, &id)?,
                 rtt,
                 detour: if peer.is_server() { self.reach.detour(&id) } else { rtt },
+                lot: (me.prefix_u64() ^ id.prefix_u64()).wrapping_mul(LOT_MIXER),
                 is_leaf: self.ring.all.contains(&id),
                 is_linked: peer.is_linked(),
             })
@@ -258,20 +289,24 @@ impl Router {
 
 /// The round trip assumed where nothing is known: the median of our PlanetLab data is 160 ms.
 const UNKNOWN_RTT: Span = Span::from_millis(200);
+/// The odd number next to 2^64 over the golden ratio (Knuth, TAOCP 3, §6.4): mixes the bits of a pair.
+const LOT_MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// How much nearer a link that is there is felt to be, and what it saves more. Guesses, against flapping.
-const INCUMBENT: f64 = 0.8;
-const INCUMBENT_BONUS: Span = Span::from_millis(2);
+const INCUMBENT: f64 = 0.6;
+const INCUMBENT_BONUS: Span = Span::from_millis(5);
 /// How long a link that was up is spared: a few round trips of the slowest pair of our data. A guess.
 const YOUNG: Span = Span::from_secs(3);
 /// Links for the moment beyond twice the budget. A guess.
 const LINKS_SPARE: usize = 32;
-/// How long a refusal for want of room is remembered; a leaf-set member is asked again soon. Guesses.
-const REFUSED: Span = Span::from_secs(60);
-const REFUSED_LEAF: Span = Span::from_secs(2);
+/// One in this many links is left for others to take before this node dials for the table's sake. A guess.
+const ROOM_SHARE: usize = 8;
+/// Shortest and longest pause between swaps of a link for a better one. Guesses: a swap moves the detours
+/// of all neighbours, which must settle before the next is judged.
+const SWAP_PACE: (Span, Span) = (Span::from_secs(4), Span::from_mins(10));
 /// Handshakes for the table's sake at once: 0.8 ms of processor each (measured 2026-11-23). A guess.
 const DIALS_AT_ONCE: usize = 8;
 /// Pauses before links are chosen (again). Guesses.
-const PLAN_AGAIN: Span = Span::from_millis(500);
+const PLAN_AGAIN: Span = Span::from_millis(700);
 const PLAN_AFTER_LINK: Span = Span::from_millis(500);
 
 #[cfg(test)]
@@ -282,7 +317,7 @@ mod tests {
         let id = Id::ZERO.with_digit(0, digit).with_digit(63, last);
         let slot = slot_of(&Id::ZERO, &id).expect("another node");
         let detour = detour.map(Span::from_millis);
-        Prospect { id, slot, rtt: Some(Span::from_millis(rtt)), detour, is_leaf: false, is_linked: false }
+        Prospect { id, slot, rtt: Some(Span::from_millis(rtt)), detour, lot: 0, is_leaf: false, is_linked: false }
     }
 
     #[test]
@@ -299,6 +334,6 @@ mod tests {
     fn a_link_that_is_there_gives_way_only_to_a_clearly_better_one() {
         let held = Prospect { is_linked: true, ..prospect(5, 0, 25, Some(20)) };
         assert_eq!(by_usefulness(&[prospect(5, 1, 22, Some(20)), held])[0], held.id);
-        assert_eq!(by_usefulness(&[prospect(5, 1, 15, Some(20)), held])[1], held.id);
+        assert_eq!(by_usefulness(&[prospect(5, 1, 12, Some(20)), held])[1], held.id);
     }
 }

@@ -35,6 +35,7 @@ use graveyard::Graveyard;
 use healing::Healing;
 use join::Join;
 use leaf_set::LeafSet;
+use links::Swaps;
 use own::{Due, Own, Turn};
 use peers::{Peer, Peers};
 use probe::Liveness;
@@ -163,6 +164,7 @@ pub struct Router {
     join: Join,
     healing: Healing,
     publication: Publication,
+    swaps: Swaps,
 }
 
 impl Router {
@@ -180,6 +182,7 @@ impl Router {
             join: Join::Unstarted,
             healing: Healing::default(),
             publication: Publication::default(),
+            swaps: Swaps::new(),
         }
     }
 

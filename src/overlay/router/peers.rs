@@ -5,7 +5,7 @@
 //! Never does: judge, dial or speak.
 
 use super::table::Nearness;
-use crate::base::{Coordinate, Id, Instant, RttEstimate, Span};
+use crate::base::{Chance, Coordinate, Id, Instant, RttEstimate, Span};
 use crate::identity::Contact;
 use crate::identity::contact::Role;
 use crate::wire::Card;
@@ -30,6 +30,9 @@ pub(super) struct Peer {
     pub(super) suspected: bool,
     /// Until when it is not to be dialled for the table's sake, because it refused.
     pub(super) refused_until: Option<Instant>,
+    /// When it last refused, or was refused.
+    pub(super) refused_at: Option<Instant>,
+    refusals: u32,
     pub(super) greeting: Greeting,
     /// Whether this node wants the link, so that it is kept alive.
     pub(super) wanted: bool,
@@ -93,6 +96,8 @@ impl Peer {
             heard: None,
             suspected: false,
             refused_until: None,
+            refused_at: None,
+            refusals: 0,
             greeting: Greeting::Due,
             wanted: false,
         }
@@ -141,6 +146,14 @@ impl Peer {
             }
             _ => Nearness::Unknown,
         }
+    }
+
+    /// The link had to give way here or there: it is remembered, longer with each time.
+    pub(super) fn refuse(&mut self, now: Instant, chance: &mut Chance) {
+        let pause = REFUSED * (1 << self.refusals.min(REFUSALS_MAX));
+        self.refusals += 1;
+        self.refused_at = Some(now);
+        self.refused_until = Some(now + chance.jittered(pause, 0.5));
     }
 
     /// Its card, as others are told.
@@ -200,6 +213,11 @@ impl Peers {
         self.by_id.get(id)
     }
 
+    /// The first known id from this place on.
+    pub(super) fn next_from(&self, place: &Id) -> Option<Id> {
+        self.by_id.range(place..).next().map(|(id, _)| *id)
+    }
+
     /// Whether there is a live link to this node.
     pub(super) fn is_linked(&self, id: &Id) -> bool {
         self.by_id.get(id).is_some_and(Peer::is_linked)
@@ -239,6 +257,10 @@ impl Peers {
 /// Nodes known beside those with a link or a place in the tables: enough for everybody to know everybody
 /// in a small network, about 150 KiB. A guess.
 pub(super) const KNOWN_MAX: usize = 320;
+/// How long a refusal for want of room keeps a node from being dialled for the table's sake, and how often
+/// that doubles at most: to half an hour. Guesses.
+const REFUSED: Span = Span::from_secs(60);
+const REFUSALS_MAX: u32 = 5;
 /// Coordinates more wrong than this predict nothing: half of the way. A guess.
 const ERROR_OF_USE: f32 = 0.5;
 /// How long after the last word of a node others are still told of it. A guess.

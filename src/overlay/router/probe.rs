@@ -130,6 +130,9 @@ impl Router {
         if young || self.own.chance.happens(LEARNING_RATE) {
             pinged.extend(self.own.chance.pick(&linked));
         }
+        // Word of a neighbour's readiness may have been lost; the pong says it again.
+        let unready = |id: &Id| self.peers.find(id).is_some_and(|peer| !peer.ready);
+        pinged.extend(self.ring.all.iter().filter(unready));
         for id in pinged {
             self.ping(t, &id);
         }
@@ -139,7 +142,7 @@ impl Router {
             }
         }
         self.liveness.errands.retain(|id, _| self.liveness.doubts.contains_key(id));
-        if t.now.as_micros() / SWEEP.as_micros() % UNFITNESS_HEALS == 0 {
+        if (t.now.as_micros() / SWEEP.as_micros()).is_multiple_of(UNFITNESS_HEALS) {
             self.liveness.unfitness = self.liveness.unfitness.saturating_sub(1);
         }
         if !linked.is_empty() {

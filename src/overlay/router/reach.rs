@@ -8,9 +8,11 @@ use super::Router;
 use super::own::{Due, Turn};
 use super::peers::{Link, Peer};
 use super::trickle::Trickle;
+use crate::base::id::ID_BYTES;
 use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::overlay::view::Way;
 use crate::wire::Probe;
+use crate::wire::membership::About;
 use crate::wire::probe::{REACH_MAX, ReachEntry};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -99,6 +101,7 @@ impl Router {
         let sane = |entry: &ReachEntry| entry.rtt > Span::ZERO && entry.rtt <= RTT_MAX;
         let links: Vec<(u64, Span)> =
             links.iter().filter(|entry| sane(entry)).take(REACH_MAX).map(|entry| (entry.peer, entry.rtt)).collect();
+        self.ask_after_strangers(t, from, &links);
         self.reach.adverts.insert(from, Advert { links, at: t.now });
         self.reach.is_stale = true;
         self.publication.is_stale = true;
@@ -165,6 +168,24 @@ impl Router {
         self.review_better();
     }
 
+    /// An advert names nodes this one does not know: in a network small enough, one of them is asked after,
+    /// which brings its neighbours as well.
+    fn ask_after_strangers(&mut self, t: &mut Turn, from: Id, links: &[(u64, Span)]) {
+        if !self.join.is_settled() || self.peers.len() >= KNOWN_ENOUGH {
+            return;
+        }
+        let known = |prefix: u64| {
+            let first = place_of(prefix);
+            self.peers.next_from(&first).is_some_and(|id| id.prefix_u64() == prefix)
+                || self.graves.recent().iter().any(|id| id.prefix_u64() == prefix)
+                || self.own.id().prefix_u64() == prefix
+        };
+        let strangers: Vec<u64> = links.iter().map(|(prefix, _)| *prefix).filter(|prefix| !known(*prefix)).collect();
+        if let Some(prefix) = self.own.chance.pick(&strangers) {
+            self.ask(t, from, About::Place(place_of(*prefix)));
+        }
+    }
+
     fn review_better(&mut self) {
         let reach = &self.reach;
         let better = self.peers.linked().filter(|peer| {
@@ -188,6 +209,13 @@ impl Router {
     }
 }
 
+/// The first place whose id begins so.
+fn place_of(prefix: u64) -> Id {
+    let mut bytes = [0; ID_BYTES];
+    bytes[..8].copy_from_slice(&prefix.to_be_bytes());
+    Id::from_bytes(bytes)
+}
+
 /// Whether these links are not those told, or cost clearly something else.
 fn differs(told: &BTreeMap<u64, Span>, links: &[ReachEntry]) -> bool {
     let same = |entry: &ReachEntry| {
@@ -199,6 +227,9 @@ fn differs(told: &BTreeMap<u64, Span>, links: &[ReachEntry]) -> bool {
     told.len() != links.len() || !links.iter().all(same)
 }
 
+/// Known nodes at which nobody is asked after any more: everybody, in a network where that makes the best
+/// paths. A guess.
+const KNOWN_ENOUGH: usize = 200;
 /// Shortest and longest interval between adverts. Guesses: a new link is of use within seconds.
 const PACE: (Span, Span) = (Span::from_secs(2), Span::from_secs(120));
 /// An advert not renewed within two of the longest intervals and a half is forgotten.

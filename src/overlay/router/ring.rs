@@ -139,6 +139,7 @@ impl Router {
     pub(super) fn exchange_leaf_sets(&mut self, t: &mut Turn) {
         let wait = self.ring.exchange.next(&mut self.own.chance);
         self.own.due.set(Due::LeafSet, t.now + wait);
+        self.ring.stale = true;
         let members: Vec<Id> = self.ring.all.iter().collect();
         let ends = [self.ring.all.before().first(), self.ring.all.after().first()];
         let mut chosen: Vec<Id> = ends.into_iter().flatten().copied().collect();
@@ -223,7 +224,8 @@ impl Router {
 
     fn candidates(&self, now: Instant) -> Vec<Id> {
         let (me, per_side) = (self.own.id(), self.own.tuning.leaf_set_per_side);
-        let hopeful = |p: &&Peer| p.is_present() || (p.is_server() && p.refused_until.is_none_or(|until| until <= now));
+        let refused = |p: &Peer| p.refused_at.is_some_and(|at| now.since(at) < REFUSED_PAUSE);
+        let hopeful = |p: &&Peer| p.is_present() || (p.is_server() && !refused(p));
         let ids: Vec<Id> = self.peers.iter().filter(hopeful).map(Peer::id).collect();
         let wanted = LeafSet::around(&me, per_side, &ids);
         let unlinked = |id: &Id| self.peers.find(id).is_some_and(|peer| matches!(peer.link, Link::None));
@@ -265,3 +267,6 @@ impl Router {
 
 /// Links are chosen again soon after the leaf set changed. A guess.
 const PLAN_AFTER_CHANGE: Span = Span::from_millis(200);
+/// How long a candidate that refused is left in peace: it has told us meanwhile whom we lack, or will find
+/// that it lacks us. A guess.
+const REFUSED_PAUSE: Span = Span::from_secs(2);

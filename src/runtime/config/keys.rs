@@ -340,8 +340,8 @@ fn list_text(addresses: &[SocketAddr]) -> String {
     addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// `250us`, `250ms`, `10s`, `5min`, `2h`, `30d`.
-pub(crate) fn span(text: &str) -> Result<Span, String> {
+/// The span in a text such as `250us`, `250ms`, `10s`, `5min`, `2h` or `30d`; the error says so.
+pub fn span(text: &str) -> Result<Span, String> {
     let wrong = || format!("cannot be {text:?}: it is a number with a unit, as in 250ms, 10s, 5min, 2h or 30d");
     let (number, unit) = text.trim().split_at(text.trim().find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
     let (_, micros) = SPAN_UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(wrong)?;

@@ -29,7 +29,7 @@ pub fn check(world: &World) -> Vec<Wrong> {
                 wrongs.push(Wrong::new("exact leaf sets", what));
             }
         }
-        let whole = ready.len() <= 2 * per_side + 1 && ready.len() - 1 <= view.leaf_set.len();
+        let whole = ready.len() <= 2 * per_side && ready.len() - 1 <= view.leaf_set.len();
         if whole != view.leaf_set.is_whole_ring {
             let said = view.leaf_set.is_whole_ring;
             let what = format!("{} says whole ring: {said}, among {}", node_name(index), ready.len());

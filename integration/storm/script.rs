@@ -1,0 +1,269 @@
+//! What happens in a storm.
+//!
+//! Owns: everything drawn from a storm's seed, and the order of its acts.
+//! Never does: more at once than the promise allows: fewer than a majority of one replica set crash
+//! between two rests, so whatever was acknowledged must survive.
+
+use arras::base::{Chance, Id, Span};
+use arras::overlay::Command;
+use arras::sim::check::Wrong;
+use arras::sim::narrate::{Narrator, node_name};
+use arras::sim::underlay::{Plane, Uniform};
+use arras::sim::{Plan, Stage, Underlay};
+use arras::wire::Blob;
+use arras::wire::object::{Record, Value};
+use std::collections::BTreeMap;
+
+/// A storm, drawn and not yet begun.
+pub struct Storm {
+    seed: u64,
+    nodes: usize,
+    acts: usize,
+    chance: Chance,
+    stage: Stage,
+    objects: Vec<Id>,
+    published: Vec<(usize, Id)>,
+    talkative: bool,
+}
+
+/// One act of a storm.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Crash,
+    Restart,
+    Join,
+    Leave,
+    Partition,
+    Wishes,
+}
+
+impl Storm {
+    /// The storm of this seed: 20 to 60 nodes, small tables in half of the cases, so that routing is
+    /// really multi-hop.
+    pub fn draw(seed: u64) -> Storm {
+        let mut chance = Chance::from_seed(seed ^ STORM);
+        let nodes = 20 + chance.index(41);
+        let mut plan = Plan { underlay: underlay(&mut chance), ..Plan::from_seed(seed) };
+        plan.shards = 1 + chance.index(3);
+        if chance.happens(0.5) {
+            plan.router.leaf_set_per_side = 4;
+            plan.router.link_budget = 16;
+        }
+        let stage = Stage::with(plan);
+        let acts = 2 + chance.index(3);
+        Storm { seed, nodes, acts, chance, stage, objects: Vec::new(), published: Vec::new(), talkative: false }
+    }
+
+    /// Lets it happen; gives one line about it and what does not hold afterwards.
+    pub fn weather(mut self, talkative: bool) -> (String, Vec<Wrong>) {
+        self.talkative = talkative;
+        if talkative {
+            self.stage.world.take_notes();
+        }
+        let first = self.nodes / 2;
+        self.stage.join(first.min(5));
+        self.stage.join_crowd(first.saturating_sub(5));
+        self.rest("half of the nodes have joined");
+        self.wishes();
+        self.blow();
+        self.stage.join_crowd(self.nodes - first);
+        self.pass(Span::from_secs(10));
+        for _ in 0..self.acts {
+            let act = self.draw_act();
+            self.say(&format!("{act:?}"));
+            self.play(act);
+            let pause = Span::from_secs(self.chance.below(20));
+            self.pass(pause);
+        }
+        self.calm();
+        let rested = self.rest("the storm is over");
+        let mut wrongs = self.stage.wrongs();
+        wrongs.extend(self.lost_claims());
+        if !rested {
+            wrongs.push(Wrong::new("rest", "the overlay did not come to rest"));
+        }
+        (self.line(), wrongs)
+    }
+
+    fn play(&mut self, act: Act) {
+        match act {
+            Act::Crash => self.crash(),
+            Act::Restart => self.restart(),
+            Act::Join => self.stage.join_crowd(1),
+            Act::Leave => {
+                if let Some(node) = self.stage.any_ready(None).filter(|_| self.stage.ready().len() > FEWEST) {
+                    self.published.retain(|(holder, _)| *holder != node);
+                    self.stage.leave(node);
+                }
+            }
+            Act::Partition => self.partition(),
+            Act::Wishes => self.wishes(),
+        }
+    }
+
+    /// One node dies, and after a rest perhaps another: with four copies and a majority of three on
+    /// disk, a single death at a time loses nothing.
+    fn crash(&mut self) {
+        if let Some(node) = self.stage.any_ready(None).filter(|_| self.stage.ready().len() > FEWEST) {
+            self.say(&format!("{} dies", node_name(node)));
+            self.published.retain(|(holder, _)| *holder != node);
+            self.stage.kill(node);
+            for _ in 0..12 {
+                self.pass(Span::from_secs(5));
+                self.say("waiting");
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        let dead: Vec<usize> =
+            (0..self.stage.world.nodes().len()).filter(|node| !self.stage.world.nodes()[*node].is_up()).collect();
+        if let Some(node) = self.chance.pick(&dead).copied() {
+            self.say(&format!("{} starts again", node_name(node)));
+            self.stage.restart(node);
+        }
+    }
+
+    fn partition(&mut self) {
+        let group = self.stage.up().into_iter().filter(|_| self.chance.happens(0.4)).collect();
+        self.stage.partition(&[group]);
+        let span = Span::from_secs(5 + self.chance.below(115));
+        self.pass(span);
+        self.stage.heal();
+    }
+
+    /// Puts, records, claims, gets and lookups, all at once and from everywhere.
+    fn wishes(&mut self) {
+        for round in 0..WISHES {
+            let Some(from) = self.stage.any_ready(None) else { return };
+            let text = format!("storm {} object {} of {}", self.seed, round, self.objects.len());
+            let value = match round % 4 {
+                0 | 1 => Value::Blob(Blob::from(text.into_bytes())),
+                _ => {
+                    let sequence = 1 + self.objects.len() as u64;
+                    let key = self.stage.world.nodes()[0].key();
+                    Value::Record(Record::sign(key, format!("salt {}", round).as_bytes(), sequence, text.into_bytes()))
+                }
+            };
+            let object = value.id();
+            let lifetime = Span::from_hours(2);
+            let command = match round % 4 {
+                0 | 2 | 3 => Command::Put { value, lifetime, replicas: 0, expected: None },
+                _ => Command::Publish { value, lifetime },
+            };
+            if matches!(command, Command::Publish { .. }) {
+                self.published.push((from, object));
+            }
+            self.objects.push(object);
+            self.stage.wish(from, command);
+            if let (Some(asker), Some(object)) = (self.stage.any_ready(None), self.chance.pick(&self.objects).copied())
+            {
+                self.stage.wish(asker, Command::Get { object });
+                let key = self.stage.key();
+                self.stage.wish(asker, Command::Lookup { key, traced: false });
+            }
+        }
+        self.pass(Span::from_secs(15));
+    }
+
+    /// Claims of living holders must be found from everywhere.
+    fn lost_claims(&mut self) -> Vec<Wrong> {
+        let mut wrongs = Vec::new();
+        for (holder, object) in std::mem::take(&mut self.published) {
+            let was_acknowledged = self.stage.world.operations().any(|(node, _, operation)| {
+                node == holder
+                    && matches!(&operation.command, Command::Publish { value, .. } if value.id() == object)
+                    && matches!(operation.results.first(), Some((_, Ok(_))))
+            });
+            let Some(asker) = self.stage.any_ready(Some(holder)).filter(|_| was_acknowledged) else { continue };
+            let holder_id = self.stage.id(holder);
+            let found = self.stage.locate(asker, object);
+            if !found.as_ref().is_ok_and(|holders| holders.iter().any(|found| found.contact.id() == holder_id)) {
+                let found = found.map(|holders| holders.len());
+                let what = format!("{} holds {object:?}; {} located {found:?}", node_name(holder), node_name(asker));
+                wrongs.push(Wrong::new("claims are found", what));
+            }
+        }
+        wrongs
+    }
+
+    fn blow(&mut self) {
+        let weather = &mut self.stage.world.weather;
+        weather.loss = 0.03 * self.chance.unit();
+        weather.jitter = 0.5 * self.chance.unit();
+        weather.duplication = 0.02 * self.chance.unit();
+        weather.fact_delay_max = Span::from_micros(self.chance.below(5_000));
+    }
+
+    fn calm(&mut self) {
+        let weather = &mut self.stage.world.weather;
+        weather.heal();
+        (weather.loss, weather.jitter, weather.duplication) = (0.0, 0.0, 0.0);
+        weather.fact_delay_max = Span::ZERO;
+    }
+
+    fn draw_act(&mut self) -> Act {
+        let acts =
+            [Act::Crash, Act::Crash, Act::Restart, Act::Join, Act::Leave, Act::Partition, Act::Wishes, Act::Wishes];
+        acts[self.chance.index(acts.len())]
+    }
+
+    fn rest(&mut self, why: &str) -> bool {
+        let rested = self.stage.rest();
+        self.say(&format!("rest ({why}): {rested}"));
+        rested
+    }
+
+    fn pass(&mut self, span: Span) {
+        self.stage.pass(span);
+    }
+
+    /// One line about how things stand, and what was said most since the last.
+    fn say(&mut self, what: &str) {
+        if !self.talkative {
+            return;
+        }
+        let (up, ready) = (self.stage.up().len(), self.stage.ready().len());
+        let narrator = Narrator::of(&self.stage.world);
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for note in self.stage.world.notes() {
+            let line = narrator.tell(&note);
+            let kind = if line.contains(" -> ") { line.split(' ').nth(3) } else { line.split(' ').next_back() };
+            *kinds.entry(kind.unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        let mut kinds: Vec<(usize, String)> = kinds.into_iter().map(|(kind, count)| (count, kind)).collect();
+        kinds.sort_by(|a, b| b.cmp(a));
+        let most: Vec<String> = kinds.iter().take(6).map(|(count, kind)| format!("{kind} {count}")).collect();
+        println!("{:?}  {up:>2} up {ready:>2} ready  {what}  [{}]", self.stage.now(), most.join(", "));
+    }
+
+    fn line(&self) -> String {
+        let world = &self.stage.world;
+        let tally = world.tally();
+        format!(
+            "seed {:<4} nodes {:>2} up {:>2}  {:?}  inputs {:>7}  messages {:>7}  wishes {:>4}  hash {}",
+            self.seed,
+            world.nodes().len(),
+            self.stage.up().len(),
+            self.stage.now(),
+            tally.inputs,
+            tally.messages.iter().sum::<u64>(),
+            world.operations().count(),
+            world.trace_hash(),
+        )
+    }
+}
+
+fn underlay(chance: &mut Chance) -> Box<dyn Underlay> {
+    match chance.below(3) {
+        0 => Box::new(Uniform(Span::from_millis(1 + chance.below(80)))),
+        _ => Box::new(Plane::new(chance.next_u64(), Span::from_millis(10 + chance.below(150)))),
+    }
+}
+
+/// Nodes below which nobody dies or leaves any more: the replica sets must stay whole.
+const FEWEST: usize = 10;
+/// Rounds of wishes in one act.
+const WISHES: usize = 8;
+/// Sets a storm's draws apart from those of its world.
+const STORM: u64 = 0x5374_6f72_6d00_0000;

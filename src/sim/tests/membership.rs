@@ -1,0 +1,204 @@
+//! Membership, played on the stage.
+//!
+//! Owns: stories of joining, dying, leaving, splitting and healing, and what must hold after each.
+//! Never does: look inside a Router: views, readings and lookups tell.
+
+use super::super::check::leaf_sets;
+use super::super::underlay::{Measured, Uniform};
+use super::super::world::{Plan, World};
+use super::super::{Stage, Underlay};
+use crate::base::{Chance, Span};
+use crate::identity::Role;
+use crate::overlay::router::Tuning;
+use crate::survey::matrix::{LatencyMatrix, Missing};
+
+/// A network as in the lab: leaf set of 4 a side, 24 links.
+fn narrow(seed: u64, underlay: Box<dyn Underlay>) -> Plan {
+    let router = Tuning { leaf_set_per_side: 4, link_budget: 24, ..Tuning::default() };
+    Plan { underlay, router, ..Plan::from_seed(seed) }
+}
+
+/// Round trips as between the hosts of one machine.
+fn loopback() -> Box<dyn Underlay> {
+    Box::new(Uniform(Span::from_micros(25)))
+}
+
+fn planet(seed: u64, nodes: usize) -> Box<dyn Underlay> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/data/planetlab490_median");
+    let matrix = std::fs::read(format!("{path}.u32le.gz")).expect("the matrix is in the repository");
+    let sidecar = std::fs::read(format!("{path}.json")).expect("its sidecar is in the repository");
+    let matrix = LatencyMatrix::from_u32le(&matrix, &sidecar, Missing::Fill).expect("a sound matrix");
+    Box::new(Measured::new(matrix, nodes, &mut Chance::from_seed(seed)))
+}
+
+fn all_ready(world: &World) -> bool {
+    world.nodes().iter().all(|node| node.is_ready())
+}
+
+fn all_exact(world: &World) -> bool {
+    leaf_sets::check(world).is_empty()
+}
+
+/// Waits until every leaf set is exact.
+fn exact_within(stage: &mut Stage, at_most: Span) {
+    let begun = stage.now();
+    let step = Span::from_millis(1).max(at_most / 50);
+    while !all_exact(&stage.world) && stage.now().since(begun) < at_most {
+        stage.pass(step);
+    }
+    let wrongs = leaf_sets::check(&stage.world);
+    assert!(wrongs.is_empty(), "seed {}: not exact after {at_most}: {wrongs:#?}", stage.seed());
+}
+
+#[test]
+fn one_two_and_three_nodes_are_networks() {
+    for nodes in 1..=3 {
+        let mut stage = Stage::with(Plan { underlay: loopback(), ..Plan::from_seed(nodes as u64) });
+        stage.join(nodes);
+        exact_within(&mut stage, Span::from_millis(200));
+        stage.pass(Span::from_secs(100));
+        exact_within(&mut stage, Span::ZERO);
+    }
+}
+
+#[test]
+fn fifty_nodes_that_join_one_after_another_know_their_neighbours_at_once() {
+    let mut stage = Stage::with(narrow(5, loopback()));
+    let mut slowest = Span::ZERO;
+    for _ in 0..50 {
+        let begun = stage.now();
+        stage.join(1);
+        slowest = slowest.max(stage.now().since(begun));
+        exact_within(&mut stage, Span::from_millis(50));
+    }
+    assert!(slowest <= Span::from_millis(10), "a join took {slowest}");
+}
+
+#[test]
+fn a_crowd_on_one_machine_settles_at_once() {
+    let mut stage = Stage::with(narrow(6, loopback()));
+    stage.join_crowd(40);
+    let ready = stage.wait_until(Span::from_millis(500), all_ready);
+    assert!(ready, "not all are ready at {:?}", stage.now());
+    exact_within(&mut stage, Span::from_secs(2));
+}
+
+/// Round trip by the best known ways against the direct one, over all pairs: ratio of means, median.
+fn stretch(world: &World) -> (f64, f64, usize) {
+    let (mut routed, mut direct, mut ratios, mut wayless) = (0.0, 0.0, Vec::new(), 0);
+    let nodes = world.nodes();
+    for from in 0..nodes.len() {
+        let Some(view) = nodes[from].view() else { continue };
+        for (to, node) in nodes.iter().enumerate().filter(|(to, _)| *to != from) {
+            let straight = world.plan().underlay.round_trip(from, to).as_millis_f64();
+            let rtt = view.peer(&node.contact().id()).and_then(|peer| peer.rtt());
+            let Some(rtt) = rtt else {
+                wayless += 1;
+                continue;
+            };
+            routed += rtt.as_millis_f64();
+            direct += straight;
+            ratios.push(rtt.as_millis_f64() / straight);
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    (routed / direct, ratios[ratios.len() / 2], wayless)
+}
+
+#[test]
+fn a_crowd_across_the_planet_settles_soon_within_its_links_and_finds_short_paths() {
+    let mut stage = Stage::with(narrow(6, planet(1, 64)));
+    stage.join_crowd(64);
+    let ready = stage.wait_until(Span::from_secs(6), all_ready);
+    assert!(ready, "not all are ready at {:?}", stage.now());
+    exact_within(&mut stage, Span::from_secs(5));
+    stage.pass(Span::from_secs(20));
+    exact_within(&mut stage, Span::ZERO);
+    let links = (0..64).map(|node| stage.world.link_count(node)).max().unwrap_or(0);
+    assert!(links <= 24 + 4, "a node has {links} links");
+    let (of_means, median, wayless) = stretch(&stage.world);
+    assert!(of_means <= 1.05 && median <= 1.01 && wayless <= 40, "{of_means} {median} {wayless}");
+}
+
+#[test]
+fn with_budget_for_all_everybody_links_with_everybody() {
+    let mut stage = Stage::with(Plan { underlay: loopback(), ..Plan::from_seed(12) });
+    stage.join_crowd(45);
+    stage.pass(Span::from_secs(30));
+    exact_within(&mut stage, Span::ZERO);
+    let links: Vec<usize> = (0..45).map(|node| stage.world.link_count(node)).collect();
+    assert!(links.iter().all(|links| *links == 44), "{links:?}");
+}
+
+#[test]
+fn a_silent_seed_does_not_hold_a_join_up() {
+    let mut stage = Stage::with(narrow(13, planet(13, 12)));
+    stage.join(10);
+    stage.kill(0);
+    let node = stage.world.add(Role::Server);
+    stage.world.start(node, &[0, 1]);
+    assert!(stage.wait_until(Span::from_secs(5), |world| world.nodes()[node].is_ready()));
+}
+
+#[test]
+fn the_killed_are_found_dead_and_the_ring_closes() {
+    let mut stage = Stage::with(narrow(7, planet(7, 32)));
+    stage.join_crowd(32);
+    stage.pass(Span::from_secs(60));
+    exact_within(&mut stage, Span::ZERO);
+    for victim in [3, 4, 11, 17, 29] {
+        stage.kill(victim);
+    }
+    exact_within(&mut stage, Span::from_secs(40));
+    stage.restart(4);
+    stage.restart(11);
+    stage.wait_until(Span::from_secs(30), |world| world.nodes()[4].is_ready() && world.nodes()[11].is_ready());
+    exact_within(&mut stage, Span::from_secs(10));
+}
+
+#[test]
+fn who_leaves_is_gone_at_once() {
+    let mut stage = Stage::with(narrow(8, loopback()));
+    stage.join_crowd(20);
+    stage.pass(Span::from_secs(30));
+    stage.leave(5);
+    stage.leave(6);
+    exact_within(&mut stage, Span::from_millis(500));
+}
+
+#[test]
+fn two_halves_that_meet_again_become_one_ring() {
+    let mut stage = Stage::with(narrow(9, planet(9, 24)));
+    stage.join_crowd(24);
+    stage.pass(Span::from_secs(60));
+    let halves = [(0..12).collect::<Vec<_>>(), (12..24).collect::<Vec<_>>()];
+    stage.partition(&halves);
+    stage.pass(Span::from_mins(5));
+    assert!(stage.world.nodes().iter().all(|node| node.view().is_some_and(|view| view.peers.len() < 24)));
+    stage.heal();
+    exact_within(&mut stage, Span::from_mins(4));
+}
+
+#[test]
+fn after_a_total_outage_everybody_finds_back_by_saved_contacts_alone() {
+    let mut stage = Stage::with(narrow(10, planet(10, 12)));
+    stage.join_crowd(12);
+    stage.pass(Span::from_secs(90));
+    (0..12).for_each(|node| stage.kill(node));
+    stage.pass(Span::from_mins(10));
+    (0..12).for_each(|node| stage.world.start(node, &[]));
+    let back = stage.wait_until(Span::from_secs(60), all_ready);
+    assert!(back, "not all are back");
+    exact_within(&mut stage, Span::from_secs(30));
+}
+
+#[test]
+fn a_node_cut_off_for_an_hour_comes_back_by_itself() {
+    let mut stage = Stage::with(narrow(11, planet(11, 10)));
+    stage.join_crowd(10);
+    stage.pass(Span::from_secs(60));
+    stage.partition(&[vec![3]]);
+    stage.pass(Span::from_mins(60));
+    stage.heal();
+    exact_within(&mut stage, Span::from_mins(3));
+}

@@ -1,0 +1,115 @@
+//! What people and programs read.
+//!
+//! Owns: exit codes, printing to stdout, the progress bar and the log on stderr.
+//! Never does: mix the two streams: results go to stdout, everything else to stderr.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+use std::io::{self, IsTerminal, Write};
+
+/// How a command ends if not well: the code, and the one line for stderr (none if all was said).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// One of the codes below.
+    pub code: u8,
+    /// What is wrong, and what would do.
+    pub line: String,
+}
+
+/// Something failed.
+pub const FAILED: u8 = 1;
+/// The command line makes no sense.
+pub const USAGE: u8 = 2;
+/// There is no such object.
+pub const NOT_FOUND: u8 = 3;
+/// No result in time.
+pub const TIMED_OUT: u8 = 4;
+/// There is no node at the API's address.
+pub const UNREACHABLE: u8 = 5;
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// JSON instead of text.
+    pub json: bool,
+    /// No progress.
+    pub quiet: bool,
+}
+
+impl Exit {
+    /// A failure of this code.
+    pub fn new(code: u8, line: impl Into<String>) -> Exit {
+        Exit { code, line: line.into() }
+    }
+}
+
+impl Output {
+    /// Prints the value as one line of JSON, or the text.
+    pub fn print(self, value: &Value, text: impl FnOnce() -> String) -> Result<(), Exit> {
+        let mut line = if self.json { value.to_string() } else { text() };
+        if !line.ends_with('\n') {
+            line.push('\n');
+        }
+        write_out(line.as_bytes())
+    }
+
+    /// A bar for so many bytes (0: unknown), drawn only where a person looks on.
+    pub fn bar(self, bytes: u64, name: &str) -> ProgressBar {
+        if self.quiet || self.json || !io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::with_draw_target((bytes > 0).then_some(bytes), ProgressDrawTarget::stderr());
+        let form = if bytes > 0 {
+            "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}"
+        } else {
+            "{msg} {spinner} {bytes} {bytes_per_sec}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(form) {
+            bar.set_style(style);
+        }
+        bar.set_message(name.to_owned());
+        bar
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// What this test's thread has printed.
+    pub static PRINTED: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Writes to stdout. A reader that has gone (`| head`) is no failure worth a line.
+pub fn write_out(bytes: &[u8]) -> Result<(), Exit> {
+    #[cfg(test)]
+    PRINTED.with_borrow_mut(|printed| printed.extend_from_slice(bytes));
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Exit::new(FAILED, ""),
+        _ => Exit::new(FAILED, format!("stdout: {error}")),
+    })
+}
+
+/// Starts the log on stderr; `filter` in the form of `env_logger`.
+pub fn start_log(filter: &str) {
+    // A second start (tests) changes nothing.
+    let _ = env_logger::Builder::new().parse_filters(filter).target(env_logger::Target::Stderr).try_init();
+}
+
+/// A field as text: a string without quotes, `-` for nothing.
+pub fn field<'a>(value: &'a Value, name: &str) -> std::borrow::Cow<'a, str> {
+    match &value[name] {
+        Value::Null => "-".into(),
+        Value::String(text) => text.as_str().into(),
+        other => other.to_string().into(),
+    }
+}
+
+/// A field of milliseconds as text.
+pub fn millis(value: &Value, name: &str) -> String {
+    value[name].as_f64().map_or("-".to_owned(), |millis| format!("{millis:.2} ms"))
+}
+
+/// The first digits of an id, as far as they fit a table.
+pub fn short(id: &str) -> &str {
+    id.get(..16).unwrap_or(id)
+}

@@ -1,0 +1,207 @@
+//! What the commands promise: results, files and exit codes.
+//!
+//! Owns: the tests of the tools against the real API over a port in memory.
+//! Never does: start a process, or need an overlay.
+
+use super::*;
+use crate::memory_port::MemoryPort;
+use arras::base::Id;
+use arras::overlay::Failure;
+use arras::runtime::api::{ApiServer, Served, bind};
+use output::{FAILED, NOT_FOUND, PRINTED, TIMED_OUT, UNREACHABLE, USAGE};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+struct Stage {
+    port: Arc<MemoryPort>,
+    served: Served,
+    _server: ApiServer,
+    dir: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let port = MemoryPort::new();
+        let server = ApiServer::start().expect("starts");
+        let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("binds");
+        let served = server.serve(listener, Arc::clone(&port) as _, None).expect("serves");
+        Stage { port, served, _server: server, dir: tempfile::tempdir().expect("a directory") }
+    }
+
+    /// Runs `arras ARGS --api HERE`: what it printed, or how it failed.
+    fn arras(&self, arguments: &[&str]) -> Result<String, Exit> {
+        let api = self.served.address().to_string();
+        command(&[arguments, &["--api", &api]].concat())
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, content).expect("written");
+        path.display().to_string()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+fn command(arguments: &[&str]) -> Result<String, Exit> {
+    let all = [&["arras"], arguments].concat();
+    let parsed = Arguments::try_parse_from(all).map_err(|error| Exit::new(USAGE, error.to_string()))?;
+    PRINTED.with_borrow_mut(Vec::clear);
+    let output = Output { json: parsed.shared.json, quiet: parsed.shared.quiet };
+    run(parsed, output)?;
+    Ok(PRINTED.with_borrow(|printed| String::from_utf8_lossy(printed).into_owned()))
+}
+
+fn content(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|n| (n ^ (n >> 7) ^ (n >> 15)) as u8).collect()
+}
+
+#[test]
+fn files_are_placed_and_come_back_whole_under_their_name_only_when_sound() {
+    let stage = Stage::new();
+    let (small, large) = (content(1_000), content(2_500_000));
+    let names = [stage.file("small", &small), stage.file("large", &large)];
+    let placed = stage.arras(&["place", &names[0], &names[1], "--json", "--lifetime", "1h", "--replicas", "3"]);
+    let placed = placed.expect("placed");
+    let ids: Vec<String> = placed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["id"].as_str().expect("an id").to_owned())
+        .collect();
+    for (id, expected) in ids.iter().zip([&small, &large]) {
+        let back = stage.path("back");
+        stage.arras(&["get", id, "-o", &back.display().to_string()]).expect("fetched");
+        assert!(std::fs::read(&back).expect("read") == *expected);
+    }
+    assert_eq!(std::fs::read_dir(stage.dir.path()).expect("a directory").count(), 3, "no part is left behind");
+    let text = stage.arras(&["place", &names[0]]).expect("placed");
+    assert_eq!(text, format!("{}  {}\n", ids[0], names[0]));
+    let manifest = stage.path("manifest").display().to_string();
+    stage.arras(&["get", "--raw", &ids[1], "-o", &manifest]).expect("the blob itself");
+    assert_eq!(Id::hash_of(&std::fs::read(&manifest).expect("read")).to_string(), ids[1]);
+}
+
+#[test]
+fn an_object_that_is_not_there_leaves_the_old_file_alone() {
+    let stage = Stage::new();
+    let kept = stage.file("kept", b"old");
+    let exit = stage.arras(&["get", &Id::MAX.to_string(), "-o", &kept]).expect_err("missing");
+    assert_eq!(exit.code, NOT_FOUND);
+    assert_eq!(std::fs::read(&kept).expect("read"), b"old");
+    assert_eq!(std::fs::read_dir(stage.dir.path()).expect("a directory").count(), 1);
+}
+
+#[test]
+fn bad_input_is_one_line_and_the_right_code() {
+    let stage = Stage::new();
+    let (empty, missing) = (stage.file("empty", b""), stage.path("missing").display().to_string());
+    let dir = stage.dir.path().display().to_string();
+    let large = stage.file("large", &content((1 << 20) + 1));
+    let short_id = "ab".repeat(20);
+    let id = Id::MAX.to_string();
+    for (arguments, code, says) in [
+        (vec!["place", &empty], FAILED, "is empty"),
+        (vec!["place", &missing], FAILED, "No such file"),
+        (vec!["place", &dir], FAILED, "is a directory"),
+        (vec!["place"], USAGE, "FILE"),
+        (vec!["place", &large, "--lifetime", "soon"], USAGE, "lifetime"),
+        (vec!["publish", &large], FAILED, "`arras place` takes any size"),
+        (vec!["get", "xyz"], USAGE, "malformed id xyz"),
+        (vec!["get", &short_id], USAGE, "malformed id"),
+        (vec!["locate", &short_id], USAGE, "malformed id"),
+        (vec!["unpublish", "1"], USAGE, "malformed id"),
+        (vec!["unpublish", &id], NOT_FOUND, "not found"),
+        (vec!["locate", &id], NOT_FOUND, "not found"),
+        (vec!["get", &id, "-o", &dir], FAILED, "is a directory"),
+        (vec!["status", "--timeout", "soon"], USAGE, "--timeout"),
+    ] {
+        let exit = stage.arras(&arguments).expect_err("bad input");
+        assert_eq!(exit.code, code, "{arguments:?}: {exit:?}");
+        assert!(exit.line.contains(says), "{arguments:?}: {exit:?}");
+        assert!(arguments == ["place"] || !exit.line.trim_end().contains('\n'), "{exit:?}");
+    }
+}
+
+#[test]
+fn a_refusal_in_the_middle_of_a_long_upload_is_told() {
+    let stage = Stage::new();
+    let long = stage.file("long", &content(40 << 20));
+    *stage.port.fails.lock() = Some(Failure::Refused(arras::wire::directory::Refusal::Quota { limit: 5 }));
+    let exit = stage.arras(&["place", &long]).expect_err("full");
+    assert!(exit.code == FAILED && exit.line.contains("store.quota_bytes (5) is used up"), "{exit:?}");
+}
+
+#[test]
+fn one_bad_file_of_many_does_not_stop_the_others() {
+    let stage = Stage::new();
+    let (empty, good) = (stage.file("empty", b""), stage.file("good", b"good"));
+    let exit = stage.arras(&["place", &empty, &good]).expect_err("one is empty");
+    assert_eq!((exit.code, exit.line.as_str()), (FAILED, ""));
+    assert_eq!(stage.port.count(), 1);
+}
+
+#[test]
+fn a_wrong_address_a_silent_node_and_a_refusal_have_their_codes() {
+    let code = |api: &str| command(&["status", "--api", api]).expect_err("wrong").code;
+    assert_eq!(code("127.0.0.1:1"), UNREACHABLE);
+    for wrong in ["https://127.0.0.1:1", "not an address", "127.0.0.1", ""] {
+        assert_eq!(code(wrong), USAGE, "{wrong}");
+    }
+    let stage = Stage::new();
+    stage.port.silent.store(true, Ordering::Relaxed);
+    assert_eq!(stage.arras(&["status", "--timeout", "50ms"]).expect_err("silent").code, TIMED_OUT);
+    stage.port.silent.store(false, Ordering::Relaxed);
+    *stage.port.fails.lock() = Some(Failure::Limit("api.wishes"));
+    let exit = stage.arras(&["route", "x"]).expect_err("refused");
+    assert!(exit.code == FAILED && exit.line.contains("api.wishes"), "{exit:?}");
+}
+
+#[test]
+fn routes_peers_and_status_read_well() {
+    let stage = Stage::new();
+    let route = stage.arras(&["route", "some text/with a slash?"]).expect("routed");
+    assert!(route.contains(&Id::hash_of(b"some text/with a slash?").to_string()), "{route}");
+    assert!(route.contains("leaf set: the root itself") && route.contains("1 hops in 3.00 ms"), "{route}");
+    assert!(stage.arras(&["status"]).expect("status").contains("state     ready"));
+    assert!(stage.arras(&["peers"]).expect("peers").starts_with("node "));
+    let published = stage.arras(&["publish", &stage.file("mine", b"mine")]).expect("published");
+    let id = published.split(' ').next().expect("an id").to_owned();
+    assert!(stage.arras(&["locate", &id]).expect("located").contains("127.0.0.1:7420"));
+    assert!(stage.arras(&["unpublish", &id]).expect("withdrawn").contains("withdrawn at 3 roots"));
+    for arguments in [["route", "x"], ["locate", "mine"]] {
+        if let Ok(json) = stage.arras(&[arguments[0], arguments[1], "--json"]) {
+            assert!(serde_json::from_str::<Value>(&json).is_ok(), "{json}");
+        }
+    }
+}
+
+#[test]
+fn a_configuration_is_written_once_and_checked() {
+    let stage = Stage::new();
+    let path = stage.path("arras.toml").display().to_string();
+    command(&["config", "init", "--all", "-o", &path]).expect("written");
+    assert_eq!(command(&["config", "init", "-o", &path]).expect_err("there already").code, FAILED);
+    assert_eq!(command(&["config", "check", "--config", &path]).expect("checks"), "ok\n");
+    let exit = command(&["config", "check", "--set", "router.link_budget=3"]).expect_err("too small");
+    assert!(exit.code == USAGE && exit.line.contains("(flag --set)"), "{exit:?}");
+    let shown = command(&["config", "show", "--origin", "--set", "router.link_budget=77"]).expect("shown");
+    assert!(shown.lines().any(|line| line.starts_with("router.link_budget = 77 ") && line.ends_with("# flag --set")));
+}
+
+#[test]
+fn a_node_that_cannot_start_says_why() {
+    let refuse =
+        |config: arras::runtime::Config| Err(format!("data directory {} is used", config.node.data_dir.display()));
+    let start = |arguments: &[&str]| {
+        let parsed = Arguments::try_parse_from([&["arras", "node"], arguments].concat()).expect("parses");
+        let Command::Node(node) = parsed.command else { panic!("a node") };
+        node::run(&node, &parsed.shared, Output { json: false, quiet: true }, &refuse).expect_err("refused")
+    };
+    let exit = start(&["--data-dir", "/d", "--seed", "127.0.0.1:1", "--seed", "127.0.0.1:2", "-q"]);
+    assert_eq!((exit.code, exit.line.as_str()), (FAILED, "data directory /d is used"));
+    assert_eq!(start(&["--listen", "nowhere"]).code, USAGE);
+    assert!(start(&["--api-listen", "0.0.0.0:7421"]).line.contains("set api.token"));
+}

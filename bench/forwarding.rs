@@ -172,21 +172,16 @@ fn bars(flooded: &[Flooded], direct: &[f64], through: &[f64], (alone_us, codec_u
     let mut bars = BarList::default();
     let best = |of: fn(&Flooded) -> f64| flooded.iter().map(of).fold(f64::NAN, f64::max);
     let cheapest = flooded.iter().map(|load| load.thread_us).fold(f64::NAN, f64::min);
-    bars.at_least("messages forwarded per second of the node's thread", Some(1e6 / cheapest), 60_000.0, "/s");
-    bars.at_least(
-        "messages forwarded per second, wall (cores shared)",
-        Some(best(|load| load.carried)),
-        60_000.0,
-        "/s",
-    );
-    bars.shown("lookups relayed there and back, wall", Some(best(|load| load.relayed)), "/s");
+    bars.at_least("forwarded a thread second", Some(1e6 / cheapest), 60_000.0, "/s");
+    bars.at_least("forwarded a second, wall", Some(best(|load| load.carried)), 60_000.0, "/s");
+    bars.shown("relayed there and back", Some(best(|load| load.relayed)), "/s");
     let added = |percent: f64| Some(percentile(through, percent) - percentile(direct, percent));
-    bars.shown("a forwarded hop adds, p50, idle", added(50.0), "µs");
-    bars.at_most("a forwarded hop adds, p99, idle", added(99.0), 150.0, "µs");
+    bars.shown("a hop adds, p50, idle", added(50.0), "µs");
+    bars.at_most("a hop adds, p99, idle", added(99.0), 150.0, "µs");
     let strictly = Some(percentile(through, 99.0) - median(direct));
-    bars.shown("the same, p99 through over p50 direct", strictly, "µs");
+    bars.shown("p99 through – p50 direct", strictly, "µs");
     bars.shown("the Forwarder alone, a message", Some(alone_us), "µs");
-    bars.shown("decoding and encoding, a message", Some(codec_us), "µs");
+    bars.shown("decode and encode", Some(codec_us), "µs");
     bars
 }
 

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::cost::{Snap, round, sig};
+use support::http::{Answer, Ask, Clients};
 use support::lab::{BenchLab, LIFETIME, Plan, tuning, value};
 use support::operations_page;
 use support::phase::{Phase, Spec, Told, median, run};
@@ -108,6 +109,9 @@ fn bench(args: &Args) -> Result<(), Fault> {
         bench.gets(at_once);
     }
     bench.hot_key();
+    for &at_once in &args.conc {
+        bench.through_http(at_once)?;
+    }
     bench.joins();
     bench.finish(environment, &whole)
 }
@@ -134,7 +138,14 @@ impl Bench<'_> {
                    "rss_per_node_kib": sig(per_node)}),
         );
         say(&format!("{} nodes ready after {secs:.1} s, {per_node:.0} KiB each", args.nodes));
+        let before = counters(&lab);
         parts.insert("idle".to_owned(), cost::idle(IDLE).idle_json());
+        let after = counters(&lab);
+        let rate = |(name, count): (&String, &f64)| {
+            let rate = (count - before.get(name).copied().unwrap_or(0.0)) / IDLE.as_secs_f64();
+            (rate > 0.0).then(|| (name.clone(), json!(sig(rate))))
+        };
+        parts.insert("idle_counters_per_s".to_owned(), Value::Object(after.iter().filter_map(rate).collect()));
         let nodes = lab.lab.local_nodes();
         let chance = Chance::from_seed(args.seed ^ 0x6f70_6572);
         Ok(Bench { args, lab, nodes, kept: Vec::new(), chance, phases: Vec::new(), parts })
@@ -241,6 +252,50 @@ impl Bench<'_> {
         self.done(phase);
     }
 
+    /// The same three operations through the HTTP API, a client thread and connection for each outstanding.
+    fn through_http(&mut self, at_once: usize) -> Result<(), Fault> {
+        let (seed, bytes, lifetime) = (self.args.seed ^ 0x6874_7470, self.args.value, LIFETIME.as_secs_f64());
+        let writer = Clients::start(self.nodes[0].clone(), at_once)?;
+        let mut chance = self.chance.fork();
+        let keys: Vec<Id> = (0..KEYS).map(|_| Id::from_bytes(chance.bytes32())).collect();
+        let roots: Vec<String> = keys.iter().filter_map(|key| Some(self.lab.lab.true_root(key)?.to_string())).collect();
+        let lookup = run(
+            &self.spec("lookup_http", at_once),
+            &mut |number, told| writer.ask(Ask::Get(format!("/v1/root/{}", keys[number % KEYS])), told),
+            &mut |number, answer: Answer| {
+                let answer = String::from_utf8_lossy(&answer?).into_owned();
+                if answer.contains(&roots[number % KEYS]) { Ok(()) } else { Err("wrong root".to_owned()) }
+            },
+        );
+        self.done(lookup);
+        let first = at_once as u64 * 1_000_000;
+        let path = format!("/v1/blobs?replicas={REPLICAS}&lifetime={lifetime}s");
+        let put = run(
+            &self.spec("put_http", at_once),
+            &mut |number, told| {
+                let content = content(&value(seed, first + number as u64, bytes));
+                writer.ask(Ask::Post(path.clone(), content), told);
+            },
+            &mut |_, answer: Answer| answer.map(drop),
+        );
+        self.done(put);
+        let reader = Clients::start(self.nodes[1 % self.nodes.len()].clone(), at_once)?;
+        let away = self.not_held_by(&self.nodes[1 % self.nodes.len()].id());
+        if away.is_empty() {
+            return Ok(());
+        }
+        let get = run(
+            &self.spec("get_http", at_once),
+            &mut |number, told| reader.ask(Ask::Get(format!("/v1/blobs/{}", away[number % away.len()].1)), told),
+            &mut |number, answer: Answer| {
+                let expected = value(self.args.seed, away[number % away.len()].0, bytes);
+                if answer? == content(&expected) { Ok(()) } else { Err("wrong bytes".to_owned()) }
+            },
+        );
+        self.done(get);
+        Ok(())
+    }
+
     /// One more node, with new keys: from its start to its first right answer.
     fn joins(&mut self) {
         let (mut took_ms, mut start_ms, mut fault) = (Vec::new(), Vec::new(), None);
@@ -325,7 +380,7 @@ impl Bench<'_> {
         let args = self.args;
         json!({"nodes": args.nodes, "transport": "quic", "leaf_set_per_side": args.leaf_set, "link_budget": args.link_budget,
                "value_bytes": args.value, "replicas": REPLICAS, "durability": "majority fsynced", "seed": args.seed,
-               "through": "library handle"})
+               "through": "library handle; phases named _http through the HTTP API"})
     }
 
     fn config_line(&self) -> String {
@@ -338,6 +393,18 @@ impl Bench<'_> {
     }
 }
 
+/// Every counter of every node, added up.
+fn counters(bench: &BenchLab) -> std::collections::BTreeMap<String, f64> {
+    let mut sums = std::collections::BTreeMap::new();
+    for reading in bench.lab.nodes().iter().flat_map(|node| node.node.readings()) {
+        if reading.kind == arras::machine::ReadingKind::Counter {
+            let label = reading.label.map_or_else(String::new, |(_, value)| format!("{{{value}}}"));
+            *sums.entry(format!("{}{label}", reading.name)).or_default() += reading.value;
+        }
+    }
+    sums
+}
+
 fn wish(node: &LocalNode, command: Command, told: Told<Outcome>) {
     node.wish(command, Box::new(move |outcome| told.tell(outcome)));
 }
@@ -348,6 +415,13 @@ fn is_value(outcome: Outcome, expected: &arras::wire::object::Value) -> Result<(
         Ok(Reply::Value { .. }) => Err("wrong bytes".to_owned()),
         Ok(_) => Err("another answer".to_owned()),
         Err(failure) => Err(failure.to_string()),
+    }
+}
+
+fn content(value: &arras::wire::object::Value) -> Vec<u8> {
+    match value {
+        arras::wire::object::Value::Blob(blob) => blob.0.to_vec(),
+        arras::wire::object::Value::Record(record) => record.bytes.0.to_vec(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod bars;
 pub mod cost;
+pub mod http;
 pub mod lab;
 pub mod operations_page;
 pub mod output;

@@ -24,14 +24,14 @@ pub fn bars(phases: &[Phase], parts: &Map<String, Value>) -> BarList {
     let rate = |name: &str| find(phases, name, 64).map(Phase::rate);
     bars.at_most("lookup p50, one at a time", p50_ms("lookup"), 0.4, "ms");
     bars.at_least("lookups, 64 at once", rate("lookup"), 10_000.0, "/s");
-    bars.at_most("CPU of a lookup, all nodes, 64 at once", find(phases, "lookup", 64).map(Phase::cpu_us), 150.0, "µs");
+    bars.at_most("lookup CPU, 64 at once", find(phases, "lookup", 64).map(Phase::cpu_us), 150.0, "µs");
     bars.at_most("get p50, one at a time", p50_ms("get"), 0.6, "ms");
     bars.at_least("gets, 64 at once", rate("get"), 6_000.0, "/s");
     bars.at_most("put p50, one at a time", p50_ms("put"), 3.0, "ms");
     bars.at_least("puts, 64 at once", rate("put"), 1_000.0, "/s");
     let part = |part: &str, field: &str| parts.get(part).and_then(|part| part[field].as_f64());
     let joined = part("join", "first_get_ms_median").filter(|ms| *ms > 0.0);
-    bars.at_most("one more node: first right answer", joined, 20.0, "ms");
+    bars.at_most("join: first right answer", joined, 20.0, "ms");
     let memory = part("setup", "rss_per_node_kib").map(|kib| kib / 1024.0);
     bars.at_most("memory a node", memory, 1.5, "MiB");
     let errors = phases.iter().map(|phase| phase.errors).sum::<usize>() as f64;

@@ -200,8 +200,9 @@ impl Loop {
 }
 
 const WAKER: Token = Token(usize::MAX);
-/// Items that wait for the loop. Beyond it workers wait for the loop, which never waits for them.
-const ITEMS_MAX: usize = 65_536;
+/// Items that wait for the loop. Beyond it workers wait for the loop, which never waits for them. The channel
+/// holds its slots in memory from the start, some 200 bytes each: eight turns of [`ITEMS_PER_TURN`].
+const ITEMS_MAX: usize = 8_192;
 /// Items taken before sockets are looked at again: some milliseconds' work.
 const ITEMS_PER_TURN: usize = 1_024;
 /// Sockets looked at in one turn.

@@ -143,6 +143,7 @@ impl<M: Machine<Effect = Effect>> Worker<M> {
     }
 }
 
-/// Items that wait for one worker. Beyond it the I/O thread sheds what may be shed, and other workers
+/// Items that wait for one worker, some 400 bytes each, which the channel holds in memory from the start: at
+/// 10 us an item, 40 ms of work. Beyond it the I/O thread sheds what may be shed, and other workers
 /// wait.
-const ITEMS_MAX: usize = 16_384;
+const ITEMS_MAX: usize = 4_096;

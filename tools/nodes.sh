@@ -7,7 +7,13 @@ ARRAS=target/release/arras
 
 api_of() { cat "run/$1/api" 2>/dev/null || true; }
 
-alive() { [ -s "run/$1/pid" ] && kill -0 "$(cat "run/$1/pid")" 2>/dev/null; }
+# A process that ended but was not waited for yet (a zombie) does not count.
+alive() {
+  [ -s "run/$1/pid" ] || return 1
+  pid=$(cat "run/$1/pid")
+  kill -0 "$pid" 2>/dev/null || return 1
+  ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null
+}
 
 ready() { # NODE SECONDS
   tries=$(($2 * 10))

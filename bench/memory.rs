@@ -4,6 +4,8 @@
 //! resident memory, and a node on its own with 50 links.
 //! Never does: compare two labs in one process: memory freed is not memory returned.
 
+#![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+
 #[allow(dead_code, reason = "each bench uses its part")]
 mod support;
 

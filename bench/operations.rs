@@ -4,6 +4,8 @@
 //! figures beside the bars and the rivals' published ones.
 //! Never does: skip a check: every value got is compared with what was put.
 
+#![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+
 #[allow(dead_code, reason = "each bench uses its part")]
 mod support;
 

@@ -6,6 +6,7 @@
 mod client;
 mod config;
 mod get;
+#[expect(clippy::disallowed_methods, reason = "a lab is measured in real time")]
 mod lab;
 mod locate;
 mod node;

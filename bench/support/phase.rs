@@ -5,7 +5,7 @@
 //! Never does: hide an operation: what failed is counted, and only its latency is left out.
 
 use super::cost::{Snap, round, sig};
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Sender, bounded};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 
@@ -109,7 +109,7 @@ fn one_round<T>(
     check: &mut dyn FnMut(usize, T) -> Result<(), String>,
     phase: &mut Phase,
 ) -> (Round, usize) {
-    let (tell, told): (Sender<(usize, T)>, Receiver<(usize, T)>) = bounded(spec.at_once);
+    let (tell, told) = bounded::<(usize, T)>(spec.at_once);
     let mut slots = vec![(0, Instant::now()); spec.at_once];
     let mut free: Vec<usize> = (0..spec.at_once).rev().collect();
     let (mut round, begun) = (Round::default(), Instant::now());

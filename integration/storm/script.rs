@@ -6,7 +6,7 @@
 
 use arras::base::{Chance, Id, Span};
 use arras::overlay::Command;
-use arras::sim::check::Wrong;
+use arras::sim::check::{Wrong, leaf_sets};
 use arras::sim::narrate::{Narrator, node_name};
 use arras::sim::underlay::{Plane, Uniform};
 use arras::sim::{Plan, Stage, Underlay};
@@ -77,12 +77,27 @@ impl Storm {
         }
         self.calm();
         let rested = self.rest("the storm is over");
+        self.watch_leaf_sets();
         let mut wrongs = self.stage.wrongs();
         wrongs.extend(self.lost_claims());
         if !rested {
             wrongs.push(Wrong::new("rest", "the overlay did not come to rest"));
         }
         (self.line(), wrongs)
+    }
+
+    /// For whoever replays a seed: do leaf sets that are wrong at rest mend by themselves?
+    fn watch_leaf_sets(&mut self) {
+        let mut waited = 0;
+        while self.talkative && waited < 600 {
+            let wrongs = leaf_sets::check(&self.stage.world);
+            if wrongs.is_empty() {
+                break;
+            }
+            self.say(&format!("{} leaf sets wrong {waited} s after the rest: {}", wrongs.len(), wrongs[0]));
+            self.pass(Span::from_secs(60));
+            waited += 60;
+        }
     }
 
     fn play(&mut self, act: Act) {

@@ -191,7 +191,7 @@ fn siblings(source: &Source) -> Vec<(usize, String)> {
 
 fn absences(source: &Source) -> Vec<(usize, String)> {
     let Some(module) = source.module() else { return Vec::new() };
-    if module[0] == "runtime" || module[0] == "lib" {
+    if module[0] == "runtime" || module[0] == "lib" || module.iter().any(|name| name == "tests") {
         return Vec::new();
     }
     let mut found = Vec::new();

@@ -324,7 +324,7 @@ fn pieces(code: &str) -> usize {
             }
             _ => {}
         }
-        within |= !c.is_whitespace() && !(c == ',' && depth == 0);
+        within |= !(c.is_whitespace() || c == ',' && depth == 0);
         before = c;
     }
     pieces + usize::from(within)

@@ -5,12 +5,15 @@
 //! Never does: decide anything about the overlay.
 
 pub mod api;
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub mod clock;
 pub mod config;
 pub mod crew;
 pub mod data_dir;
+#[expect(clippy::disallowed_methods, reason = "a caller waits in real time")]
 pub mod handle;
 pub mod host;
+#[expect(clippy::disallowed_methods, reason = "a lab measures itself")]
 pub mod lab;
 #[cfg(test)]
 pub mod memory_port;
@@ -21,6 +24,7 @@ pub mod objects;
 pub mod pending;
 mod post;
 mod seat;
+#[expect(clippy::disallowed_methods, reason = "rows carry calendar time; batches are timed")]
 pub mod store;
 mod turn;
 mod workers;

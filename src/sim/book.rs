@@ -29,7 +29,7 @@ pub enum Note {
         /// To whom.
         to: usize,
         /// What.
-        message: Message,
+        message: Box<Message>,
     },
     /// A link came up.
     LinkUp {

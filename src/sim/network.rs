@@ -237,7 +237,7 @@ impl World {
         if matches!(message, Message::Directory(Directory::Ask { .. } | Directory::Answer { .. })) {
             self.stir();
         }
-        self.book.note(|| Note::Said { at, from, to, message: message.clone() });
+        self.book.note(|| Note::Said { at, from, to, message: Box::new(message.clone()) });
         let id = self.nodes[from].contact.id();
         let feeds = self.nodes[to].mind.as_ref().map(|mind| mind.heard(id, message)).unwrap_or_default();
         feeds.into_iter().for_each(|feed| self.feed(to, feed));

@@ -34,6 +34,60 @@ fn the_same_seed_tells_the_same_story_twice_in_one_process() {
     assert_ne!(story(8).0, first, "another seed must tell another story");
 }
 
+/// The net catches fish: checkers that never complain prove nothing.
+#[test]
+fn the_checkers_complain_of_a_split_network_and_are_content_once_it_has_healed() {
+    let mut stage = Stage::of(8, 3);
+    assert_eq!(stage.wrongs(), []);
+    stage.partition(&[vec![0, 1, 2]]);
+    stage.pass(Span::from_secs(90));
+    let wrongs = stage.wrongs();
+    let complained = |property| wrongs.iter().any(|wrong| wrong.property == property);
+    assert!(complained("one root per key") && complained("exact leaf sets"), "{wrongs:?}");
+    stage.heal();
+    stage.pass(Span::from_secs(120));
+    assert!(stage.rest());
+    assert_eq!(stage.wrongs(), []);
+}
+
+#[test]
+fn the_checkers_miss_an_object_whose_keepers_all_died_at_once() {
+    let mut stage = Stage::of(8, 4);
+    let (object, receipts) = stage.put(0, b"bytes").expect("eight nodes keep a value");
+    assert!(receipts.len() >= 3);
+    stage.rest();
+    let now = stage.now();
+    let keepers: Vec<usize> =
+        stage.up().into_iter().filter(|node| stage.world.nodes()[*node].disk.holds(&object, now).is_some()).collect();
+    keepers.iter().for_each(|node| stage.kill(*node));
+    stage.rest();
+    let lost =
+        |wrongs: Vec<super::check::Wrong>| wrongs.iter().any(|wrong| wrong.property == "no acknowledged object lost");
+    assert!(lost(stage.wrongs()));
+    keepers.iter().for_each(|node| stage.restart(*node));
+    stage.rest();
+    assert!(!lost(stage.wrongs()), "a crash loses nothing that was acknowledged: the disks still have it");
+}
+
+#[test]
+fn a_full_disk_is_a_refusal_and_no_promise() {
+    let mut stage = Stage::of(1, 5);
+    stage.world.disk_weather(0).full = true;
+    assert!(stage.put(0, b"bytes").is_err());
+    stage.world.disk_weather(0).full = false;
+    assert!(stage.put(0, b"bytes").is_ok());
+}
+
+#[test]
+fn a_paused_node_does_afterwards_what_it_did_not_do_meanwhile() {
+    let mut stage = Stage::of(3, 6);
+    let until = stage.now() + Span::from_secs(3);
+    stage.world.weather.pause(1, until);
+    let key = stage.key();
+    assert!(stage.lookup(1, key).is_ok());
+    assert!(stage.now() >= until);
+}
+
 #[test]
 fn a_dead_node_answers_no_wish() {
     let mut stage = Stage::bare(1);

@@ -1,4 +1,7 @@
 //! Messages survive their bytes, and no bytes break the decoder.
+//!
+//! Owns: round trips, limits and broken bytes of every family.
+//! Never does: test what a message means.
 
 use super::directory::{Answer, Request};
 use super::routing::{Errand, Header, Outcome, ReturnHeader};

@@ -3,6 +3,7 @@
 //! Owns: the command's options, its order of work, and what makes it fail.
 //! Never does: measure (the library's lab does), or draw (`report.rs`).
 
+mod hold;
 mod objects;
 mod report;
 
@@ -23,6 +24,30 @@ use std::time::{Duration, Instant};
 /// Many whole nodes in one process on loopback, each bound to a host of a latency matrix.
 #[derive(Args, Debug)]
 pub struct LabArgs {
+    #[command(flatten)]
+    shape: Shape,
+    #[command(flatten)]
+    measuring: Measuring,
+    /// Files to place and to fetch again from other nodes
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    place: Vec<PathBuf>,
+    /// Print the path of one lookup of this key (64 hex digits, or a text that is hashed)
+    #[arg(long, value_name = "KEY")]
+    route: Option<String>,
+    /// Write an SVG report
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Keep the nodes running with their APIs up, until SIGINT or SIGTERM
+    #[arg(long)]
+    hold: bool,
+    /// Where the nodes' stores live; a temporary directory that is removed at the end if not given
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// What the lab is made of.
+#[derive(Args, Debug)]
+struct Shape {
     /// How many nodes
     #[arg(long, default_value_t = 48)]
     nodes: usize,
@@ -45,6 +70,11 @@ pub struct LabArgs {
     /// Links each node keeps, leaf set included
     #[arg(long, default_value_t = 256)]
     link_budget: usize,
+}
+
+/// What is measured.
+#[derive(Args, Debug)]
+struct Measuring {
     /// What to measure
     #[arg(long, value_enum)]
     measure: Option<Measure>,
@@ -63,18 +93,6 @@ pub struct LabArgs {
     /// Seconds to measure idle traffic for
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     idle: u64,
-    /// Files to place and to fetch again from other nodes
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    place: Vec<PathBuf>,
-    /// Print the path of one lookup of this key (64 hex digits, or a text that is hashed)
-    #[arg(long, value_name = "KEY")]
-    route: Option<String>,
-    /// Write an SVG report
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
-    /// Where the nodes' stores live; a temporary directory that is removed at the end if not given
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
 }
 
 /// What `--measure` names.
@@ -119,18 +137,18 @@ pub fn run(args: &LabArgs, output: Output) -> Result<(), String> {
     let matrix = read_matrix(args)?;
     let temporary = TemporaryDir::new(args.data_dir.as_deref())?;
     let mut lab = start(args, matrix, temporary.path(), quiet)?;
-    let settled_s = settle(&lab, Duration::from_secs(args.settle), quiet);
+    let settled_s = settle(&lab, Duration::from_secs(args.measuring.settle), quiet);
     let objects = (!args.place.is_empty()).then(|| objects::exercise(&mut lab, &args.place, quiet)).transpose()?;
     let (measured, samples) =
         measure(args, &mut lab, quiet).map_or((None, Samples::default()), |(it, samples)| (Some(it), samples));
     let route = args.route.as_ref().map(|key| report::trace(&lab, key_of(key))).transpose()?;
     let outcome = Outcome {
         measured,
-        seed: args.seed,
-        latency: args.latency.clone(),
-        leaf_set: args.leaf_set,
-        contacts_per_slot: args.contacts_per_slot,
-        link_budget: args.link_budget,
+        seed: args.shape.seed,
+        latency: args.shape.latency.clone(),
+        leaf_set: args.shape.leaf_set,
+        contacts_per_slot: args.shape.contacts_per_slot,
+        link_budget: args.shape.link_budget,
         settled_s,
         samples,
         objects,
@@ -144,49 +162,53 @@ pub fn run(args: &LabArgs, output: Output) -> Result<(), String> {
     if let Some(path) = &args.report {
         report::write(&outcome, path)?;
     }
-    verdict(&outcome)
+    let verdict = verdict(&outcome);
+    if args.hold {
+        hold::until_signalled(&lab, json)?;
+    }
+    verdict
 }
 
 fn read_matrix(args: &LabArgs) -> Result<Option<LatencyMatrix>, String> {
-    if args.latency == "none" {
+    if args.shape.latency == "none" {
         return Ok(None);
     }
-    let path = Path::new(&args.latency);
+    let path = Path::new(&args.shape.latency);
     let said = |error: &dyn Display| format!("{}: {error}", path.display());
     let bytes = std::fs::read(path).map_err(|error| said(&error))?;
-    let sidecar = sidecar_name(&args.latency).and_then(|name| std::fs::read(name).ok());
-    let missing = match args.missing {
+    let sidecar = sidecar_name(&args.shape.latency).and_then(|name| std::fs::read(name).ok());
+    let missing = match args.shape.missing {
         MissingEntries::Fill => Missing::Fill,
         MissingEntries::Refuse => Missing::Refuse,
     };
-    let matrix = LatencyMatrix::from_file(&args.latency, &bytes, sidecar.as_deref(), missing);
+    let matrix = LatencyMatrix::from_file(&args.shape.latency, &bytes, sidecar.as_deref(), missing);
     matrix.map(Some).map_err(|error| said(&error))
 }
 
 fn start(args: &LabArgs, matrix: Option<LatencyMatrix>, dir: &Path, quiet: bool) -> Result<Lab, String> {
-    if args.leaf_set == 0 || args.leaf_set > 24 {
-        return Err(format!("--leaf-set takes 1 to 24 nodes a side, not {}", args.leaf_set));
+    if args.shape.leaf_set == 0 || args.shape.leaf_set > 24 {
+        return Err(format!("--leaf-set takes 1 to 24 nodes a side, not {}", args.shape.leaf_set));
     }
-    if args.link_budget < args.leaf_set * 2 {
-        let least = args.leaf_set * 2;
-        return Err(format!("--link-budget {} is less than the leaf set needs ({least})", args.link_budget));
+    if args.shape.link_budget < args.shape.leaf_set * 2 {
+        let least = args.shape.leaf_set * 2;
+        return Err(format!("--link-budget {} is less than the leaf set needs ({least})", args.shape.link_budget));
     }
-    if args.contacts_per_slot == 0 || args.contacts_per_slot > 8 {
-        return Err(format!("--contacts-per-slot takes 1 to 8, not {}", args.contacts_per_slot));
+    if args.shape.contacts_per_slot == 0 || args.shape.contacts_per_slot > 8 {
+        return Err(format!("--contacts-per-slot takes 1 to 8, not {}", args.shape.contacts_per_slot));
     }
     let mut tuning = NodeTuning::default();
-    tuning.router.leaf_set_per_side = args.leaf_set;
-    tuning.router.contacts_per_slot = args.contacts_per_slot;
-    tuning.router.link_budget = args.link_budget;
+    tuning.router.leaf_set_per_side = args.shape.leaf_set;
+    tuning.router.contacts_per_slot = args.shape.contacts_per_slot;
+    tuning.router.link_budget = args.shape.link_budget;
     let setup = LabSetup {
-        nodes: args.nodes,
+        nodes: args.shape.nodes,
         matrix,
-        seed: args.seed,
+        seed: args.shape.seed,
         tuning,
         dir: dir.to_owned(),
         threads: Threads { objects: 1, storage: 1 },
     };
-    let bar = bar("starting nodes", args.nodes, quiet);
+    let bar = bar("starting nodes", args.shape.nodes, quiet);
     let lab = Lab::start(setup, &mut |started| bar.set_position(started as u64)).map_err(|error| error.to_string())?;
     bar.set_message("joining");
     lab.await_ready(READY_PATIENCE, &mut |ready| bar.set_position(ready as u64)).map_err(|error| error.to_string())?;
@@ -220,17 +242,18 @@ fn settle(lab: &Lab, patience: Duration, quiet: bool) -> f64 {
 }
 
 fn measure(args: &LabArgs, lab: &mut Lab, quiet: bool) -> Option<(Measured, Samples)> {
-    args.measure?;
-    let bar = bar("measuring", args.lookups, quiet);
-    let warm_up = args.warm_up.unwrap_or(args.nodes * WARM_UP_PER_NODE);
-    let (mut measured, samples) = lab.measure_samples(args.lookups, warm_up, args.keys, &mut |what, done, of| {
-        bar.set_message(what.to_owned());
-        bar.set_length(of as u64);
-        bar.set_position(done as u64);
-    });
+    args.measuring.measure?;
+    let bar = bar("measuring", args.measuring.lookups, quiet);
+    let warm_up = args.measuring.warm_up.unwrap_or(args.shape.nodes * WARM_UP_PER_NODE);
+    let (mut measured, samples) =
+        lab.measure_samples(args.measuring.lookups, warm_up, args.measuring.keys, &mut |what, done, of| {
+            bar.set_message(what.to_owned());
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        });
     bar.finish_and_clear();
-    if args.idle > 0 {
-        measured.idle_bytes_per_node_s = Some(lab.measure_idle(Duration::from_secs(args.idle)));
+    if args.measuring.idle > 0 {
+        measured.idle_bytes_per_node_s = Some(lab.measure_idle(Duration::from_secs(args.measuring.idle)));
     }
     Some((measured, samples))
 }

@@ -69,7 +69,10 @@ pub fn exercise(lab: &mut Lab, files: &[PathBuf], quiet: bool) -> Result<Objects
         progress.inc(1);
     }
     objects.fetch_s = began.elapsed().as_secs_f64();
-    let keepers: Vec<usize> = placed.iter().map(|(placer, id)| keepers(&handles[*placer], *id)).collect();
+    // The root knows its replica set; nodes on the way name only themselves.
+    let root = |id: &Id| lab.true_root(id).and_then(|root| lab.index_of(&root));
+    let keepers: Vec<usize> =
+        placed.iter().map(|(_, id)| root(id).map_or(0, |root| keepers(&handles[root], *id))).collect();
     objects.replicas_min = keepers.iter().copied().min().unwrap_or(0);
     objects.replicas_mean = keepers.iter().sum::<usize>() as f64 / keepers.len().max(1) as f64;
     progress.finish_and_clear();

@@ -87,7 +87,8 @@ pub fn text(outcome: &Outcome) -> String {
     let mut text = String::new();
     if let Some(measured) = &outcome.measured {
         // Writing to a string does not fail.
-        let _ = write!(text, "{}", table(outcome, measured));
+        let table = table(outcome, measured);
+        let _ = write!(text, "{}\n{table}", table.title());
     }
     if let Some(objects) = &outcome.objects {
         let _ = writeln!(
@@ -108,7 +109,8 @@ pub fn text(outcome: &Outcome) -> String {
         }
     }
     if let Some(path) = &outcome.route {
-        let _ = write!(text, "\n{}", path_table(path));
+        let table = path_table(path);
+        let _ = write!(text, "\n{}\n{table}", table.title());
     }
     text
 }
@@ -132,14 +134,23 @@ fn table(outcome: &Outcome, measured: &Measured) -> Table {
     row("hops", &measured.hops);
     row("lookup ms", &measured.lookup_ms);
     row("direct ms", &measured.direct_ms);
-    row("contacts per node", &measured.contacts_per_node);
-    row("links per node", &measured.links_per_node);
+    row("contacts per node", &measured.state.contacts_per_node);
+    row("links per node", &measured.state.links_per_node);
     row("bytes per node and s", &measured.bytes_per_node_s);
     let ratio = measured.stretch.as_ref().map_or_else(|| "-".to_owned(), |it| format!("{:.3}", it.ratio_of_means));
     let lines = [
         ("stretch, ratio of means", ratio),
         ("lookups / failed", format!("{} / {}", measured.lookups, measured.failed)),
         ("roots agree", if measured.roots_agree { "yes" } else { "NO" }.to_owned()),
+        (
+            "messages per lookup: handed on / again / by a detour",
+            format!(
+                "{:.2} / {:.3} / {:.2}",
+                measured.carried.forwarded_per_lookup,
+                measured.carried.retried_per_lookup,
+                measured.carried.detours_per_lookup
+            ),
+        ),
         ("memory per node, MiB", format!("{:.2}", measured.rss_mib / measured.nodes.max(1) as f64)),
         (
             "imposed latency, error ms p50 / p90",

@@ -63,12 +63,12 @@ impl Limits {
             quota_bytes: tuning.quota_bytes / shards as u64,
             quota_bytes_in_all: tuning.quota_bytes,
             values: part(tuning.values_max),
-            values_per_source: part(tuning.values_per_source),
+            values_per_source: part(tuning.shares.values_per_source),
             pointers: part(tuning.pointers_max),
-            pointers_per_object: tuning.pointers_per_object,
-            pointers_per_holder: part(tuning.pointers_per_holder),
+            pointers_per_object: tuning.shares.pointers_per_object,
+            pointers_per_holder: part(tuning.shares.pointers_per_holder),
             passing: part(tuning.pointers_max) / PASSING_SHARE,
-            writes_per_s: f64::from(tuning.writes_per_source_per_s) / shards as f64,
+            writes_per_s: f64::from(tuning.shares.writes_per_source_per_s) / shards as f64,
             lifetime_max: tuning.lifetime_max,
             wishes: part(tuning.wishes_max),
             cache_bytes: tuning.cache_bytes / shards as u64,
@@ -195,7 +195,7 @@ pub(super) fn limit_name(refusal: &Refusal) -> &'static str {
     }
 }
 
-/// Seconds' worth of writes a source may ask for at once: `Tuning::writes_per_source_per_s` says four.
+/// Seconds' worth of writes a source may ask for at once: `Shares::writes_per_source_per_s` says four.
 const WRITE_BURST_S: f64 = 4.0;
 /// Neighbours remembered: sixteen times the default link budget of 256.
 pub(super) const SOURCES_MAX: usize = 4_096;
@@ -204,6 +204,7 @@ const PASSING_SHARE: usize = 4;
 
 #[cfg(test)]
 mod tests {
+    use super::super::Shares;
     use super::*;
     use crate::wire::Blob;
 
@@ -213,7 +214,8 @@ mod tests {
 
     #[test]
     fn a_source_that_writes_too_fast_is_refused_until_its_share_recovers() {
-        let limits = limits(Tuning { writes_per_source_per_s: 2, ..Tuning::default() });
+        let limits =
+            limits(Tuning { shares: Shares { writes_per_source_per_s: 2, ..Shares::default() }, ..Tuning::default() });
         let mut gate = Admission::new();
         let source = Some(Id::MAX);
         let mut admitted = 0;
@@ -244,7 +246,8 @@ mod tests {
 
     #[test]
     fn the_table_of_sources_never_outgrows_its_limit() {
-        let limits = limits(Tuning { writes_per_source_per_s: 1, ..Tuning::default() });
+        let limits =
+            limits(Tuning { shares: Shares { writes_per_source_per_s: 1, ..Shares::default() }, ..Tuning::default() });
         let mut gate = Admission::new();
         let mut chance = crate::base::Chance::from_seed(1);
         for step in 0..3 * SOURCES_MAX as u64 {

@@ -178,7 +178,6 @@ impl Directory {
     }
 
     /// Everything a shard owns is consistent with itself and within its limits.
-    #[cfg(debug_assertions)]
     pub(super) fn assert_invariants(&self) {
         self.values.assert_invariants();
         self.pointers.assert_invariants(&self.ground.limits);

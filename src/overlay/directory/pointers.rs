@@ -220,11 +220,15 @@ impl Pointers {
 mod tests {
     use super::*;
     use crate::identity::{Contact, NodeName, Role, SecretKey};
-    use crate::overlay::directory::Tuning;
+    use crate::overlay::directory::{Shares, Tuning};
     use proptest::prelude::*;
 
     fn limits() -> Limits {
-        let tuning = Tuning { pointers_per_object: 2, pointers_max: 8, pointers_per_holder: 6, ..Tuning::default() };
+        let tuning = Tuning {
+            pointers_max: 8,
+            shares: Shares { pointers_per_object: 2, pointers_per_holder: 6, ..Shares::default() },
+            ..Tuning::default()
+        };
         Limits::part_of(&tuning, 1)
     }
 

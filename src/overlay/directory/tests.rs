@@ -5,7 +5,7 @@
 
 mod town;
 
-use super::Tuning;
+use super::{Shares, Tuning};
 use crate::base::{Id, Span};
 use crate::identity::SecretKey;
 use crate::overlay::{Command, Failure, Reply};
@@ -253,7 +253,11 @@ fn the_quota_and_the_shares_are_named_when_they_refuse() {
     let oversized = Value::Blob(Blob::from(vec![1; (1 << 20) + 1]));
     assert_eq!(refusal(town.ask(0, put(&oversized))), Refusal::TooLarge { limit: 1 << 20 });
 
-    let tuning = Tuning { values_per_source: 2, patience: Span::from_secs(2), ..Tuning::default() };
+    let tuning = Tuning {
+        shares: Shares { values_per_source: 2, ..Shares::default() },
+        patience: Span::from_secs(2),
+        ..Tuning::default()
+    };
     let mut town = Town::of(2, tuning);
     let refused = (0..20).map(|n| town.ask(n % 2, put(&blob(&n.to_string())))).find_map(Result::err);
     assert_eq!(refused, Some(Failure::Refused(Refusal::Share { limit: ShareLimit::ValuesPerSource })));

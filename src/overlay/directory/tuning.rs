@@ -17,18 +17,12 @@ pub struct Tuning {
     pub lifetime_max: Span,
     /// Lifetime of a published pointer; it is renewed when half of it is gone.
     pub pointer_lifetime: Span,
-    /// Holders remembered for one object.
-    pub pointers_per_object: usize,
-    /// Objects remembered for one holder.
-    pub pointers_per_holder: usize,
     /// Pointers remembered in all.
     pub pointers_max: usize,
     /// Values kept in all.
     pub values_max: usize,
-    /// Values kept for one source (the neighbour or client that handed them in).
-    pub values_per_source: usize,
-    /// Writes one source may ask for per second on average; bursts of four times as many.
-    pub writes_per_source_per_s: u32,
+    /// What one publisher or source may take up.
+    pub shares: Shares,
     /// Values up to this size travel within the routed reply; larger ones are fetched over a link.
     pub inline_bytes_max: u32,
     /// How long a local wish waits for its result.
@@ -41,6 +35,19 @@ pub struct Tuning {
     pub cache_bytes: u64,
 }
 
+/// What one publisher or source may take up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shares {
+    /// Holders remembered for one object.
+    pub pointers_per_object: usize,
+    /// Objects remembered for one holder.
+    pub pointers_per_holder: usize,
+    /// Values kept for one source (the neighbour or client that handed them in).
+    pub values_per_source: usize,
+    /// Writes one source may ask for per second on average; bursts of four times as many.
+    pub writes_per_source_per_s: u32,
+}
+
 impl Default for Tuning {
     fn default() -> Tuning {
         Tuning {
@@ -48,17 +55,25 @@ impl Default for Tuning {
             quota_bytes: 10 << 30,
             lifetime_max: Span::from_hours(24 * 30),
             pointer_lifetime: Span::from_hours(2),
-            pointers_per_object: 64,
-            pointers_per_holder: 200_000,
+            shares: Shares::default(),
             pointers_max: 2_000_000,
             values_max: 2_000_000,
-            values_per_source: 500_000,
-            writes_per_source_per_s: 5_000,
             inline_bytes_max: 8 << 10,
             patience: Span::from_secs(20),
             repair_interval: Span::from_mins(10),
             wishes_max: 8_192,
             cache_bytes: 1 << 20,
+        }
+    }
+}
+
+impl Default for Shares {
+    fn default() -> Shares {
+        Shares {
+            pointers_per_object: 64,
+            pointers_per_holder: 200_000,
+            values_per_source: 500_000,
+            writes_per_source_per_s: 5_000,
         }
     }
 }

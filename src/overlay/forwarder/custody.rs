@@ -55,12 +55,13 @@ impl Forwarder {
         }
     }
 
-    pub(super) fn on_accept(&mut self, from: Id, labels: &[u32]) {
+    pub(super) fn on_accept(&mut self, now: Instant, from: Id, labels: &[u32]) {
         for label in labels {
             let Some(flight) = self.flights.get_mut(label) else { continue };
             if let Stage::Sent { step, at } = &flight.stage
                 && step.to == from
             {
+                self.patience.learn(from, now.since(*at));
                 flight.stage = Stage::Carried { step: step.clone(), at: *at };
                 self.deadlines.clear(&Due::Custody(*label));
             }
@@ -73,8 +74,14 @@ impl Forwarder {
             Stage::Sent { step, .. } => {
                 let peer = step.to;
                 self.counts.silent_hops += 1;
+                self.patience.lose(peer);
                 out.push(Effect::Tell(Fact::HopSilent { peer }));
-                self.try_another(now, label, peer, out);
+                if self.patience.spend() {
+                    self.try_another(now, label, peer, out);
+                } else {
+                    let wait = self.custody_patience(&self.view, &peer);
+                    self.deadlines.set(Due::Custody(label), now + wait);
+                }
             }
             Stage::Waiting => {
                 // Whoever was silent may have been only busy.
@@ -96,6 +103,7 @@ impl Forwarder {
     }
 
     pub(super) fn on_link_down(&mut self, now: Instant, peer: Id, out: &mut Outbox<Effect>) {
+        self.patience.forget(&peer);
         let stranded: Vec<u32> = self
             .flights
             .iter()
@@ -131,10 +139,14 @@ impl Forwarder {
             flight.avoid.push(peer);
         }
         self.counts.retried += 1;
-        if flight.tries >= self.tuning.tries_max {
-            self.conclude(now, label, Outcome::Silence { at: me }, out);
-        } else {
+        if flight.tries < self.tuning.tries_max {
             self.proceed(now, label, out);
+        } else if flight.is_own() {
+            // Nobody else can try for us: until the patience ends, or the Router has a better view.
+            flight.stage = Stage::Waiting;
+            self.deadlines.set(Due::Custody(label), now + OWN_PAUSE);
+        } else {
+            self.conclude(now, label, Outcome::Silence { at: me }, out);
         }
     }
 
@@ -155,7 +167,7 @@ impl Forwarder {
     /// How long to wait for custody from this peer.
     pub(super) fn custody_patience(&self, view: &RouteView, peer: &Id) -> Span {
         let link = view.peer(peer).and_then(|peer| peer.link());
-        link.map_or(CUSTODY_UNKNOWN, |rtt| rtt.patience(self.tuning.custody_floor)) + RECEIPT_DELAY
+        self.patience.for_peer(peer, link, self.tuning.custody_floor) + RECEIPT_DELAY
     }
 
     /// Whether the answer to such an errand comes as fast as the network allows, so that its time
@@ -165,8 +177,9 @@ impl Forwarder {
     }
 }
 
+/// Pause between tries of a message of this node's own once the usual number of them is used up. A guess:
+/// a third of what the Router takes to bury a silent neighbour.
+const OWN_PAUSE: Span = Span::from_millis(500);
 /// How long a receipt waits for company, or for the reply to make it needless: a quarter of the custody
 /// floor.
 const RECEIPT_DELAY: Span = Span::from_millis(5);
-/// Patience with a link whose round trip is not known yet: the initial RTO of RFC 6298 §2.1.
-const CUSTODY_UNKNOWN: Span = Span::from_secs(1);

@@ -99,6 +99,10 @@ impl Forwarder {
         }
         if let (Stage::Sent { step, at } | Stage::Carried { step, at }, true) = (&flight.stage, current) {
             let waited = now.since(*at);
+            if matches!(flight.stage, Stage::Sent { .. }) {
+                // No receipt came before: the reply itself is the first word.
+                self.patience.learn(from, waited.min(step.rtt + RECEIPT_SPAN));
+            }
             if flight.tries == 1 && Forwarder::teaches(flight.header.errand) {
                 let beyond = waited.saturating_sub(step.rtt);
                 self.ahead.learn(&step.target, &flight.header.key, step.is_nearest_known, beyond);
@@ -185,6 +189,7 @@ impl Forwarder {
         let header = flight.onward(label, &step, &me, now);
         let message = Message::Routing(Routing::Forward(header, flight.payload.clone()));
         self.counts.forwarded += 1;
+        self.patience.earn();
         self.counts.detours += u64::from(step.to != step.target);
         self.deadlines.set(Due::Custody(label), now + patience);
         out.push(Effect::Send { to: step.to, message });
@@ -304,6 +309,8 @@ fn root_of(header: ReturnHeader, payload: &[u8], took: Span) -> Result<Reply, Fa
     Ok(Reply::Root(Root { contact, hops: header.hops, took, trace }))
 }
 
+/// A reply that overtakes the receipt says that custody took no longer than this beyond the round trip.
+const RECEIPT_SPAN: Span = Span::from_millis(50);
 /// A stranger's patience is believed up to this: ten times the default.
 const PATIENCE_MAX: Span = Span::from_secs(100);
 /// Pause before a message that nobody can take is tried again; a new view wakes it earlier.

@@ -8,6 +8,7 @@ mod custody;
 mod flight;
 mod journey;
 pub mod next_hop;
+mod patience;
 mod shares;
 pub mod tuning;
 
@@ -23,6 +24,7 @@ use ahead::Ahead;
 use bytes::Bytes;
 use custody::Receipts;
 use flight::Flight;
+use patience::Patience;
 use shares::Shares;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -81,6 +83,7 @@ pub struct Forwarder {
     shares: Shares,
     flights: BTreeMap<u32, Flight>,
     receipts: Receipts,
+    patience: Patience,
     deadlines: Deadlines<Due>,
     next_label: u32,
     counts: Counts,
@@ -126,6 +129,7 @@ impl Forwarder {
             ahead: Ahead::new(),
             flights: BTreeMap::new(),
             receipts: Receipts::default(),
+            patience: Patience::new(),
             deadlines: Deadlines::new(),
             next_label: 1,
             counts: Counts::default(),
@@ -154,7 +158,7 @@ impl Machine for Forwarder {
             Input::Heard { from, message: Routing::Return(header, payload) } => {
                 self.on_return(now, from, header, payload, out);
             }
-            Input::Heard { from, message: Routing::Accept(labels) } => self.on_accept(from, &labels),
+            Input::Heard { from, message: Routing::Accept(labels) } => self.on_accept(now, from, &labels),
             Input::View(view) => self.on_view(now, view, out),
             Input::Route(wish) => self.on_wish(now, wish, out),
             Input::Respond { label, payload } => self.on_respond(now, label.0, payload, out),
@@ -182,6 +186,7 @@ impl Machine for Forwarder {
             Reading::counter("forwarder_answered_total", self.counts.answered),
             Reading::counter("forwarder_retried_total", self.counts.retried),
             Reading::counter("forwarder_detours_total", self.counts.detours),
+            Reading::counter("forwarder_retries_spared_total", self.patience.spared()),
             Reading::counter("forwarder_silent_hops_total", self.counts.silent_hops),
             Reading::counter("forwarder_timed_out_total", self.counts.timed_out),
             Reading::counter("forwarder_stray_total", self.counts.stray),

@@ -88,6 +88,7 @@ pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option
 /// Of all nodes that are progress, the one with the lowest expected latency to the key's root.
 fn cheapest(view: &RouteView, course: Course<'_>, closing: bool, ahead: &Ahead) -> Option<Step> {
     let nearest = nearest_known(view, course.key);
+    let goal = nearest.and_then(|id| view.peer(&id));
     let mut best: Option<(Span, &PeerView, Why)> = None;
     for peer in view.peers.iter().filter(|peer| peer.ready) {
         let id = peer.contact.id();
@@ -99,13 +100,24 @@ fn cheapest(view: &RouteView, course: Course<'_>, closing: bool, ahead: &Ahead) 
         if carrier(peer, course.avoid).is_none() {
             continue;
         }
-        let cost = rtt + ahead.expect(&id, course.key, nearest == Some(id));
+        let is_nearest = nearest == Some(id);
+        let learnt = ahead.expect(&id, course.key, is_nearest);
+        let cost = rtt + if is_nearest { learnt } else { learnt.max(between(peer, goal)) };
         if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
             best = Some((cost, peer, why));
         }
     }
     let (_, peer, why) = best?;
     step_to(view, &peer.contact.id(), course, why)
+}
+
+/// What a node that is not the nearest known still has before it, at least: the way to that one, as
+/// their coordinates tell. Experience alone would take every near node for a good start.
+fn between(peer: &PeerView, goal: Option<&PeerView>) -> Span {
+    match (peer.coordinate, goal.and_then(|goal| goal.coordinate)) {
+        (Some(from), Some(to)) => from.rtt_to(&to),
+        _ => Span::ZERO,
+    }
 }
 
 /// Whether handing the message to `id` is progress, and why.

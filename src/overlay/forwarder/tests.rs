@@ -1,4 +1,7 @@
 //! The rule decided by example, and messages carried between a few forwarders in virtual time.
+//!
+//! Owns: tables of views, keys and the hop expected, and a small relay.
+//! Never does: test a whole overlay: conversations and storms do.
 
 use super::next_hop::{Course, Hop, next_hop};
 use super::*;

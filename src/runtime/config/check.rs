@@ -147,9 +147,9 @@ fn relations(config: &Config, rules: &mut Rules) {
         "holds not even one value of the largest size".to_owned()
     });
     let shares = [
-        ("directory.pointers_per_object", directory.pointers_per_object, directory.pointers_max, "pointers_max"),
-        ("directory.pointers_per_holder", directory.pointers_per_holder, directory.pointers_max, "pointers_max"),
-        ("directory.values_per_source", directory.values_per_source, directory.values_max, "values_max"),
+        ("directory.pointers_per_object", directory.shares.pointers_per_object, directory.pointers_max, "pointers_max"),
+        ("directory.pointers_per_holder", directory.shares.pointers_per_holder, directory.pointers_max, "pointers_max"),
+        ("directory.values_per_source", directory.shares.values_per_source, directory.values_max, "values_max"),
     ];
     for (key, share, whole, of) in shares {
         rules.should(share <= whole, key, || format!("is {share}, above directory.{of} ({whole}): it will never act"));

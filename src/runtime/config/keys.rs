@@ -63,14 +63,14 @@ pub fn named(name: &str) -> Result<&'static Key, String> {
 }
 
 macro_rules! plain {
-    ($kind:ident, $name:literal, $subject:ident.$field:ident, $common:literal, $doc:literal) => {
+    ($kind:ident, $name:literal, $subject:ident.$field:ident $(.$part:ident)?, $common:literal, $doc:literal) => {
         Key {
             name: $name,
             doc: $doc,
             common: $common,
             kind: Kind::$kind,
-            set: |config, text| value(text).map(|value| config.$subject.$field = value),
-            show: |config| config.$subject.$field.to_string(),
+            set: |config, text| value(text).map(|value| config.$subject.$field$(.$part)? = value),
+            show: |config| config.$subject.$field$(.$part)?.to_string(),
         }
     };
 }
@@ -278,24 +278,30 @@ pub static KEYS: &[Key] = &[
     plain!(
         Number,
         "directory.pointers_per_object",
-        directory.pointers_per_object,
+        directory.shares.pointers_per_object,
         false,
         "Holders remembered for one object."
     ),
     plain!(
         Number,
         "directory.pointers_per_holder",
-        directory.pointers_per_holder,
+        directory.shares.pointers_per_holder,
         false,
         "Objects remembered for one holder."
     ),
     plain!(Number, "directory.pointers_max", directory.pointers_max, false, "Pointers remembered in all."),
     plain!(Number, "directory.values_max", directory.values_max, false, "Values kept in all."),
-    plain!(Number, "directory.values_per_source", directory.values_per_source, false, "Values kept for one source."),
+    plain!(
+        Number,
+        "directory.values_per_source",
+        directory.shares.values_per_source,
+        false,
+        "Values kept for one source."
+    ),
     plain!(
         Number,
         "directory.writes_per_source_per_s",
-        directory.writes_per_source_per_s,
+        directory.shares.writes_per_source_per_s,
         false,
         "Writes one source may ask for per second on average."
     ),

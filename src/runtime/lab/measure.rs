@@ -6,6 +6,7 @@
 
 use super::Lab;
 use crate::base::{Chance, Id, Span};
+use crate::machine::Reading;
 use crate::overlay::{Command, Failure, Reply};
 use crate::runtime::host::LocalNode;
 use crate::survey::stretch::{Pair, Stretch};
@@ -34,16 +35,18 @@ pub struct Measured {
     pub lookup_ms: Figures,
     /// Direct round trips between askers and roots in ms.
     pub direct_ms: Figures,
-    /// Nodes each node knows.
-    pub contacts_per_node: Figures,
-    /// Links each node has.
-    pub links_per_node: Figures,
+    /// What each node knows and holds open.
+    #[serde(flatten)]
+    pub state: State,
     /// UDP payload each node sent and received per second while lookups ran.
     pub bytes_per_node_s: Figures,
     /// The same while nobody asked anything; absent if that was not measured.
     pub idle_bytes_per_node_s: Option<Figures>,
     /// Resident memory of the whole process.
     pub rss_mib: f64,
+    /// What the lookups had the Forwarders do.
+    #[serde(flatten)]
+    pub carried: Carried,
     /// Self-rooted lookups.
     pub self_rooted: usize,
     /// How long the lookups took in all.
@@ -61,6 +64,26 @@ pub struct Samples {
     pub pairs: Vec<Pair>,
     /// Hops of each lookup.
     pub hops: Vec<f64>,
+}
+
+/// What each node knows and holds open.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct State {
+    /// Nodes each node knows.
+    pub contacts_per_node: Figures,
+    /// Links each node has.
+    pub links_per_node: Figures,
+}
+
+/// What the lookups had the Forwarders do, all nodes together, per lookup.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Carried {
+    /// Messages handed on.
+    pub forwarded_per_lookup: f64,
+    /// Messages handed on again after a silence.
+    pub retried_per_lookup: f64,
+    /// Messages handed on by a detour.
+    pub detours_per_lookup: f64,
 }
 
 /// The usual figures of a distribution.
@@ -193,6 +216,7 @@ impl Lab {
         let asked = keys.len() * nodes.len();
         let wrong = self.disagreements(&keys, &mut |done| progress("asking for roots", done, asked));
         let asking = questions(&mut chance, nodes.len(), lookups);
+        let carried = self.sums(&CARRIED);
         let (before, began) = (self.traffic(), Instant::now());
         let looked = look_up(&nodes, &asking, AT_ONCE, &mut |done| progress("looking up", done, lookups));
         let took = began.elapsed();
@@ -201,6 +225,13 @@ impl Lab {
         measured.roots_agree = wrong.is_empty();
         measured.bytes_per_node_s = rates;
         measured.took_s = took.as_secs_f64();
+        let per_lookup = |index: usize, after: &[f64; 3]| (after[index] - carried[index]) / lookups.max(1) as f64;
+        let after = self.sums(&CARRIED);
+        measured.carried = Carried {
+            forwarded_per_lookup: per_lookup(0, &after),
+            retried_per_lookup: per_lookup(1, &after),
+            detours_per_lookup: per_lookup(2, &after),
+        };
         (measured, samples)
     }
 
@@ -248,11 +279,16 @@ impl Lab {
             stretch: stretch::Stretch::of(&pairs),
             lookup_ms: Figures::of(times),
             direct_ms: Figures::of(pairs.iter().map(|pair| pair.direct.as_millis_f64())),
-            contacts_per_node: Figures::of(states.iter().map(|state| state.peers.len() as f64)),
-            links_per_node: Figures::of(states.iter().map(|state| state.peers.iter().filter(linked).count() as f64)),
+            state: State {
+                contacts_per_node: Figures::of(states.iter().map(|state| state.peers.len() as f64)),
+                links_per_node: Figures::of(
+                    states.iter().map(|state| state.peers.iter().filter(linked).count() as f64),
+                ),
+            },
             bytes_per_node_s: Figures::default(),
             idle_bytes_per_node_s: None,
             rss_mib: rss_mib(),
+            carried: Carried::default(),
             self_rooted,
             took_s: 0.0,
             imposed_error_ms: self.imposed_error(),
@@ -277,12 +313,19 @@ impl Lab {
         Some((median, worst(&mut errors.iter().map(|(_, p90)| *p90))?))
     }
 
+    /// Bytes each node has sent and received so far.
     fn traffic(&self) -> Vec<f64> {
-        let of = |node: &super::LabNode| {
+        self.nodes().iter().map(|node| sum_of(&node.node.readings(), "net_bytes_total")).collect()
+    }
+
+    /// These readings, each summed over all nodes.
+    fn sums<const N: usize>(&self, names: &[&str; N]) -> [f64; N] {
+        let mut sums = [0.0; N];
+        for node in self.nodes() {
             let readings = node.node.readings();
-            readings.iter().filter(|reading| reading.name == "net_bytes_total").map(|reading| reading.value).sum()
-        };
-        self.nodes().iter().map(of).collect()
+            sums.iter_mut().zip(names).for_each(|(sum, name)| *sum += sum_of(&readings, name));
+        }
+        sums
     }
 
     fn rates_since(&self, before: &[f64], span: Duration) -> Figures {
@@ -309,5 +352,11 @@ pub fn cpu_s() -> f64 {
     fields.iter().sum::<f64>() / 100.0
 }
 
+fn sum_of(readings: &[Reading], name: &str) -> f64 {
+    readings.iter().filter(|reading| reading.name == name).map(|reading| reading.value).sum()
+}
+
+/// What Forwarders count of the messages they carry.
+const CARRIED: [&str; 3] = ["forwarder_forwarded_total", "forwarder_retried_total", "forwarder_detours_total"];
 /// Lookups under way at once: enough to be done soon, few enough not to queue at two cores.
 pub const AT_ONCE: usize = 192;

@@ -1,0 +1,126 @@
+//! How long to wait for custody, and how often to lose patience.
+//!
+//! Owns: the time each peer takes to say that it has a message, and the budget for handing a message to
+//! another peer because the first was silent.
+//! Never does: decide what to do about a silence.
+
+use crate::base::{Id, RttEstimate, Span};
+use std::collections::BTreeMap;
+
+/// What custody receipts have taught.
+#[derive(Debug)]
+pub struct Patience {
+    by_peer: BTreeMap<Id, Known>,
+    budget: f64,
+    spared: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    estimate: Option<RttEstimate>,
+    /// Doublings since the last word, as TCP backs off (RFC 6298 §5.5).
+    backoff: u32,
+}
+
+impl Patience {
+    /// No experience, and a full budget.
+    pub fn new() -> Patience {
+        Patience { by_peer: BTreeMap::new(), budget: BUDGET_MAX, spared: 0 }
+    }
+
+    /// A peer has shown after this long that it has a message.
+    pub fn learn(&mut self, peer: Id, took: Span) {
+        let known = self.by_peer.entry(peer).or_default();
+        known.backoff = 0;
+        match &mut known.estimate {
+            Some(estimate) => estimate.add(took),
+            None => known.estimate = Some(RttEstimate::first(took)),
+        }
+    }
+
+    /// A peer was silent for as long as it was given.
+    pub fn lose(&mut self, peer: Id) {
+        let known = self.by_peer.entry(peer).or_default();
+        known.backoff = (known.backoff + 1).min(BACKOFF_MAX);
+    }
+
+    /// The link to a peer is gone, and with it what was known.
+    pub fn forget(&mut self, peer: &Id) {
+        self.by_peer.remove(peer);
+    }
+
+    /// How long to wait for this peer, over a link with this round trip, at least `floor` longer than a
+    /// smooth exchange takes.
+    pub fn for_peer(&self, peer: &Id, link: Option<RttEstimate>, floor: Span) -> Span {
+        let known = self.by_peer.get(peer).copied().unwrap_or_default();
+        let by_link = link.map_or(UNKNOWN, |rtt| rtt.patience(floor));
+        let by_experience = known.estimate.map_or(Span::ZERO, |estimate| estimate.patience(floor));
+        (by_link.max(by_experience) * (1 << known.backoff)).min(WAIT_MAX)
+    }
+
+    /// A message was handed on: the budget grows a little.
+    pub fn earn(&mut self) {
+        self.budget = (self.budget + EARNED).min(BUDGET_MAX);
+    }
+
+    /// Whether a silence may cost a second hand-over. Without a budget a busy network answers its own
+    /// slowness with ever more messages.
+    pub fn spend(&mut self) -> bool {
+        if self.budget < 1.0 {
+            self.spared += 1;
+            return false;
+        }
+        self.budget -= 1.0;
+        true
+    }
+
+    /// How often the budget forbade a second hand-over.
+    pub fn spared(&self) -> u64 {
+        self.spared
+    }
+}
+
+/// Second hand-overs per message handed on: a tenth keeps the extra load to a tenth whatever happens (the
+/// retry budget of Google's SRE book, ch. 21).
+const EARNED: f64 = 0.1;
+/// Second hand-overs in a burst, so that a node that has been idle may react to a death at once. A guess.
+const BUDGET_MAX: f64 = 16.0;
+/// Doublings at most: with 20 ms that is more than a second.
+const BACKOFF_MAX: u32 = 6;
+/// Patience with a link whose round trip is not known yet: the initial RTO of RFC 6298 §2.1.
+const UNKNOWN: Span = Span::from_secs(1);
+/// Longest wait for custody: a third of the default patience of a wish.
+const WAIT_MAX: Span = Span::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_peer_earns_a_longer_wait_and_a_silent_one_a_doubled() {
+        let (mut patience, peer, floor) = (Patience::new(), Id::ZERO, Span::from_millis(20));
+        let link = Some(RttEstimate::first(Span::from_millis(2)));
+        assert_eq!(patience.for_peer(&peer, link, floor), Span::from_millis(22));
+        for _ in 0..30 {
+            patience.learn(peer, Span::from_millis(80));
+        }
+        let wait = patience.for_peer(&peer, link, floor);
+        assert!(wait >= Span::from_millis(100) && wait < Span::from_millis(120), "{wait}");
+        patience.lose(peer);
+        assert_eq!(patience.for_peer(&peer, link, floor), wait * 2);
+        patience.learn(peer, Span::from_millis(80));
+        assert!(patience.for_peer(&peer, link, floor) <= wait);
+    }
+
+    #[test]
+    fn second_hand_overs_stay_a_tenth_of_the_first() {
+        let mut patience = Patience::new();
+        let spent = (0..1_000)
+            .filter(|_| {
+                patience.earn();
+                patience.spend()
+            })
+            .count();
+        assert!(spent <= 116 && patience.spared() == 1_000 - spent as u64, "{spent}");
+    }
+}

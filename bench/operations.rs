@@ -6,7 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 
-#[allow(dead_code, reason = "each bench uses its part")]
+#[allow(dead_code, clippy::disallowed_methods, reason = "each bench uses its part; benches measure real time")]
 mod support;
 
 use arras::base::{Chance, Id};

@@ -4,9 +4,7 @@
 //! sockets and QUIC, and the Forwarder alone with nothing around it.
 //! Never does: count work of the neighbours as the node's: the node's thread is told by its name.
 
-#![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
-
-#[allow(dead_code, reason = "each bench uses its part")]
+#[allow(dead_code, clippy::disallowed_methods, reason = "each bench uses its part; benches measure real time")]
 mod support;
 
 use arras::base::{Chance, Coordinate, Id, Instant, RttEstimate, Span};

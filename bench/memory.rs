@@ -6,7 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 
-#[allow(dead_code, reason = "each bench uses its part")]
+#[allow(dead_code, clippy::disallowed_methods, reason = "each bench uses its part; benches measure real time")]
 mod support;
 
 use arras::base::Chance;
@@ -139,11 +139,11 @@ fn bars(weighed: &[Weighed], plane: Option<(f64, f64, f64)>, alone: &Alone) -> B
     let mut bars = BarList::default();
     let of = |nodes: usize| weighed.iter().find(|lab| lab.nodes == nodes && lab.link_budget == 24);
     let per_node = of(50).map(|lab| (lab.rss_mib - lab.empty_mib) / lab.nodes as f64);
-    bars.at_most("lab of 50 nodes, budget 24: memory a node", per_node, 1.5, "MiB");
-    bars.shown("slope: memory a node without its links", plane.map(|plane| plane.1 * 1024.0), "KiB");
-    bars.shown("slope: memory an end of a link", plane.map(|plane| plane.2 * 1024.0), "KiB");
-    bars.at_most(format!("node on its own, {} links: resident", alone.links), Some(alone.rss_mib), 30.0, "MiB");
-    bars.at_most("the same, idle: of a core", Some(alone.idle_share * 100.0), 0.5, "%");
+    bars.at_most("lab of 50: a node", per_node, 1.5, "MiB");
+    bars.shown("slope: a node", plane.map(|plane| plane.1 * 1024.0), "KiB");
+    bars.shown("slope: an end of a link", plane.map(|plane| plane.2 * 1024.0), "KiB");
+    bars.at_most(format!("alone, {} links: resident", alone.links), Some(alone.rss_mib), 30.0, "MiB");
+    bars.at_most("the same: idle, of a core", Some(alone.idle_share * 100.0), 0.5, "%");
     bars
 }
 

@@ -6,7 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 
-#[allow(dead_code, reason = "each bench uses its part")]
+#[allow(dead_code, clippy::disallowed_methods, reason = "each bench uses its part; benches measure real time")]
 mod support;
 
 use arras::base::{Chance, Id};
@@ -357,6 +357,9 @@ impl Bench<'_> {
         object.insert("phases".to_owned(), self.phases.iter().map(Phase::json).collect());
         object.extend(self.parts.clone());
         object.insert("bars".to_owned(), bars.json());
+        let totals: Map<String, Value> =
+            counters(&self.lab).into_iter().map(|(name, sum)| (name, json!(sum))).collect();
+        object.insert("counters_total".to_owned(), Value::Object(totals));
         let cost = whole.cost();
         for (name, value) in [
             ("rss_end_mib", round(rss_mib())),

@@ -43,7 +43,7 @@ impl Plan {
             seed: self.seed,
             tuning: self.tuning,
             dir: dir.path().to_path_buf(),
-            threads: Threads { objects: 1, storage: 1 },
+            threads: Threads { objects: 1, storage: STORAGE_THREADS },
         };
         let lab = Lab::start(setup, &mut |_| {})?;
         lab.await_ready(READY_PATIENCE, &mut |_| {})?;
@@ -83,3 +83,5 @@ pub fn value(seed: u64, number: u64, bytes: usize) -> Value {
 pub const LIFETIME: Span = Span::from_hours(1);
 /// A lab that is not ready by then has failed.
 const READY_PATIENCE: Duration = Duration::from_secs(120);
+/// Disks of different nodes do not wait for each other: a put has four of them write.
+const STORAGE_THREADS: usize = 4;

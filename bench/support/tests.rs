@@ -3,7 +3,7 @@
 //! Owns: the closed loop, the parsing of the system's files, the rivals' table and the bars.
 //! Never does: measure.
 
-#[allow(dead_code, reason = "tests use their part")]
+#[allow(dead_code, clippy::disallowed_methods, reason = "tests use their part; benches measure real time")]
 #[path = "mod.rs"]
 mod support;
 

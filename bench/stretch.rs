@@ -83,7 +83,7 @@ fn bench(args: &Args) -> Result<(), Fault> {
             let (mut measured, samples) = run(args, setting, seed)?;
             if !(all.is_empty() && runs.measured.is_empty()) {
                 // Memory that an earlier lab of this process has freed is not given back.
-                measured.rss_mib = f64::NAN;
+                measured.state.rss_mib = f64::NAN;
             }
             runs.measured.push(measured);
             runs.samples.push(samples);
@@ -110,7 +110,7 @@ fn run(args: &Args, setting: &Setting, seed: u64) -> Result<(Measured, Samples),
     let warm_up = args.lookups / 2;
     let keys = if args.quick { 10 } else { KEYS };
     let (mut measured, samples) = bench.lab.measure_samples(args.lookups, warm_up, keys, &mut |_, _, _| {});
-    measured.idle_bytes_per_node_s = Some(idle);
+    measured.state.idle_bytes_per_node_s = Some(idle);
     for (what, times) in &measured.failures {
         say(&format!("{times} lookups failed: {what}"));
     }
@@ -285,10 +285,10 @@ const ROWS: [Row; 24] = [
     ("contacts a node, max", |run| Some(run.state.contacts_per_node.max)),
     ("links a node, mean", |run| Some(run.state.links_per_node.mean)),
     ("links a node, max", |run| Some(run.state.links_per_node.max)),
-    ("bytes a node and s, idle", |run| figure(run.idle_bytes_per_node_s, |figures| figures.mean)),
-    ("bytes a node and s, loaded", |run| Some(run.bytes_per_node_s.mean)),
+    ("bytes a node and s, idle", |run| figure(run.state.idle_bytes_per_node_s, |figures| figures.mean)),
+    ("bytes a node and s, loaded", |run| Some(run.state.bytes_per_node_s.mean)),
     ("lookups per second", |run| Some(run.lookups as f64 / run.took_s.max(1e-9))),
-    ("RSS MiB a node (first lab only)", |run| Some(run.rss_mib / run.nodes as f64).filter(|mib| mib.is_finite())),
+    ("RSS MiB a node (first lab only)", |run| Some(run.state.rss_mib / run.nodes as f64).filter(|mib| mib.is_finite())),
     ("imposed error ms, p50 (worst node)", |run| run.imposed_error_ms.map(|error| error.0)),
     ("imposed error ms, p90 (worst node)", |run| run.imposed_error_ms.map(|error| error.1)),
 ];

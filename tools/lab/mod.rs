@@ -253,7 +253,7 @@ fn measure(args: &LabArgs, lab: &mut Lab, quiet: bool) -> Option<(Measured, Samp
         });
     bar.finish_and_clear();
     if args.measuring.idle > 0 {
-        measured.idle_bytes_per_node_s = Some(lab.measure_idle(Duration::from_secs(args.measuring.idle)));
+        measured.state.idle_bytes_per_node_s = Some(lab.measure_idle(Duration::from_secs(args.measuring.idle)));
     }
     Some((measured, samples))
 }

@@ -136,7 +136,7 @@ fn table(outcome: &Outcome, measured: &Measured) -> Table {
     row("direct ms", &measured.direct_ms);
     row("contacts per node", &measured.state.contacts_per_node);
     row("links per node", &measured.state.links_per_node);
-    row("bytes per node and s", &measured.bytes_per_node_s);
+    row("bytes per node and s", &measured.state.bytes_per_node_s);
     let ratio = measured.stretch.as_ref().map_or_else(|| "-".to_owned(), |it| format!("{:.3}", it.ratio_of_means));
     let lines = [
         ("stretch, ratio of means", ratio),
@@ -151,7 +151,7 @@ fn table(outcome: &Outcome, measured: &Measured) -> Table {
                 measured.carried.detours_per_lookup
             ),
         ),
-        ("memory per node, MiB", format!("{:.2}", measured.rss_mib / measured.nodes.max(1) as f64)),
+        ("memory per node, MiB", format!("{:.2}", measured.state.rss_mib / measured.nodes.max(1) as f64)),
         (
             "imposed latency, error ms p50 / p90",
             measured.imposed_error_ms.map_or_else(|| "-".to_owned(), |(p50, p90)| format!("{p50:.2} / {p90:.2}")),

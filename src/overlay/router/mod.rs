@@ -54,7 +54,7 @@ pub enum Input {
     Start {
         /// From the last run.
         saved: Vec<Card>,
-        /// Nodes to join through, dialled by [`Effect::DialSeed`](super::Effect::DialSeed).
+        /// Nodes to join through, dialled by [`Effect::DialSeed`].
         seeds: Vec<SocketAddr>,
     },
     /// A peer asked about membership or told of it.
@@ -99,7 +99,7 @@ pub enum Input {
     },
     /// Once a second: the links on which something was heard since.
     Links(Vec<LinkReport>),
-    /// What came of [`Effect::Measure`](super::Effect::Measure): the round trip, or silence.
+    /// What came of [`Effect::Measure`]: the round trip, or silence.
     Echo {
         /// Of which node.
         peer: Id,

@@ -162,7 +162,7 @@ impl Config {
 }
 
 /// Puts the layers together. `environment` is all of it; `file` is the file asked for by name, else the one
-/// in the data directory or `/etc/arras` is taken if there is one. Errors of [`check`] are errors here.
+/// in the data directory or `/etc/arras` is taken if there is one. Errors of [`check()`] are errors here.
 pub fn resolve(
     given: &[Given],
     environment: &[(String, String)],

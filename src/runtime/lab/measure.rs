@@ -35,15 +35,9 @@ pub struct Measured {
     pub lookup_ms: Figures,
     /// Direct round trips between askers and roots in ms.
     pub direct_ms: Figures,
-    /// What each node knows and holds open.
+    /// What each node knows, holds open, and costs.
     #[serde(flatten)]
     pub state: State,
-    /// UDP payload each node sent and received per second while lookups ran.
-    pub bytes_per_node_s: Figures,
-    /// The same while nobody asked anything; absent if that was not measured.
-    pub idle_bytes_per_node_s: Option<Figures>,
-    /// Resident memory of the whole process.
-    pub rss_mib: f64,
     /// What the lookups had the Forwarders do.
     #[serde(flatten)]
     pub carried: Carried,
@@ -66,13 +60,19 @@ pub struct Samples {
     pub hops: Vec<f64>,
 }
 
-/// What each node knows and holds open.
+/// What each node knows, holds open, and costs.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct State {
     /// Nodes each node knows.
     pub contacts_per_node: Figures,
     /// Links each node has.
     pub links_per_node: Figures,
+    /// UDP payload each node sent and received per second while lookups ran.
+    pub bytes_per_node_s: Figures,
+    /// The same while nobody asked anything; absent if that was not measured.
+    pub idle_bytes_per_node_s: Option<Figures>,
+    /// Resident memory of the whole process.
+    pub rss_mib: f64,
 }
 
 /// What the lookups had the Forwarders do, all nodes together, per lookup.
@@ -223,7 +223,7 @@ impl Lab {
         let rates = self.rates_since(&before, took);
         let (mut measured, samples) = self.judge(&looked);
         measured.roots_agree = wrong.is_empty();
-        measured.bytes_per_node_s = rates;
+        measured.state.bytes_per_node_s = rates;
         measured.took_s = took.as_secs_f64();
         let per_lookup = |index: usize, after: &[f64; 3]| (after[index] - carried[index]) / lookups.max(1) as f64;
         let after = self.sums(&CARRIED);
@@ -284,10 +284,10 @@ impl Lab {
                 links_per_node: Figures::of(
                     states.iter().map(|state| state.peers.iter().filter(linked).count() as f64),
                 ),
+                bytes_per_node_s: Figures::default(),
+                idle_bytes_per_node_s: None,
+                rss_mib: rss_mib(),
             },
-            bytes_per_node_s: Figures::default(),
-            idle_bytes_per_node_s: None,
-            rss_mib: rss_mib(),
             carried: Carried::default(),
             self_rooted,
             took_s: 0.0,

@@ -17,7 +17,7 @@ pub type PathDelay = Arc<dyn Fn(SocketAddr) -> Span + Send + Sync>;
 /// Holds every outgoing packet back for half the round trip towards its destination.
 ///
 /// Waiting is rounded up to whole milliseconds by the poll, so a deadline met exactly would be met half
-/// a millisecond late on average. Deadlines are told [`EARLY`] early and what is due within that time is
+/// a millisecond late on average. Deadlines are told `EARLY` early and what is due within that time is
 /// released: the error is centred.
 pub struct ImposedDelay {
     round_trip: PathDelay,

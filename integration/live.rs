@@ -3,6 +3,7 @@
 //! Owns: labs of a few nodes on loopback, asked for roots and timed.
 //! Never does: judge speed: that is `bench/`.
 
+use arras::base::Id;
 use arras::runtime::host::{NodeTuning, Threads};
 use arras::runtime::lab::{Lab, LabSetup};
 use arras::survey::{LatencyMatrix, Missing};
@@ -13,7 +14,21 @@ fn lab(nodes: usize, matrix: Option<LatencyMatrix>, dir: &tempfile::TempDir, tun
     let setup = LabSetup { nodes, matrix, seed: 7, tuning, dir: dir.path().to_owned(), threads };
     let lab = Lab::start(setup, &mut |_| {}).expect("a lab");
     lab.await_ready(Duration::from_secs(60), &mut |_| {}).expect("ready");
+    settle(&lab);
     lab
+}
+
+/// Nodes that joined in one crowd need a moment to hear of each other: until the last round of that is
+/// done they may name different roots.
+fn settle(lab: &Lab) {
+    let keys: Vec<Id> = (0..20u8).map(|number| Id::hash_of(&[number])).collect();
+    for _ in 0..40 {
+        if lab.disagreements(&keys, &mut |_| {}).is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    panic!("the nodes still name different roots after 20 s");
 }
 
 fn narrow() -> NodeTuning {

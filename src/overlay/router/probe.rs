@@ -55,6 +55,7 @@ impl Doubt {
         match self.stage {
             Stage::Pinged => Verdict::AskOthers,
             Stage::AskedAfter if self.vouched && self.rounds < VOUCHED_ROUNDS => Verdict::TryAgain,
+            Stage::AskedAfter if !self.vouched && self.rounds < UNHEARD_ROUNDS => Verdict::TryAgain,
             Stage::AskedAfter => Verdict::Dead,
         }
     }
@@ -300,7 +301,7 @@ fn take_report(estimate: &mut RttEstimate, reported: Span) {
 pub(super) const SWEEP: Span = Span::from_secs(1);
 /// A ping waits at least this much longer than its round trip: a host with 64 nodes on two cores is
 /// that busy at times. And at most this long: thrice the slowest pair of our data. Guesses.
-const PATIENCE_FLOOR: Span = Span::from_millis(300);
+const PATIENCE_FLOOR: Span = Span::from_millis(500);
 const PATIENCE_MAX: Span = Span::from_secs(2);
 /// What others get to ask and answer. A guess: two slow round trips.
 const INDIRECT: Span = Span::from_millis(800);
@@ -308,6 +309,9 @@ const INDIRECT: Span = Span::from_millis(800);
 const ASKED_AFTER: usize = 3;
 /// Rounds of trying while others vouch for the node: it lives, but not for us. A guess.
 const VOUCHED_ROUNDS: u32 = 4;
+/// Rounds of trying while nobody says anything: in a busy moment it is we who do not hear. Without it labs
+/// under full load buried the living (2026-11-23).
+const UNHEARD_ROUNDS: u32 = 1;
 /// A deadline handled this late says that this node is overloaded. A guess.
 const LATE: Span = Span::from_millis(100);
 /// Lifeguard §4: the health multiplier saturates at 8.

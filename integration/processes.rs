@@ -9,8 +9,17 @@
 #[path = "support/process.rs"]
 mod process;
 
-use process::{PATIENCE, Process, Town, arras, arras_with, until};
-use serde_json::Value;
+use arras::base::Id;
+use arras::identity::{PublicKey, SecretKey};
+use arras::overlay::contract::Stored;
+use arras::runtime::data_dir::DataDir;
+use arras::runtime::store::{Store, UnixMillis};
+use arras::wire::object::Record;
+use process::{PATIENCE, Process, Town, arras, until};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 fn content(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|n| (n ^ (n >> 7) ^ (n >> 15)) as u8).collect()
@@ -39,4 +48,177 @@ fn six_processes_form_an_overlay_and_what_one_places_the_others_fetch() {
     let back = town.path("back").display().to_string();
     town.nodes[5].arras(&["get", &objects[1].0, "-o", &back]).sound();
     assert!(std::fs::read(&back).expect("read") == large);
+}
+
+/// Asks a node's API, and reads the JSON of a good answer.
+fn http(method: &str, node: &Process, path: &str, body: &[u8]) -> Value {
+    let uri = format!("{}{path}", node.api);
+    let request = ureq::http::Request::builder().method(method).uri(&uri).body(body).expect("a request");
+    let mut answer = ureq::run(request).unwrap_or_else(|error| panic!("{method} {uri}: {error}"));
+    serde_json::from_reader(answer.body_mut().as_reader()).expect("JSON")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn records_and_publications_are_known_everywhere_and_go_again() {
+    let town = Town::of(4);
+    let owner = SecretKey::from_seed([7; 32]);
+    for sequence in 1..=2_u64 {
+        let record = Record::sign(&owner, b"salt", sequence, format!("version {sequence}").into_bytes());
+        let written = json!({
+            "owner": hex(record.owner.as_bytes()), "salt": hex(b"salt"), "sequence": sequence,
+            "bytes": hex(&record.bytes.0), "signature": hex(record.signature.as_bytes()),
+        });
+        let stored = http("PUT", &town.nodes[sequence as usize], "/v1/records", written.to_string().as_bytes());
+        assert!(stored["replicas"].as_u64() >= Some(3), "{stored}");
+        for node in &town.nodes {
+            let found = http("GET", node, &format!("/v1/records/{}", record.id()), b"");
+            assert_eq!((&found["sequence"], &found["bytes"]), (&json!(sequence), &written["bytes"]), "{}", node.api);
+        }
+    }
+    let mine = content(20_000);
+    let published = town.nodes[2].arras(&["publish", &town.file("mine", &mine), "--json"]).sound().json();
+    let id = published["id"].as_str().expect("an id");
+    for node in &town.nodes {
+        let located = node.arras(&["locate", id, "--json"]).sound().json();
+        let holders = located["holders"].as_array().expect("holders");
+        assert!(holders.iter().any(|holder| holder["contact"]["id"] == *town.nodes[2].id), "{located}");
+        assert!(node.fetch(id, PATIENCE) == mine);
+    }
+    town.nodes[2].arras(&["unpublish", id]).sound();
+    town.nodes[2].arras(&["locate", id]).refused(3, "not found");
+    town.nodes[2].arras(&["unpublish", id]).refused(3, "not found");
+}
+
+#[test]
+fn routes_peers_and_status_tell_the_same_story_as_text_and_as_json() {
+    let town = Town::of(3);
+    for node in &town.nodes {
+        let route = node.arras(&["route", "any text", "--json"]).sound().json();
+        let root = route["root"]["id"].as_str().expect("a root");
+        assert_eq!(route["hops"].as_u64().expect("hops") as usize, route["path"].as_array().expect("a path").len());
+        assert!(town.nodes.iter().any(|node| node.id == root) && (route["hops"] == 0) == (node.id == root), "{route}");
+        let text = node.arras(&["route", "any text"]).sound().text();
+        let names_root = text.contains(root);
+        assert!(names_root && (text.contains("hops in") || text.contains("this node is the root")), "{text}");
+        let peers = node.arras(&["peers", "--json"]).sound().json();
+        let mut known: Vec<&str> =
+            peers["peers"].as_array().expect("peers").iter().filter_map(|peer| peer["id"].as_str()).collect();
+        known.push(&node.id);
+        known.sort_unstable();
+        let mut all: Vec<&str> = town.nodes.iter().map(|node| node.id.as_str()).collect();
+        all.sort_unstable();
+        assert_eq!(known, all);
+        assert_eq!(node.arras(&["peers"]).sound().text().lines().count(), 3);
+        let status = node.status();
+        assert_eq!((&status["id"], &status["ready"], &status["leaf_set"]), (&json!(node.id), &json!(true), &json!(2)));
+        assert!(node.arras(&["status"]).sound().text().contains("state     ready"));
+        assert_eq!(node.arras(&["status", "--brief"]).sound().text().lines().count(), 1);
+        assert_eq!(http("GET", node, "/readyz", b"")["ready"], true);
+    }
+}
+
+/// What the store of a node that is down keeps.
+fn kept_in(dir: &Path) -> Vec<Id> {
+    let mut store = Store::open(dir, 1 << 20).expect("a sound store");
+    let mut kept = Vec::new();
+    let mut take = |portion: Vec<Stored>| {
+        kept.extend(portion.into_iter().filter_map(|stored| match stored {
+            Stored::Value { object, .. } => Some(object),
+            Stored::Pointer { .. } => None,
+        }));
+    };
+    store.load(UnixMillis::now(), 100, &mut take).expect("readable");
+    kept
+}
+
+fn key_of(dir: &Path) -> PublicKey {
+    let dir = DataDir::open(dir).expect("free again");
+    dir.identity(0).expect("an identity").name.key
+}
+
+#[test]
+fn two_killed_nodes_lose_nothing_and_come_back_as_who_they_were() {
+    let mut town = Town::of(6);
+    // What each key gave its word for.
+    let mut promised: BTreeMap<String, Vec<Id>> = BTreeMap::new();
+    let mut objects: Vec<(String, Vec<u8>)> = Vec::new();
+    for index in 0..24_usize {
+        let bytes = content(1_000 + index * 1_777);
+        let stored = http("POST", &town.nodes[index % 6], "/v1/blobs", &bytes);
+        let id = stored["id"].as_str().expect("an id");
+        for receipt in stored["receipts"].as_array().expect("receipts") {
+            let keeper = receipt["keeper_key"].as_str().expect("a key").to_owned();
+            promised.entry(keeper).or_default().push(id.parse().expect("an id"));
+        }
+        objects.push((id.to_owned(), bytes));
+    }
+    let large = content(3 << 20);
+    let placed = town.nodes[3].arras_with(&["place", "-"], &large).sound().text();
+    objects.push((id_of(&placed), large));
+    until("the seed of all has saved its contacts", PATIENCE, || {
+        town.nodes[0].dir.join("contacts.bin").exists().then_some(())
+    });
+    let killed = [town.nodes.remove(3).kill(), town.nodes.remove(0).kill()];
+    let end = Instant::now() + Duration::from_secs(30);
+    for node in &town.nodes {
+        for (id, bytes) in &objects {
+            assert!(node.fetch(id, end.saturating_duration_since(Instant::now())) == *bytes);
+        }
+    }
+    for (dir, ..) in &killed {
+        let promised = promised.get(&hex(key_of(dir).as_bytes())).map_or(&[][..], Vec::as_slice);
+        let kept = kept_in(dir);
+        let lost: Vec<&Id> = promised.iter().filter(|id| !kept.contains(id)).collect();
+        assert!(lost.is_empty(), "{} of {} lost: {lost:?}", lost.len(), promised.len());
+    }
+    assert!(promised.values().map(Vec::len).sum::<usize>() >= 3 * 24, "{promised:?}");
+    // One comes back by its seed, the other (all others' seed) by the contacts it has saved alone.
+    let seed = town.nodes[0].overlay.clone();
+    for ((dir, overlay, id), flags) in killed.iter().zip([vec!["--seed", &seed], vec![]]) {
+        let node = Process::start(dir, &[&["--listen", overlay], &flags[..]].concat());
+        assert_eq!(node.id, *id);
+        town.nodes.push(node);
+    }
+    for node in &town.nodes {
+        node.await_leaves(5);
+    }
+    for node in &town.nodes[4..] {
+        for (id, bytes) in &objects {
+            assert!(node.fetch(id, PATIENCE) == *bytes);
+        }
+    }
+}
+
+#[test]
+fn a_node_told_to_stop_hands_over_and_is_dropped_at_once() {
+    let mut town = Town::of(4);
+    let bytes = content(100_000);
+    // One copy only: without a handover it would be gone with its keeper.
+    let objects: Vec<String> = (0..12_usize)
+        .map(|index| {
+            let piece = &bytes[index * 1_000..];
+            let placed = town.nodes[0].arras_with(&["place", "-", "--replicas", "1"], piece).sound().text();
+            id_of(&placed)
+        })
+        .collect();
+    let mut left = town.nodes.remove(1);
+    let status = left.leave();
+    assert_eq!(status.code(), Some(0), "{}", left.log());
+    let told = Instant::now();
+    for node in &town.nodes {
+        node.await_leaves(2);
+        let peers = node.arras(&["peers", "--json"]).sound().text();
+        assert!(!peers.contains(&left.id), "{peers}");
+    }
+    // Far below what it takes to find a silent node dead.
+    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    for node in &town.nodes {
+        for (index, id) in objects.iter().enumerate() {
+            assert!(node.fetch(id, PATIENCE) == bytes[index * 1_000..]);
+        }
+    }
 }

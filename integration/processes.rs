@@ -6,6 +6,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "processes are waited for in real time")]
 
+#[path = "../tools/embedded.rs"]
+mod embedded;
 #[path = "support/process.rs"]
 mod process;
 
@@ -221,4 +223,121 @@ fn a_node_told_to_stop_hands_over_and_is_dropped_at_once() {
             assert!(node.fetch(id, PATIENCE) == bytes[index * 1_000..]);
         }
     }
+}
+
+#[test]
+fn a_node_inside_another_program_lives_alone_or_joins_the_others() {
+    embedded::main().expect("alone");
+    let town = Town::of(2);
+    let seeds = town.nodes.iter().map(|node| node.overlay.parse().expect("an address")).collect();
+    let id = embedded::say("hello from within", town.path("embedded"), seeds).expect("with others");
+    for node in &town.nodes {
+        assert_eq!(node.fetch(&id.to_string(), PATIENCE), b"hello from within");
+    }
+}
+
+#[test]
+fn ports_and_directories_in_use_are_refused_in_one_line_and_the_first_node_goes_on() {
+    let mut town = Town::of(1);
+    let placed = town.nodes[0].arras_with(&["place", "-"], b"kept").sound().text();
+    let (dir, other) = (town.nodes[0].dir.display().to_string(), town.path("other").display().to_string());
+    let (overlay, api) = (town.nodes[0].overlay.clone(), town.nodes[0].api.replace("http://", ""));
+    let start = |dir: &str, listen: &str, api: &str| {
+        arras(&["node", "--data-dir", dir, "--listen", listen, "--api-listen", api])
+    };
+    start(&other, &overlay, "127.0.0.1:0").refused(1, &format!("{overlay} is in use"));
+    start(&other, "127.0.0.1:0", &api).refused(1, &format!("{api} is in use"));
+    start(&dir, "127.0.0.1:0", "127.0.0.1:0").refused(1, "is used by process");
+    assert!(town.nodes[0].runs());
+    assert_eq!(town.nodes[0].fetch(&id_of(&placed), PATIENCE), b"kept");
+}
+
+#[test]
+fn a_node_of_another_network_is_turned_away_and_both_sides_say_why() {
+    let town = Town::of(2);
+    let seed = town.nodes[0].overlay.clone();
+    let stranger = Process::start(&town.path("stranger"), &["--network", "elsewhere", "--seed", &seed]);
+    let says = |node: &Process, own: &str, peers: &str| {
+        until(&format!("{} says why: {}", node.api, node.log()), PATIENCE, || {
+            let log = node.log();
+            let said = |line: &&str| line.contains("WARN") && line.contains(own) && line.contains(peers);
+            log.lines().any(|line| said(&line)).then_some(())
+        });
+    };
+    says(&stranger, "'arras'", "'elsewhere'");
+    says(&town.nodes[0], "'elsewhere'", "'arras'");
+    stranger.arras(&["status", "--ready"]).refused(1, "not ready");
+    let alone = stranger.status();
+    assert_eq!((&alone["peers"], &alone["network"]), (&json!(0), &json!("elsewhere")), "{alone}");
+    for node in &town.nodes {
+        let peers = node.arras(&["peers", "--json"]).sound().text();
+        assert!(!peers.contains(&stranger.id) && node.status()["leaf_set"] == 1, "{peers}");
+    }
+}
+
+#[test]
+fn damaged_contacts_are_a_warning_and_a_damaged_store_is_left_for_a_person() {
+    let town = Town::of(1);
+    let dir = town.path("node");
+    let node = Process::start(&dir, &[]);
+    node.await_leaves(0);
+    let placed = id_of(&node.arras_with(&["place", "-"], b"kept").sound().text());
+    let (_, _, id) = node.kill();
+    std::fs::write(dir.join("contacts.bin"), b"rubbish").expect("written");
+    let mut node = Process::start(&dir, &["--seed", &town.nodes[0].overlay]);
+    assert!(node.id == id && node.log().contains("contacts.bin are not used"), "{}", node.log());
+    node.await_leaves(1);
+    assert!(node.leave().success());
+    let store = dir.join("store.redb");
+    let sound = std::fs::read(&store).expect("read");
+    for damaged in [b"rubbish".to_vec(), sound[..sound.len() / 3].to_vec()] {
+        std::fs::write(&store, &damaged).expect("written");
+        let start = ["node", "--data-dir", &dir.display().to_string(), "--listen", "127.0.0.1:0"];
+        arras(&[&start[..], &["--api-listen", "127.0.0.1:0"]].concat()).refused(1, "is damaged");
+        assert!(std::fs::read(&store).expect("read") == damaged, "nothing was changed");
+    }
+    std::fs::write(&store, &sound).expect("restored");
+    let node = Process::start(&dir, &["--seed", &town.nodes[0].overlay]);
+    assert_eq!(node.fetch(&placed, PATIENCE), b"kept");
+}
+
+#[test]
+fn bad_input_gets_one_clear_line_and_its_exit_code() {
+    let town = Town::of(2);
+    let node = &town.nodes[1];
+    let (empty, missing) = (town.file("empty", b""), town.path("missing").display().to_string());
+    let unknown = "ab".repeat(32);
+    node.arras(&["get", "xyz"]).refused(2, "malformed id xyz");
+    node.arras(&["get", &unknown[1..]]).refused(2, "malformed id");
+    node.arras(&["get", &unknown]).refused(3, "not found");
+    node.arras(&["locate", &unknown]).refused(3, "not found");
+    node.arras(&["place", &empty]).refused(1, "is empty");
+    node.arras(&["place", &missing]).refused(1, "No such file");
+    // It opens, but no read of it succeeds, whoever asks.
+    node.arras(&["place", "/proc/self/mem"]).refused(1, "/proc/self/mem: ");
+    arras(&["status", "--api", "127.0.0.1:1"]).refused(5, "no node at");
+    for (content, says) in [
+        (&b"0,1,2\n1,0\n2,3,0\n"[..], "line 2 has 2 values"),
+        (b"0,1\n1,0\n1,1\n", "not square"),
+        (b"0,1\n1,soon\n", "line 2, column 2"),
+        (b"", "is empty"),
+    ] {
+        let latency = town.file("latency.csv", content);
+        arras(&["lab", "--nodes", "2", "--latency", &latency]).refused(1, says);
+    }
+    arras(&["lab", "--nodes", "2", "--latency", &missing]).refused(1, &missing);
+}
+
+#[test]
+fn a_full_quota_refuses_clearly_and_keeps_what_it_has() {
+    let root = Town::of(0);
+    let node = Process::begin(&root.path("node"), &[], &[("ARRAS_STORE_QUOTA_BYTES", "100000")]);
+    node.await_leaves(0);
+    let small = content(20_000);
+    let placed = id_of(&node.arras_with(&["place", "-"], &small).sound().text());
+    let large = root.file("large", &content(300_000));
+    node.arras(&["place", &large]).refused(1, "store.quota_bytes (100000)");
+    assert!(node.fetch(&placed, PATIENCE) == small);
+    let (dir, ..) = node.kill();
+    assert!(Process::start(&dir, &[]).fetch(&placed, PATIENCE) == small);
 }

@@ -341,3 +341,22 @@ fn a_full_quota_refuses_clearly_and_keeps_what_it_has() {
     let (dir, ..) = node.kill();
     assert!(Process::start(&dir, &[]).fetch(&placed, PATIENCE) == small);
 }
+
+#[test]
+fn a_whole_network_stopped_and_started_again_has_its_objects() {
+    let mut town = Town::of(3);
+    let placed = id_of(&town.nodes[0].arras_with(&["place", "-"], b"kept").sound().text());
+    for node in &town.nodes {
+        until("contacts are saved", PATIENCE, || node.dir.join("contacts.bin").exists().then_some(()));
+    }
+    let killed: Vec<_> = town.nodes.drain(..).map(Process::kill).collect();
+    for (dir, overlay, id) in &killed {
+        let node = Process::start(dir, &["--listen", overlay]);
+        assert_eq!(node.id, *id);
+        town.nodes.push(node);
+    }
+    for node in &town.nodes {
+        node.await_leaves(2);
+        assert_eq!(node.fetch(&placed, PATIENCE), b"kept");
+    }
+}

@@ -7,12 +7,14 @@ ARRAS=target/release/arras
 
 api_of() { cat "run/$1/api" 2>/dev/null || true; }
 
-# A process that ended but was not waited for yet (a zombie) does not count.
+# Whether NODE's process runs and is that node: its number may have gone to another process since, and what
+# was killed but not yet reaped has no command line.
 alive() {
   [ -s "run/$1/pid" ] || return 1
   pid=$(cat "run/$1/pid")
   kill -0 "$pid" 2>/dev/null || return 1
-  ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null
+  [ -d /proc/self ] || return 0
+  tr '\0' ' ' 2>/dev/null < "/proc/$pid/cmdline" | grep -q -e "--data-dir run/$1 "
 }
 
 ready() { # NODE SECONDS
@@ -28,7 +30,9 @@ ready() { # NODE SECONDS
 
 start() {
   count=$1 port=$2
+  [ -x "$ARRAS" ] || { echo "there is no $ARRAS: run 'make build' first" >&2; exit 1; }
   mkdir -p run
+  started=""
   index=0
   while [ "$index" -lt "$count" ]; do
     node=$(printf 'node-%02d' "$index")
@@ -46,16 +50,27 @@ start() {
       nohup "$ARRAS" node --data-dir "run/$node" --listen "127.0.0.1:$udp" --api-listen "127.0.0.1:$api" $seeds \
         >> "run/$node/log" 2>&1 &
       echo $! > "run/$node/pid"
-      if ready "$node" 20; then
-        echo "$node ready: UDP 127.0.0.1:$udp, API $(api_of "$node"), process $(cat "run/$node/pid")"
-      else
-        echo "$node is not ready; the end of run/$node/log:" >&2
-        tail -n 5 "run/$node/log" >&2
-        exit 1
-      fi
+      # A new node joins at once through the others. One that was here before waits for those it knew, so
+      # the next must be started before it is ready.
+      [ -s "run/$node/contacts.bin" ] || await "$node"
+      started="$started $node"
     fi
     index=$((index + 1))
   done
+  for node in $started; do
+    await "$node"
+    echo "$node ready: UDP 127.0.0.1:$((port + $(number "$node") * 2)), API $(api_of "$node"), process $(cat "run/$node/pid")"
+  done
+}
+
+# 01 is 1, whatever shells make of leading zeros.
+number() { expr "${1#node-}" + 0 || true; }
+
+await() {
+  ready "$1" 40 && return 0
+  echo "$1 is not ready; the end of run/$1/log:" >&2
+  tail -n 5 "run/$1/log" >&2
+  exit 1
 }
 
 each_node() { for dir in run/node-*; do [ -d "$dir" ] && basename "$dir"; done; true; }
@@ -64,7 +79,8 @@ status() {
   for node in $(each_node); do
     if alive "$node"; then
       printf '%s  ' "$node"
-      "$ARRAS" --api "$(api_of "$node")" --timeout 3s status --brief || true
+      "$ARRAS" --api "$(api_of "$node")" --timeout 3s status --brief 2>/dev/null ||
+        echo "runs (process $(cat "run/$node/pid")), but does not answer at $(api_of "$node")"
     else
       echo "$node  stopped"
     fi

@@ -343,7 +343,8 @@ mod tests {
             (Stage::Pinged, true, 0, Verdict::AskOthers),
             (Stage::AskedAfter, true, 0, Verdict::TryAgain),
             (Stage::AskedAfter, true, VOUCHED_ROUNDS, Verdict::Dead),
-            (Stage::AskedAfter, false, 0, Verdict::Dead),
+            (Stage::AskedAfter, false, 0, Verdict::TryAgain),
+            (Stage::AskedAfter, false, UNHEARD_ROUNDS, Verdict::Dead),
         ];
         for (stage, vouched, rounds, verdict) in table {
             assert_eq!(doubt(stage, vouched, rounds).verdict(), verdict, "{stage:?} {vouched} {rounds}");

@@ -334,3 +334,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_pool_ends_and_closes_its_stores_though_a_handle_is_held() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pool = StoragePool::new(1).expect("a thread");
+    let (sender, reports) = mpsc::channel();
+    let report = move |_, _, done| drop(sender.send(done));
+    let handle = pool.attach(Store::open(dir.path(), 1 << 20).expect("opens"), Box::new(report));
+    let value = Value::Blob(Blob::from(b"kept".to_vec()));
+    handle.send(0, Ticket(1), keep(&value, 9)).expect("room");
+    drop(pool);
+    assert!(matches!(reports.recv(), Ok(DiskDone::Kept)), "what was asked before is done");
+    assert!(handle.send(0, Ticket(2), keep(&value, 9)).is_err());
+    Store::open(dir.path(), 1 << 20).expect("closed, so another may open it");
+    handle.close();
+}

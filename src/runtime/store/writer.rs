@@ -46,6 +46,7 @@ enum Errand {
     Attach { number: usize, store: Box<Store>, report: ReportTo, gauges: Arc<Gauges> },
     Do { number: usize, request: Box<Request> },
     Close { number: usize, done: Sender<()> },
+    Stop,
 }
 
 /// What a storage thread counts for one store.
@@ -96,9 +97,13 @@ impl StoragePool {
 }
 
 impl Drop for StoragePool {
-    /// Waits until every store is closed: their handles must be dropped first.
+    /// Closes every store once what was asked before is done, and waits for that. Handles that are still
+    /// held (a program may keep a node's handle beyond its stop) find the thread ended.
     fn drop(&mut self) {
-        self.lanes.clear();
+        for lane in self.lanes.drain(..) {
+            // An error means the thread has ended already.
+            let _ = lane.sender.send(Errand::Stop);
+        }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 error!("a storage thread ended in a panic");
@@ -206,7 +211,8 @@ impl Attached {
 /// One storage thread: waits, takes whatever waits, and commits it store by store.
 fn serve(errands: &Receiver<Errand>, bytes: &AtomicUsize) {
     let mut stores: BTreeMap<usize, Attached> = BTreeMap::new();
-    while let Ok(first) = errands.recv() {
+    let mut stopped = false;
+    while !stopped && let Ok(first) = errands.recv() {
         let mut room = BATCH_BYTES_MAX;
         let mut next = Some(first);
         for _ in 0..BATCH_OPS_MAX {
@@ -216,13 +222,15 @@ fn serve(errands: &Receiver<Errand>, bytes: &AtomicUsize) {
                 bytes.fetch_sub(taken, Ordering::AcqRel);
                 room = room.saturating_sub(taken);
             }
+            stopped |= matches!(errand, Errand::Stop);
             take(errand, &mut stores);
-            next = if room == 0 { None } else { errands.try_recv().ok() };
+            next = if room == 0 || stopped { None } else { errands.try_recv().ok() };
         }
         if let Some(left) = next {
             if let Errand::Do { request, .. } = &left {
                 bytes.fetch_sub(weight(&request.op), Ordering::AcqRel);
             }
+            stopped |= matches!(left, Errand::Stop);
             take(left, &mut stores);
         }
         stores.values_mut().for_each(Attached::flush);
@@ -247,6 +255,7 @@ fn take(errand: Errand, stores: &mut BTreeMap<usize, Attached>) {
             // Nobody waiting any more is fine.
             let _ = done.send(());
         }
+        Errand::Stop => {}
     }
 }
 

@@ -206,7 +206,7 @@ fn start(args: &LabArgs, matrix: Option<LatencyMatrix>, dir: &Path, quiet: bool)
         seed: args.shape.seed,
         tuning,
         dir: dir.to_owned(),
-        threads: Threads { objects: 1, storage: 1 },
+        threads: Threads { objects: 1, storage: STORAGE_THREADS },
     };
     let bar = bar("starting nodes", args.shape.nodes, quiet);
     let lab = Lab::start(setup, &mut |started| bar.set_position(started as u64)).map_err(|error| error.to_string())?;
@@ -322,5 +322,8 @@ impl Drop for TemporaryDir {
 const READY_PATIENCE: Duration = Duration::from_secs(120);
 /// An overlay that has not changed for so long has settled.
 const QUIET_SPAN: Duration = Duration::from_secs(4);
+/// Storage threads that serve all nodes: each node has a database of its own, and one thread would wait for
+/// one disk flush after the other (with 4, puts by 64 at once went from 750 to 5,300 writes a second).
+const STORAGE_THREADS: usize = 4;
 /// Unmeasured lookups a node, if not given.
 const WARM_UP_PER_NODE: usize = 40;

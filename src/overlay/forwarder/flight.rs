@@ -85,7 +85,8 @@ impl Flight {
             None if own && !ready => None,
             None => Some(me),
         };
-        Course { key: &self.header.key, closing: self.header.closing, floor, avoid: &self.avoid }
+        let is_detoured = self.header.detour.is_some();
+        Course { key: &self.header.key, closing: self.header.closing, floor, avoid: &self.avoid, is_detoured }
     }
 
     /// The header under which it goes on.

@@ -170,6 +170,10 @@ impl Forwarder {
                 self.conclude(now, label, Outcome::HopBudget { at: me }, out);
             }
             Hop::Forward(step) => self.hand_on(now, label, step, out),
+            // Whoever chose this node for a link it does not have can choose better.
+            Hop::Stuck if flight.header.detour.is_some() => {
+                self.conclude(now, label, Outcome::NoRoute { at: me }, out);
+            }
             Hop::Stuck => {
                 flight.stage = Stage::Waiting;
                 self.deadlines.set(Due::Custody(label), now + STUCK_PAUSE);

@@ -47,6 +47,9 @@ pub struct Course<'a> {
     pub floor: Option<&'a Id>,
     /// Peers that were tried in vain.
     pub avoid: &'a [Id],
+    /// Whether the message came by a detour already: then the next step is over a link of one's own. Else two
+    /// nodes that each believe the other to have the link would hand it to and fro.
+    pub is_detoured: bool,
 }
 
 /// Where a message goes next. Loop-free: each step shares a longer prefix with the key than the floor
@@ -97,7 +100,7 @@ fn cheapest(view: &RouteView, course: Course<'_>, closing: bool, ahead: &Ahead) 
             continue;
         }
         let Some(why) = progress(course, closing, &id) else { continue };
-        if carrier(peer, course.avoid).is_none() {
+        if carrier(peer, course).is_none() {
             continue;
         }
         let is_nearest = nearest == Some(id);
@@ -135,7 +138,7 @@ fn progress(course: Course<'_>, closing: bool, id: &Id) -> Option<Why> {
 /// The step to this known node by its best way that is not to be avoided.
 fn step_to(view: &RouteView, target: &Id, course: Course<'_>, why: Why) -> Option<Step> {
     let peer = view.peer(target)?;
-    let to = carrier(peer, course.avoid)?;
+    let to = carrier(peer, course)?;
     let why = if to == *target { why } else { Why::Detour { to: *target } };
     let rtt = if to == *target { peer.link()?.smoothed() } else { peer.rtt()? };
     let is_nearest_known = nearest_known(view, course.key) == Some(*target);
@@ -143,13 +146,14 @@ fn step_to(view: &RouteView, target: &Id, course: Course<'_>, why: Why) -> Optio
 }
 
 /// The linked peer through which this one is best reached.
-fn carrier(peer: &PeerView, avoid: &[Id]) -> Option<Id> {
+fn carrier(peer: &PeerView, course: Course<'_>) -> Option<Id> {
     let id = peer.contact.id();
-    let usable = |candidate: Id| (!avoid.contains(&candidate)).then_some(candidate);
+    let usable = |candidate: Id| (!course.avoid.contains(&candidate)).then_some(candidate);
     match peer.way {
         Way::Link { .. } => usable(id),
+        Way::LinkButBetter { .. } if course.is_detoured => usable(id),
         Way::LinkButBetter { via, .. } => usable(via).or_else(|| usable(id)),
-        Way::Through { via, .. } if !avoid.contains(&id) => usable(via),
+        Way::Through { via, .. } if !course.is_detoured && !course.avoid.contains(&id) => usable(via),
         Way::Through { .. } | Way::None => None,
     }
 }

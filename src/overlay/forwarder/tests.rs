@@ -179,6 +179,21 @@ fn a_detour_is_taken_and_ends_where_it_was_meant_to() {
 }
 
 #[test]
+fn two_nodes_that_each_believe_the_other_has_the_link_do_not_hand_a_message_to_and_fro() {
+    let mut ring = Ring::of(20, 9, 1);
+    let (one, other, target) = (ring.ids[0], ring.ids[5], ring.ids[10]);
+    for (index, via) in [(0, other), (5, one)] {
+        let mut view = (*ring.nodes[index].view).clone();
+        let peer = view.peers.iter_mut().find(|peer| peer.contact.id() == target).expect("known");
+        peer.way = Way::Through { via, through: Span::from_millis(4) };
+        ring.give(index, Input::View(Arc::new(view)));
+    }
+    let root = ring.lookup(0, target, true).expect("a root");
+    assert_eq!(root.contact.id(), target);
+    assert!(root.hops <= 3, "{} hops", root.hops);
+}
+
+#[test]
 fn the_directory_on_the_way_is_asked_and_may_pass() {
     let mut ring = Ring::of(20, 2, 3);
     let key = ring.ids[10];
@@ -225,7 +240,7 @@ proptest! {
         let (mut at, mut closing, mut hops) = (from, false, 0);
         loop {
             let me = views[at].id();
-            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[] };
+            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[], is_detoured: false };
             match next_hop(&views[at], course, &Ahead::new()) {
                 Hop::Root => break,
                 Hop::Stuck => prop_assert!(false, "stuck at {me:?}"),

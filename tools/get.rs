@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub struct Arguments {
     /// The object's id: 64 hex digits.
     id: String,
-    /// Where to write it; without this, stdout.
+    /// Where to write it; `-`, or without this: stdout.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The one blob of this id as it is, even if it is a manifest.
@@ -30,7 +30,7 @@ pub struct Arguments {
 /// exit code says whether they were sound.
 pub fn run(arguments: &Arguments, api: &Api, output: Output) -> Result<(), Exit> {
     let id = object(&arguments.id)?;
-    let place = arguments.output.as_deref();
+    let place = arguments.output.as_deref().filter(|path| *path != Path::new("-"));
     if let Some(path) = place
         && path.is_dir()
     {

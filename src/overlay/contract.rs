@@ -124,6 +124,31 @@ pub enum Job {
     },
 }
 
+impl Job {
+    /// Does the work, the same for every host. `is_sound` tells whether a contact checks out in this
+    /// network.
+    pub fn perform(self, mut is_sound: impl FnMut(&Contact) -> bool) -> JobDone {
+        match self {
+            Job::CheckCards(mut cards) => {
+                cards.retain(|card| is_sound(&card.contact));
+                JobDone::Cards(cards)
+            }
+            Job::CheckValue { id, value } => {
+                let value = value.proves(&id).then_some(value);
+                JobDone::Value { id, value }
+            }
+            Job::CheckPointer(pointer) => {
+                let sound = pointer.holds() && is_sound(&pointer.holder);
+                JobDone::Pointer(sound.then_some(pointer))
+            }
+            Job::CheckReceipts { object, version, mut receipts } => {
+                receipts.retain(|receipt| receipt.object == object && receipt.version == version && receipt.holds());
+                JobDone::Receipts(receipts)
+            }
+        }
+    }
+}
+
 /// What came of a job. Values are handed back, so that a machine need not keep a copy meanwhile.
 #[derive(Clone, Debug)]
 pub enum JobDone {

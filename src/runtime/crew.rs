@@ -5,7 +5,7 @@
 
 use super::post::Post;
 use crate::overlay::Station;
-use crate::overlay::contract::{Job, JobDone, Ticket};
+use crate::overlay::contract::{Job, Ticket};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use std::io;
 use std::sync::Arc;
@@ -46,28 +46,6 @@ impl Crew {
     }
 }
 
-/// Does a job. `puzzle_bits` is what the network asks of contacts.
-pub fn perform(job: Job, puzzle_bits: u32) -> JobDone {
-    match job {
-        Job::CheckCards(mut cards) => {
-            cards.retain(|card| card.contact.check(puzzle_bits).is_ok());
-            JobDone::Cards(cards)
-        }
-        Job::CheckValue { id, value } => {
-            let value = value.proves(&id).then_some(value);
-            JobDone::Value { id, value }
-        }
-        Job::CheckPointer(pointer) => {
-            let sound = pointer.holds() && pointer.holder.check(puzzle_bits).is_ok();
-            JobDone::Pointer(sound.then_some(pointer))
-        }
-        Job::CheckReceipts { object, version, mut receipts } => {
-            receipts.retain(|receipt| receipt.object == object && receipt.version == version && receipt.holds());
-            JobDone::Receipts(receipts)
-        }
-    }
-}
-
 fn work(waiting: &Receiver<Task>) {
     for task in waiting {
         finish(task);
@@ -75,7 +53,8 @@ fn work(waiting: &Receiver<Task>) {
 }
 
 fn finish(task: Task) {
-    let done = perform(task.job, task.post.puzzle_bits());
+    let puzzle_bits = task.post.puzzle_bits();
+    let done = task.job.perform(|contact| contact.check(puzzle_bits).is_ok());
     task.post.done(task.station, task.ticket, done);
 }
 

@@ -6,7 +6,6 @@
 use crate::base::Span;
 use crate::identity::Contact;
 use crate::overlay::contract::{Job, JobDone};
-use crate::wire::object::Receipt;
 use std::collections::BTreeSet;
 
 /// Carries out jobs.
@@ -18,23 +17,7 @@ pub(super) struct Bench {
 impl Bench {
     /// What comes of a job, in a network that asks for this puzzle.
     pub fn carry_out(&mut self, job: Job, puzzle_bits: u32) -> JobDone {
-        match job {
-            Job::CheckCards(cards) => {
-                JobDone::Cards(cards.into_iter().filter(|card| self.is_sound(&card.contact, puzzle_bits)).collect())
-            }
-            Job::CheckValue { id, value } => {
-                JobDone::Value { id, value: Some(value).filter(|value| value.proves(&id)) }
-            }
-            Job::CheckPointer(pointer) => {
-                let sound = pointer.holds() && self.is_sound(&pointer.holder, puzzle_bits);
-                JobDone::Pointer(sound.then_some(pointer))
-            }
-            Job::CheckReceipts { object, version, receipts } => {
-                let fits =
-                    |receipt: &Receipt| receipt.object == object && receipt.version == version && receipt.holds();
-                JobDone::Receipts(receipts.into_iter().filter(fits).collect())
-            }
-        }
+        job.perform(|contact| self.is_sound(contact, puzzle_bits))
     }
 
     fn is_sound(&mut self, contact: &Contact, puzzle_bits: u32) -> bool {

@@ -111,7 +111,7 @@ impl Directory {
                 }
                 _ => {
                     let is_writing = self.values.is_writing(&object, entry.version);
-                    let is_asked = self.repair.wanted.contains_key(&object);
+                    let is_asked = self.repair.wanted.get(&object).is_some_and(|until| *until > self.ground.now);
                     let has_room = self.repair.wanted.len() < WANTED_MAX
                         && self.ground.limits.fits(0, self.values.room(&object)).is_ok();
                     if !is_writing && !is_asked && has_room && is_welcome(&self.ground.view, &object, replicas) {

@@ -12,6 +12,8 @@ use crate::base::{Ewma, Id, Span};
 #[derive(Clone, Debug)]
 pub struct Ahead {
     spacing: f64,
+    /// The share of the network's nodes that are known with a way to them, 0 to 1.
+    known: f64,
     typical: Ewma,
     nearest: [Ewma; CLASSES],
     farther: [Ewma; CLASSES],
@@ -21,12 +23,13 @@ impl Ahead {
     /// No experience.
     pub fn new() -> Ahead {
         let fresh = [Ewma::new(SAMPLE_WEIGHT); CLASSES];
-        Ahead { spacing: 1.0, typical: Ewma::new(SAMPLE_WEIGHT), nearest: fresh, farther: fresh }
+        Ahead { spacing: 1.0, known: 0.0, typical: Ewma::new(SAMPLE_WEIGHT), nearest: fresh, farther: fresh }
     }
 
-    /// Sets the mean share of the ring between two nodes.
-    pub fn set_spacing(&mut self, spacing: f64) {
+    /// Sets the mean share of the ring between two nodes, and how many other nodes are known with a way to them.
+    pub fn set_spacing(&mut self, spacing: f64, known: usize) {
         self.spacing = spacing.max(f64::MIN_POSITIVE);
+        self.known = ((known + 1) as f64 * self.spacing).min(1.0);
     }
 
     /// Takes in the round trip of a link: the yardstick while experience is missing.
@@ -50,10 +53,10 @@ impl Ahead {
     }
 
     /// Without experience: a typical round trip for each digit still to be fixed, and a quarter of one
-    /// even where the node may be the root.
+    /// even where the node may be the root, as far as there are nodes that are not known.
     fn guess(&self, class: usize, is_nearest_known: bool) -> f64 {
         let digits = (class as f64 - 2.0).max(0.0) / 4.0;
-        let hops = if is_nearest_known { 0.25 + digits / 2.0 } else { 1.0 + digits };
+        let hops = if is_nearest_known { (0.25 + digits / 2.0) * (1.0 - self.known) } else { 1.0 + digits };
         hops * self.typical.value().unwrap_or(RTT_GUESS)
     }
 
@@ -88,7 +91,7 @@ mod tests {
     #[test]
     fn experience_replaces_the_guess() {
         let mut ahead = Ahead::new();
-        ahead.set_spacing(1.0 / 64.0);
+        ahead.set_spacing(1.0 / 64.0, 20);
         let (near, far, key) = (Id::ZERO, Id::ZERO.with_digit(0, 7), Id::ZERO);
         assert!(ahead.expect(&far, &key, false) > ahead.expect(&near, &key, false));
         assert!(ahead.expect(&near, &key, true) < ahead.expect(&near, &key, false));
@@ -96,5 +99,12 @@ mod tests {
             ahead.learn(&far, &key, false, Span::from_millis(7));
         }
         assert_eq!(ahead.expect(&far, &key, false), Span::from_millis(7));
+    }
+
+    #[test]
+    fn where_everybody_is_known_nothing_is_expected_beyond_the_nearest() {
+        let mut ahead = Ahead::new();
+        ahead.set_spacing(1.0 / 64.0, 63);
+        assert_eq!(ahead.expect(&Id::ZERO, &Id::ZERO.with_digit(0, 7), true), Span::ZERO);
     }
 }

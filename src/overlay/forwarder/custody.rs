@@ -116,7 +116,8 @@ impl Forwarder {
     }
 
     pub(super) fn on_view(&mut self, now: Instant, view: Arc<RouteView>, out: &mut Outbox<Effect>) {
-        self.ahead.set_spacing(view.spacing().unwrap_or(1.0));
+        let with_a_way = view.peers.iter().filter(|peer| peer.ready && peer.rtt().is_some()).count();
+        self.ahead.set_spacing(view.spacing().unwrap_or(1.0), with_a_way);
         for rtt in view.peers.iter().filter_map(|peer| peer.link()) {
             self.ahead.learn_link(rtt.smoothed());
         }

@@ -70,8 +70,8 @@ pub fn next_hop(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Hop {
         }
     }
     let closing = course.closing || covered;
-    match cheapest(view, course, closing, ahead) {
-        Some(step) => Hop::Forward(Step { closing, ..step }),
+    match cheapest(view, Course { closing, ..course }, ahead) {
+        Some(step) => Hop::Forward(step),
         None => Hop::Stuck,
     }
 }
@@ -89,29 +89,42 @@ pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option
 }
 
 /// Of all nodes that are progress, the one with the lowest expected latency to the key's root.
-fn cheapest(view: &RouteView, course: Course<'_>, closing: bool, ahead: &Ahead) -> Option<Step> {
+fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step> {
     let nearest = nearest_known(view, course.key);
     let goal = nearest.and_then(|id| view.peer(&id));
-    let mut best: Option<(Span, &PeerView, Why)> = None;
+    let mut best: Option<(Span, Step)> = None;
+    if let Some(step) = goal.and_then(|goal| straight(view, goal, course)) {
+        let learnt = ahead.expect(&step.target, course.key, true);
+        if learnt * CERTAIN <= step.rtt {
+            return Some(step);
+        }
+        best = Some((step.rtt + learnt, step));
+    }
     for peer in view.peers.iter().filter(|peer| peer.ready) {
         let id = peer.contact.id();
-        let Some(rtt) = peer.rtt() else { continue };
-        if best.as_ref().is_some_and(|(cost, ..)| rtt >= *cost) {
+        let Some(rtt) = peer.rtt().filter(|_| nearest != Some(id)) else { continue };
+        if best.as_ref().is_some_and(|(cost, _)| rtt >= *cost) {
             continue;
         }
-        let Some(why) = progress(course, closing, &id) else { continue };
-        if carrier(peer, course).is_none() {
-            continue;
-        }
-        let is_nearest = nearest == Some(id);
-        let learnt = ahead.expect(&id, course.key, is_nearest);
-        let cost = rtt + if is_nearest { learnt } else { learnt.max(between(peer, goal)) };
-        if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
-            best = Some((cost, peer, why));
+        let Some(why) = progress(course, &id) else { continue };
+        let cost = rtt + ahead.expect(&id, course.key, false).max(between(peer, goal));
+        if best.as_ref().is_none_or(|(least, _)| cost < *least)
+            && let Some(step) = step_to(view, &id, course, why)
+        {
+            best = Some((cost, step));
         }
     }
-    let (_, peer, why) = best?;
-    step_to(view, &peer.contact.id(), course, why)
+    best.map(|(_, step)| step)
+}
+
+/// The step to the nearest node known, which may well be the root: any way there is progress that is numeric
+/// progress, for from then on only that counts. So a key next to a digit's boundary is not led round it.
+fn straight(view: &RouteView, goal: &PeerView, course: Course<'_>) -> Option<Step> {
+    let id = goal.contact.id();
+    let by_rule = progress(course, &id);
+    let nearer = course.floor.is_none_or(|floor| id.is_nearer(course.key, floor));
+    let why = by_rule.or(nearer.then_some(Why::SamePrefixCloser))?;
+    step_to(view, &id, Course { closing: course.closing || by_rule.is_none(), ..course }, why)
 }
 
 /// What a node that is not the nearest known still has before it, at least: the way to that one, as
@@ -125,14 +138,14 @@ fn between(peer: &PeerView, goal: Option<&PeerView>) -> Span {
 }
 
 /// Whether handing the message to `id` is progress, and why.
-fn progress(course: Course<'_>, closing: bool, id: &Id) -> Option<Why> {
+fn progress(course: Course<'_>, id: &Id) -> Option<Why> {
     let digits = course.key.shared_prefix(id);
     let Some(floor) = course.floor else { return Some(Why::LongerPrefix { digits: digits as u8 }) };
     let to_beat = course.key.shared_prefix(floor);
-    if !closing && digits > to_beat {
+    if !course.closing && digits > to_beat {
         return Some(Why::LongerPrefix { digits: digits as u8 });
     }
-    ((closing || digits == to_beat) && id.is_nearer(course.key, floor)).then_some(Why::SamePrefixCloser)
+    ((course.closing || digits == to_beat) && id.is_nearer(course.key, floor)).then_some(Why::SamePrefixCloser)
 }
 
 /// The step to this known node by its best way that is not to be avoided.
@@ -174,3 +187,7 @@ fn nearest_known(view: &RouteView, key: &Id) -> Option<Id> {
 /// How much longer than direct the way between two nodes without a link is: the stretch of two-hop paths
 /// between 64 PlanetLab hosts with 24 links each is 1.1 to 1.5 (measured 2026-11-23, before this rule).
 const UNLINKED_FACTOR: f64 = 1.5;
+/// Where what experience expects beyond the nearest known node is at most one part in this many of the way
+/// to it, that node is as good as certainly the root, and the best way to it is known; a step to any other could
+/// only be chosen for an error of estimation.
+const CERTAIN: u64 = 4;

@@ -223,7 +223,7 @@ impl Router {
         match message {
             Membership::ContactsWanted { round, about } => self.on_contacts_wanted(t, from, round, about),
             Membership::Contacts { round, about, ready, cards } => {
-                self.note_readiness(&from, ready);
+                self.note_readiness(t, &from, ready);
                 self.on_contacts(t, from, (round, about), cards);
             }
             Membership::Announce { round, card, leaf_set } => self.on_announce(t, from, round, card, leaf_set),
@@ -243,7 +243,7 @@ impl Router {
             }
             Probe::Pong { round: _, coordinate, ready } => {
                 self.note_coordinate(&from, coordinate);
-                self.note_readiness(&from, ready);
+                self.note_readiness(t, &from, ready);
             }
             Probe::PingFor { round, suspect } => self.on_ping_for(t, from, round, suspect),
             Probe::PongFor { round: _, suspect, alive } => self.on_pong_for(&suspect, alive),
@@ -273,7 +273,7 @@ impl Router {
                 Due::LeafSet => self.exchange_leaf_sets(t),
                 Due::Plan => self.plan_links(t),
                 Due::Measure => self.measure_some(t),
-                Due::View => self.publication.is_stale = true,
+                Due::View => {}
                 Due::Reach => self.tell_reach(t),
                 Due::Table => self.refresh_table(t),
                 Due::Alone => self.knock(t),

@@ -115,7 +115,7 @@ impl Router {
             }
         }
         if drifted {
-            self.publication.is_stale = true;
+            self.publication.has_drifted = true;
             self.reach_changed(t);
         }
     }

@@ -53,7 +53,7 @@ impl Router {
                 peer.missed_echoes = 0;
                 let there = peer.coordinate;
                 self.learn_coordinate(there, rtt);
-                self.publication.is_stale = true;
+                self.publication.has_drifted = true;
                 self.own.soon(t.now, Due::Plan, PLAN_AFTER_ECHO);
             }
             None => {

@@ -58,9 +58,19 @@ impl Reach {
         self.better.remove(id);
     }
 
+    /// Whether a neighbour has a link to this node: then it is known to be ready, for only such are told of.
+    pub(super) fn vouches_for(&self, id: &Id) -> bool {
+        self.detours.contains_key(&id.prefix_u64())
+    }
+
     /// The quickest detour's round trip.
     pub(super) fn detour(&self, id: &Id) -> Option<Span> {
         self.detours.get(&id.prefix_u64()).map(|(_, through)| *through)
+    }
+
+    /// Whether the detours must be computed anew.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     /// How many detours are known.
@@ -102,10 +112,13 @@ impl Router {
         let links: Vec<(u64, Span)> =
             links.iter().filter(|entry| sane(entry)).take(REACH_MAX).map(|entry| (entry.peer, entry.rtt)).collect();
         self.ask_after_strangers(t, from, &links);
+        if let Some(advert) = self.reach.adverts.get_mut(&from).filter(|advert| advert.links == links) {
+            advert.at = t.now;
+            return;
+        }
         self.reach.adverts.insert(from, Advert { links, at: t.now });
         self.reach.is_stale = true;
-        self.publication.is_stale = true;
-        self.own.soon(t.now, Due::View, COMPUTE_PAUSE);
+        self.publication.has_drifted = true;
     }
 
     /// Links came, went or drifted: the neighbours are told soon.
@@ -200,7 +213,7 @@ impl Router {
         let mut links: Vec<(bool, Span, Id)> = self
             .peers
             .linked()
-            .filter(|peer| peer.is_server() && !peer.suspected)
+            .filter(|peer| peer.is_server() && peer.ready && !peer.suspected)
             .filter_map(|peer| Some((!self.ring.all.contains(&peer.id()), peer.link_rtt()?, peer.id())))
             .collect();
         links.sort_unstable();

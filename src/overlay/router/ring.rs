@@ -115,7 +115,7 @@ impl Router {
 
     /// A node's leaf set, and whom this node seems to lack.
     pub(super) fn on_leaf_set(&mut self, t: &mut Turn, from: Id, round: u32, ready: bool, cards: Vec<Card>) {
-        self.note_readiness(&from, ready);
+        self.note_readiness(t, &from, ready);
         self.consider(t, cards, false);
         if let Some(peer) = self.peers.at(&from)
             && matches!(peer.greeting, Greeting::Sent { round: sent, .. } if sent == round)
@@ -125,13 +125,14 @@ impl Router {
     }
 
     /// A node said whether it roots keys.
-    pub(super) fn note_readiness(&mut self, from: &Id, ready: bool) {
+    pub(super) fn note_readiness(&mut self, t: &mut Turn, from: &Id, ready: bool) {
         if let Some(peer) = self.peers.at(from)
             && peer.ready != ready
         {
             peer.ready = ready;
             self.ring.stale = true;
             self.publication.is_stale = true;
+            self.reach_changed(t);
         }
     }
 

@@ -1,16 +1,32 @@
 //! Arithmetic on results.
 //!
-//! Owns: latency matrices, summaries of samples, stretch, and how results are shown: tables and plots.
+//! Owns: latency matrices, summaries of samples, stretch, stress, the quality of a topology, and how results are shown: tables,
+//! CSV, GraphML and plots.
 //! Never does: measure anything, read or write a file, or ask for the time.
 
+pub mod betweenness;
+pub mod clustering;
+pub mod components;
+pub mod concentration;
+pub mod cut;
+pub mod degree;
 pub mod distribution;
+mod draw;
+pub mod graph;
 pub mod matrix;
 pub mod number;
+pub mod partition;
+pub mod paths;
 pub mod plot;
+pub mod reach;
+pub mod removal;
+pub mod stress;
 pub mod stretch;
+mod sweep;
 pub mod table;
 
-pub use distribution::{Interval, Repeats, Summary};
+pub use distribution::{Interval, Repeats, Share, Summary};
+pub use graph::{Edge, Graph, Undirected};
 pub use matrix::{LatencyMatrix, MatrixError, Missing};
 pub use plot::Report;
 pub use stretch::{Pair, Stretch};

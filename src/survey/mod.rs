@@ -20,6 +20,7 @@ pub mod paths;
 pub mod plot;
 pub mod reach;
 pub mod removal;
+pub mod size;
 pub mod stress;
 pub mod stretch;
 mod sweep;

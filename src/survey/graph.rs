@@ -42,6 +42,8 @@ pub enum GraphError {
         /// How many nodes there are, from 0.
         nodes: usize,
     },
+    /// There is no node.
+    Empty,
     /// More nodes or edges than 32 bits can number.
     TooLarge,
 }
@@ -235,6 +237,7 @@ impl fmt::Display for GraphError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             GraphError::NoSuchNode { node, nodes } => write!(f, "an edge names node {node}, there are {nodes} from 0"),
+            GraphError::Empty => write!(f, "the graph has no node"),
             GraphError::TooLarge => write!(f, "more than {UNKNOWN} nodes or edges"),
         }
     }

@@ -133,11 +133,9 @@ impl<'a> Flow<'a> {
 
     /// The nodes next to this front, and the edge that joins it to the other search if there is one.
     fn grow(&mut self, front: &[u32], own: u32) -> (Vec<u32>, Option<(u32, u32)>) {
-        let mut next = Vec::new();
+        let (mut next, is_out) = (Vec::new(), own.is_multiple_of(2));
         for node in front {
-            for at in self.links.row(*node) {
-                let other = self.links.out(*node)[at - self.links.row(*node).start];
-                let is_out = own % 2 == 0;
+            for (at, &other) in self.links.row(*node).zip(self.links.out(*node)) {
                 let carries = if is_out { self.room[at] } else { self.total[at] - self.room[at] };
                 let met = self.met[other as usize];
                 if carries == 0 || met == own {

@@ -5,7 +5,7 @@
 
 use super::graph::{Graph, GraphError};
 use super::plot::{Histogram, Map, Report};
-use super::plot::{degree_tail, partition_curve, reach_curve, removal_curves};
+use super::plot::{degree_tail, hops_curve, partition_curve, reach_curve, removal_curves};
 use super::topology::Topology;
 
 /// What a page is made of.
@@ -35,6 +35,11 @@ impl Page<'_> {
             report.full(Map::new("Topology", note, "ms", &self.graph.undirected()?, self.places));
         }
         report.half(degree_tail("Degrees", "Nodes that have at least so many edges.", self.graph));
+        let hops = [("along edges", &topology.paths), ("along links, both ways", &topology.link_paths)];
+        let hops: Vec<_> = hops.into_iter().filter_map(|(name, paths)| Some((name, paths.as_ref()?))).collect();
+        if !hops.is_empty() {
+            report.half(hops_curve("Hops", "Shortest paths between pairs of nodes that have one.", &hops));
+        }
         if topology.rtt_ms.is_some() {
             let rtts = self.graph.edges().filter_map(|edge| edge.rtt()).map(|rtt| rtt.as_millis_f64());
             report.half(Histogram::new("Edges by latency", "Round trips of all edges measured.", "RTT (ms)", rtts));

@@ -138,8 +138,8 @@ fn how(paths: &Paths) -> String {
     match paths.interval {
         _ if paths.exact => format!("exact{apart}"),
         Some(interval) => {
-            let (low, high) = (number(interval.low), number(interval.high));
-            format!("{low} to {high} from {} sampled targets{apart}", brief(paths.targets as f64))
+            let half = number((interval.high - interval.low) / 2.0);
+            format!("± {half} (95 %) from {} sampled targets{apart}", brief(paths.targets as f64))
         }
         None => format!("from {} sampled targets{apart}", brief(paths.targets as f64)),
     }

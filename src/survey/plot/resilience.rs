@@ -43,9 +43,9 @@ pub fn partition_curve(title: impl Into<String>, note: impl Into<String>, partit
         title: title.into(),
         note: note.into(),
         x: percents("nodes dead (%)"),
-        y: percents("trials with the living parted (%)"),
+        y: percents("share (%)"),
         lines: vec![
-            line("counted", |one| one.parted.share),
+            line("parted in so many trials", |one| one.parted.share),
             line("expected from degrees", |one| one.expected),
             line("at most (95 %)", |one| one.parted.high),
             line("living nodes cut off", |one| one.cut_off),

@@ -28,7 +28,7 @@ pub fn degree_tail(title: impl Into<String>, note: impl Into<String>, graph: &Gr
         x: Axis::covering(format!("degree at least (edges{log})"), scale, [1.0, largest.max(1.0)]),
         y: Axis::covering("share of nodes (%, log scale)", Scale::Log, shares.into_iter().chain([100.0])),
         lines,
-        marks: vec![Mark { value: median, name: format!("median in {}", brief(median)) }],
+        marks: vec![Mark { value: median, name: format!("median in-degree {}", brief(median)) }],
     }
 }
 

@@ -37,13 +37,13 @@ impl Cuts {
     /// Along directed edges, for this many random pairs; `None` with fewer than two nodes or no pair.
     pub fn of(graph: &Graph, pairs: usize, chance: &mut Chance) -> Result<Option<Cuts>, GraphError> {
         let links = graph.undirected()?;
-        let room = links.edges().map(|edge| u8::from(graph.has_edge(edge.from, edge.to))).collect();
-        Ok(sampled(&mut Flow::new(&links, room), pairs, chance))
+        Ok(sampled(&mut Flow::along(graph, &links), pairs, chance))
     }
 
     /// Along links that carry both ways; `None` with fewer than two nodes or no pair.
     pub fn of_links(graph: &Undirected, pairs: usize, chance: &mut Chance) -> Option<Cuts> {
-        sampled(&mut Flow::new(graph, vec![1; graph.edge_count()]), pairs, chance)
+        let edges = graph.edge_count();
+        sampled(&mut Flow::new(graph, vec![1; edges], vec![2; edges]), pairs, chance)
     }
 }
 
@@ -80,21 +80,17 @@ struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    fn new(links: &'a Undirected, room: Vec<u8>) -> Flow<'a> {
-        let nodes = links.node_count();
-        let mut flow = Flow {
-            links,
-            total: room.clone(),
-            room,
-            changed: vec![],
-            met: vec![0; nodes],
-            via: vec![0; nodes],
-            round: 0,
-        };
-        for (at, edge) in links.edges().enumerate() {
-            flow.total[at] += flow.room[flow.place(edge.to, edge.from)];
-        }
-        flow
+    /// Along the directed edges of a graph, whose links these are.
+    fn along(graph: &Graph, links: &'a Undirected) -> Flow<'a> {
+        let carries = |from, to| u8::from(graph.has_edge(from, to));
+        let room: Vec<u8> = links.edges().map(|edge| carries(edge.from, edge.to)).collect();
+        let total = links.edges().zip(&room).map(|(edge, there)| there + carries(edge.to, edge.from)).collect();
+        Flow::new(links, room, total)
+    }
+
+    fn new(links: &'a Undirected, room: Vec<u8>, total: Vec<u8>) -> Flow<'a> {
+        let nodes = vec![0; links.node_count()];
+        Flow { links, room, total, changed: Vec::new(), met: nodes.clone(), via: nodes, round: 0 }
     }
 
     /// The paths from one to the other.
@@ -191,8 +187,7 @@ mod tests {
 
     fn between(graph: &Graph, from: u32, to: u32) -> u32 {
         let links = graph.undirected().unwrap();
-        let room = links.edges().map(|edge| u8::from(graph.has_edge(edge.from, edge.to))).collect();
-        let mut flow = Flow::new(&links, room);
+        let mut flow = Flow::along(graph, &links);
         let cut = flow.cut(from, to);
         assert_eq!(flow.cut(from, to), cut, "a second look finds the same");
         cut.paths

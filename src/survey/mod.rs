@@ -11,6 +11,7 @@ pub mod concentration;
 pub mod csv;
 pub mod cut;
 pub mod degree;
+mod diameter;
 pub mod distribution;
 mod draw;
 pub mod graph;

@@ -84,7 +84,7 @@ pub struct Effort {
 }
 
 impl Default for Effort {
-    /// 25,000 nodes of 100 edges take some 8 s on one core, of which 4 for disjoint paths and partition; a million of 200, minutes.
+    /// For up to some ten million edges: 25,000 nodes of 100 edges take 11 s on one core of a machine with other work.
     fn default() -> Effort {
         Effort {
             paths: PathEffort::default(),
@@ -95,6 +95,19 @@ impl Default for Effort {
             betweenness_starts: 64,
             dead: (0..20).map(|twentieth| f64::from(twentieth) / 20.0).collect(),
             partition_trials: 100,
+        }
+    }
+}
+
+impl Effort {
+    /// For larger graphs: no betweenness and no re-ranking, a trial or two of the rest.
+    pub fn light() -> Effort {
+        Effort {
+            paths: PathEffort { targets: 256, ..PathEffort::default() },
+            cut_pairs: 20,
+            attacks: vec![Attack::Random, Attack::Degree],
+            partition_trials: 3,
+            ..Effort::default()
         }
     }
 }

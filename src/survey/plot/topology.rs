@@ -156,7 +156,8 @@ fn view(placed: &[(u32, (f64, f64))]) -> [f64; 4] {
         let values = sorted(placed.iter().map(|(_, place)| of(place).clamp(-FARTHEST, FARTHEST)));
         let end = |q| quantile(&values, q).unwrap_or(0.0);
         let (from, to) = (end(REACH.0), end(REACH.1));
-        let half = ((to - from) * 0.55).max(from.abs() * 1e-6).max(1e-6);
+        let half = if to > from { (to - from) * 0.55 } else { 0.5 };
+        let half = half.max(from.abs() * 1e-6).max(1e-6);
         ((from + to) / 2.0 - half, (from + to) / 2.0 + half)
     };
     let ((left, right), (top, bottom)) = (reach(|place| place.0), reach(|place| place.1));

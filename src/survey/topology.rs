@@ -100,7 +100,8 @@ impl Default for Effort {
 }
 
 impl Effort {
-    /// For larger graphs: no betweenness and no re-ranking, a trial or two of the rest.
+    /// For larger graphs: no betweenness and no re-ranking, few trials of the rest. A million nodes of 200 edges take 200 s on one core
+    /// of a machine with other work, and 3.3 GB.
     pub fn light() -> Effort {
         Effort {
             paths: PathEffort { targets: 256, ..PathEffort::default() },

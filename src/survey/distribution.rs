@@ -54,7 +54,64 @@ pub struct Interval {
     pub high: f64,
 }
 
+/// How often something happened in independent trials, and how sure its probability is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// How often it happened.
+    pub happened: usize,
+    /// In how many trials; at least 1.
+    pub trials: usize,
+    /// One over the other, 0 to 1.
+    pub share: f64,
+    /// The lower end of the 95 % interval of the probability (Wilson 1927), which is right near 0 and 1 too.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+impl Share {
+    /// So often in so many trials; `None` without a trial.
+    pub fn of(happened: usize, trials: usize) -> Option<Share> {
+        let (happened, n) = (happened.min(trials), trials as f64);
+        let (share, z2) = (happened as f64 / n, NORMAL_95 * NORMAL_95);
+        let middle = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);
+        let half = NORMAL_95 / (1.0 + z2 / n) * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
+        // What never happened may have probability 0, and rounding must not say otherwise.
+        let low = if happened == 0 { 0.0 } else { middle - half };
+        let high = if happened == trials { 1.0 } else { middle + half };
+        (trials > 0).then_some(Share { happened, trials, share, low, high })
+    }
+}
+
 impl Summary {
+    /// The summary of samples that are there so many times each; `None` if there is none. Samples that are not finite are left out.
+    pub fn of_counts(counts: impl IntoIterator<Item = (f64, u64)>) -> Option<Summary> {
+        let mut kept: Vec<(f64, u64)> = counts.into_iter().filter(|(value, n)| value.is_finite() && *n > 0).collect();
+        kept.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
+        let count: u64 = kept.iter().map(|(_, times)| times).sum();
+        let mean = kept.iter().map(|(value, times)| value * *times as f64).sum::<f64>() / count as f64;
+        let squares: f64 = kept.iter().map(|(value, times)| (value - mean).powi(2) * *times as f64).sum();
+        let ranked = |q: f64| {
+            let rank = ((q * count as f64 - 1e-9).ceil() as u64).clamp(1, count.max(1));
+            let mut up_to = 0;
+            let reaches = |(_, times): &&(f64, u64)| {
+                up_to += times;
+                up_to >= rank
+            };
+            kept.iter().find(reaches).map(|(value, _)| *value)
+        };
+        Some(Summary {
+            count: count as usize,
+            mean,
+            p50: ranked(0.5)?,
+            p90: ranked(0.9)?,
+            p99: ranked(0.99)?,
+            min: kept.first()?.0,
+            max: kept.last()?.0,
+            std: (squares / (count as f64 - 1.0).max(1.0)).sqrt(),
+        })
+    }
+
     /// The summary of these samples; `None` if there is none. Samples that are not finite are left out.
     pub fn of(samples: impl IntoIterator<Item = f64>) -> Option<Summary> {
         let sorted = sorted(samples);
@@ -128,6 +185,9 @@ fn student_t(freedom: usize) -> f64 {
     let row = STUDENT_T_95.iter().rev().find(|(from, _)| *from <= freedom);
     row.map_or(STUDENT_T_95[0].1, |(_, t)| *t)
 }
+
+/// The two-sided 95 % quantile of the normal distribution (same tables).
+const NORMAL_95: f64 = 1.959_964;
 
 /// Degrees of freedom and t, from the usual tables (NIST Handbook of Statistical Methods, 1.3.6.7.2, column 0.975).
 const STUDENT_T_95: [(usize, f64); 34] = [
@@ -207,7 +267,29 @@ mod tests {
         assert_eq!((student_t(1), student_t(35), student_t(9_999)), (12.706, 2.042, 1.962));
     }
 
+    #[test]
+    fn a_share_has_the_interval_of_wilson() {
+        // 8 of 10, as worked out in the NIST handbook's way: 0.4902 to 0.9433.
+        let share = Share::of(8, 10).unwrap();
+        assert!(near(share.share, 0.8) && near(share.low, 0.4902) && near(share.high, 0.9433), "{share:?}");
+        // Never in 100: z² / (n + z²) = 0.0370.
+        let never = Share::of(0, 100).unwrap();
+        assert!(never.low == 0.0 && near(never.high, 0.0370) && Share::of(100, 100).unwrap().high == 1.0);
+        assert_eq!(Share::of(0, 0), None);
+    }
+
     proptest! {
+        #[test]
+        fn counted_samples_sum_up_like_samples(samples in prop::collection::vec(0u32..20, 1..80)) {
+            let mut counts = [0; 20];
+            samples.iter().for_each(|sample| counts[*sample as usize] += 1);
+            let counted = Summary::of_counts((0..20).map(f64::from).zip(counts)).unwrap();
+            let plain = Summary::of(samples.into_iter().map(f64::from)).unwrap();
+            prop_assert!((counted.mean - plain.mean).abs() < 1e-9 && (counted.std - plain.std).abs() < 1e-9);
+            let rest = |of: Summary| (of.count, of.p50, of.p90, of.p99, of.min, of.max);
+            prop_assert_eq!(rest(counted), rest(plain));
+        }
+
         #[test]
         fn a_quantile_is_a_sample_that_enough_do_not_exceed(samples in prop::collection::vec(-1e6f64..1e6, 1..60), percent in 1u32..=100) {
             let sorted = sorted(samples);

@@ -1,17 +1,41 @@
 //! Arithmetic on results.
 //!
-//! Owns: latency matrices, summaries of samples, stretch, and how results are shown: tables and plots.
+//! Owns: latency matrices, summaries of samples, stretch, stress, the quality of a topology, and how results are shown: tables,
+//! CSV, GraphML and plots.
 //! Never does: measure anything, read or write a file, or ask for the time.
 
+pub mod betweenness;
+pub mod clustering;
+pub mod components;
+pub mod concentration;
+pub mod csv;
+pub mod cut;
+pub mod degree;
+mod diameter;
 pub mod distribution;
+mod draw;
+pub mod graph;
+pub mod graphml;
 pub mod matrix;
 pub mod number;
+pub mod page;
+pub mod partition;
+pub mod paths;
 pub mod plot;
+pub mod reach;
+pub mod removal;
+pub mod size;
+pub mod stress;
 pub mod stretch;
+mod sweep;
 pub mod table;
+mod told;
+pub mod topology;
 
-pub use distribution::{Interval, Repeats, Summary};
+pub use distribution::{Interval, Repeats, Share, Summary};
+pub use graph::{Edge, Graph, Undirected};
 pub use matrix::{LatencyMatrix, MatrixError, Missing};
 pub use plot::Report;
 pub use stretch::{Pair, Stretch};
 pub use table::Table;
+pub use topology::Topology;

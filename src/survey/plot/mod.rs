@@ -9,19 +9,29 @@ mod bars;
 mod curves;
 mod frame;
 mod histogram;
+mod hops;
+mod lines;
 mod report;
+mod resilience;
 mod scatter;
 mod svg;
+mod tail;
 #[cfg(test)]
 mod tests;
+mod topology;
 
 pub use axis::{Axis, Scale};
 pub use bars::{Bars, Better, Group};
 pub use curves::{Cdf, Mark, Series};
 pub use histogram::Histogram;
+pub use hops::hops_curve;
+pub use lines::{Line, Lines};
 pub use report::{KeyFigure, KeyFigures, Report, Verdict};
+pub use resilience::{partition_curve, reach_curve, removal_curves};
 pub use scatter::StretchByDistance;
 pub use svg::{Area, Canvas};
+pub use tail::degree_tail;
+pub use topology::Map;
 
 /// Something that can be drawn alone or on a report page.
 pub trait Panel {

@@ -102,6 +102,27 @@ impl Canvas {
         let _ = writeln!(self.body, "</g>");
     }
 
+    /// Equal dots with thin white rims, so that they can be told apart where they touch.
+    pub fn dots(&mut self, centres: impl Iterator<Item = (f64, f64)>, radius: f64, fill: &str) {
+        let _ = writeln!(self.body, "<g fill=\"{fill}\" stroke=\"#ffffff\" stroke-width=\"0.6\">");
+        for (x, y) in centres {
+            let _ = write!(self.body, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>");
+        }
+        let _ = writeln!(self.body, "</g>");
+    }
+
+    /// Many straight lines, see-through, so that a bundle shows how dense it is.
+    pub fn web(&mut self, lines: impl Iterator<Item = [(f64, f64); 2]>, ink: Ink, opacity: f64) {
+        let Ink { colour, width, .. } = ink;
+        let look = format!("stroke=\"{colour}\" stroke-width=\"{width}\" stroke-opacity=\"{opacity:.2}\"");
+        let _ = writeln!(self.body, "<g fill=\"none\" {look}>");
+        // Each its own path: within one path crossings would not add up.
+        for [(x, y), (to_x, to_y)] in lines {
+            let _ = write!(self.body, "<path d=\"M{x:.1} {y:.1}L{to_x:.1} {to_y:.1}\"/>");
+        }
+        let _ = writeln!(self.body, "</g>");
+    }
+
     /// A text with its base line at `y`.
     pub fn text(&mut self, x: f64, y: f64, text: &str, look: Type) {
         self.placed_text(&format!("x=\"{x:.1}\" y=\"{y:.1}\""), text, look);

@@ -39,7 +39,15 @@ fn panels(text: &str, samples: &[f64], pairs: &[Pair]) -> Vec<Box<dyn Panel>> {
         Box::new(table),
         Box::new(KeyFigures { title: text(), figures: vec![figure; samples.len() % 7] }),
     ];
+    let graph = crate::survey::graph::tests::random(samples.len(), 3, 5);
+    let places: Vec<(f64, f64)> = samples.iter().map(|value| (*value, value.sin() * value)).collect();
+    all.push(Box::new(Map::new(text(), text(), text(), &graph.undirected().unwrap(), &places)));
+    all.push(Box::new(degree_tail(text(), text(), &graph)));
     for scale in scales {
+        let points: Vec<(f64, f64)> = samples.iter().map(|value| (*value, -value)).collect();
+        let axis = |_| Axis::covering(text(), scale, samples.iter().copied());
+        let (lines, marks) = (vec![Line { name: text(), points }; 7], vec![Mark { value: 1.0, name: text() }]);
+        all.push(Box::new(Lines { title: text(), note: text(), x: axis(0), y: axis(1), lines, marks }));
         let marks = samples.iter().take(1).map(|value| Mark { value: *value, name: text() }).collect();
         let series = (0..8).map(series).collect();
         all.push(Box::new(Cdf { title: text(), note: text(), x_label: text(), scale, series, marks }));

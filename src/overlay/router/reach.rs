@@ -260,9 +260,10 @@ const GAIN_MIN: Span = Span::from_millis(2);
 const STAY: f64 = 0.97;
 /// Longest believable round trip of a link.
 const RTT_MAX: Span = Span::from_secs(10);
-/// Drift that is worth telling.
-const DRIFT_PERCENT: u64 = 15;
-const DRIFT_FLOOR_US: u64 = 500;
+/// Drift that is worth telling before the next advert is due. A guess; the floor keeps the noise of a fast network
+/// (half a millisecond and more, where processors are busy) from being news.
+const DRIFT_PERCENT: u64 = 20;
+const DRIFT_FLOOR_US: u64 = 2_000;
 
 #[cfg(test)]
 mod tests {

@@ -258,9 +258,10 @@ impl Feed {
 }
 
 /// Where the node of this number lives: a /24 of its own, so that no limit on neighbours in one
-/// network prefix is met.
+/// network prefix is met. There is room for eight million.
 pub fn address_of(index: usize) -> SocketAddr {
-    let ip = Ipv4Addr::new(127, (index >> 8) as u8, index as u8, 1);
+    assert!(index < 1 << 23, "there is no address for node {index}");
+    let ip = Ipv4Addr::new(127 - (index >> 16) as u8, (index >> 8) as u8, index as u8, 1);
     SocketAddr::new(IpAddr::V4(ip), PORT)
 }
 
@@ -268,8 +269,8 @@ pub fn address_of(index: usize) -> SocketAddr {
 pub(super) fn index_of(address: &SocketAddr) -> Option<usize> {
     match address.ip() {
         IpAddr::V4(ip) if address.port() == PORT => {
-            let [_, high, low, _] = ip.octets();
-            Some(usize::from(high) << 8 | usize::from(low))
+            let [top, high, low, _] = ip.octets();
+            Some(usize::from(127u8.checked_sub(top)?) << 16 | usize::from(high) << 8 | usize::from(low))
         }
         _ => None,
     }
@@ -352,3 +353,18 @@ fn directory_kind(input: &directory::Input) -> &'static str {
 
 /// DESIGN §10.
 const PORT: u16 = 7420;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_one_of_a_million_nodes_has_an_address_and_a_network_of_its_own() {
+        for index in [0, 1, 255, 256, 65_535, 65_536, 999_999, (1 << 23) - 1] {
+            assert_eq!(index_of(&address_of(index)), Some(index));
+        }
+        assert_eq!(address_of(65_535).ip(), IpAddr::from([127, 255, 255, 1]));
+        assert_eq!(address_of(65_536).ip(), IpAddr::from([126, 0, 0, 1]));
+        assert_eq!(index_of(&SocketAddr::from(([192, 0, 2, 1], PORT))), None);
+    }
+}

@@ -233,6 +233,7 @@ impl World {
             end.rtt.add(at.since(sent) + back);
         }
         let Packet { message, bytes, .. } = packet;
+        self.nodes[to].traffic += bytes.len() as u64;
         self.book.record(at, to, "said", &bytes);
         if matches!(message, Message::Directory(Directory::Ask { .. } | Directory::Answer { .. })) {
             self.stir();
@@ -296,6 +297,7 @@ impl World {
         let family = family_index(message.family());
         self.book.tally.messages[family] += 1;
         self.book.tally.bytes[family] += bytes.len() as u64;
+        self.nodes[from].traffic += bytes.len() as u64;
         let is_datagram = bytes.len() <= DATAGRAM_BYTES_MAX;
         let sent = self.now();
         self.launch(Packet { from, to, link, message, bytes, is_datagram, sent });

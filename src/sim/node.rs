@@ -30,6 +30,8 @@ pub struct Node {
     /// Where it joins through, as its configuration says.
     pub(super) seeds: Vec<SocketAddr>,
     pub(super) mind: Option<Mind>,
+    /// Bytes of messages sent and received.
+    pub(super) traffic: u64,
     chance: Chance,
 }
 
@@ -81,7 +83,17 @@ impl Node {
         let key = SecretKey::from_seed(chance.bytes32());
         let name = NodeName::solve(key.public(), puzzle_bits);
         let contact = Arc::new(Contact::sign(&key, name, &[address_of(index)], role, 0));
-        Node { disk: Disk::default(), key, contact, life: 0, saved: Vec::new(), seeds: Vec::new(), mind: None, chance }
+        Node {
+            disk: Disk::default(),
+            key,
+            contact,
+            life: 0,
+            saved: Vec::new(),
+            seeds: Vec::new(),
+            mind: None,
+            traffic: 0,
+            chance,
+        }
     }
 
     /// Gives it a fresh mind; the caller starts the machines.
@@ -149,6 +161,11 @@ impl Node {
     /// Whether it runs and roots keys.
     pub fn is_ready(&self) -> bool {
         self.view().is_some_and(|view| view.ready)
+    }
+
+    /// Encoded bytes of all messages it has sent and received; the transport's own are not counted.
+    pub fn traffic(&self) -> u64 {
+        self.traffic
     }
 
     /// All there is to be read off its machines.

@@ -268,6 +268,11 @@ impl World {
         self.operations.get(&(node, request))
     }
 
+    /// Forgets a wish; gives what became of it. A result that comes later is lost.
+    pub fn forget(&mut self, node: usize, request: RequestId) -> Option<Operation> {
+        self.operations.remove(&(node, request))
+    }
+
     /// How many wishes have no result yet and may still expect one.
     pub fn unanswered(&self) -> usize {
         self.operations.values().filter(|operation| operation.results.is_empty() && !operation.excused).count()
@@ -348,6 +353,7 @@ impl World {
 
     fn step(&mut self, until: Instant) -> bool {
         let Some(happening) = self.agenda.next(until) else { return false };
+        self.book.tally.events += 1;
         match self.weather.paused_until(happening.node(), self.now()) {
             Some(later) => self.agenda.at(later, happening),
             None => self.happen(happening),

@@ -93,6 +93,10 @@ pub struct Lookups {
     /// Lookups each node asks per second; without meaning if built directly [default: 0.1]
     #[arg(long, value_name = "PER_S")]
     pub rate: Option<f64>,
+    /// Built directly only: whether lookups teach what lies ahead (one experience, shared by all nodes); else the
+    /// rule goes by its guess alone [default: true]
+    #[arg(long)]
+    pub learning: Option<bool>,
     /// Built directly only: this share of the nodes is dead, unknown to the rest; lookups are of living nodes' ids
     /// [default: 0]
     #[arg(long, value_name = "SHARE")]
@@ -139,6 +143,7 @@ impl Options {
                 warm_up: self.lookups.warm_up.or(lookups.warm_up),
                 keys: self.lookups.keys.or(lookups.keys),
                 rate: self.lookups.rate.or(lookups.rate),
+                learning: self.lookups.learning.or(lookups.learning),
                 dead: self.lookups.dead.or(lookups.dead),
             },
         }
@@ -166,6 +171,7 @@ impl Options {
             ("--sample", tables.sample.is_some()),
             ("--slot-bits", tables.slot_bits.is_some()),
             ("--coordinates", tables.coordinates.is_some()),
+            ("--learning", self.lookups.learning.is_some()),
             ("--dead", self.lookups.dead.is_some()),
         ];
         if let Some((name, _)) = only.iter().find(|(_, given)| *given && !directly) {
@@ -244,6 +250,10 @@ impl Options {
 
     pub fn dead(&self) -> f64 {
         self.lookups.dead.unwrap_or(0.0)
+    }
+
+    pub fn learning(&self) -> bool {
+        self.lookups.learning.unwrap_or(true)
     }
 
     pub fn settle(&self) -> Span {

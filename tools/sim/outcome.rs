@@ -164,7 +164,8 @@ fn build(options: &Options) -> String {
 fn experience(options: &Options) -> &'static str {
     match options.build() {
         Build::Protocol | Build::Crowd => "each node learns from its own lookups",
-        Build::Direct => "one experience shared by all nodes",
+        Build::Direct if options.learning() => "one experience shared by all nodes",
+        Build::Direct => "no experience, the rule's guess alone",
     }
 }
 

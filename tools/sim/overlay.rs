@@ -103,6 +103,7 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
     let built = Built::new(recipe(options), underlay, &mut chance.fork(), &mut |done| bar.set_position(done as u64));
     let build_s = began.elapsed().as_secs_f64();
     let mut walker = Walker::new(&built, underlay);
+    walker.learn(options.learning());
     let mut dying = chance.fork();
     walker.kill((0..built.len()).filter(|_| dying.happens(options.dead())));
     let living: Vec<usize> = (0..built.len()).filter(|node| !walker.is_dead(*node)).collect();

@@ -108,7 +108,7 @@ impl Slots {
     }
 }
 
-/// The nearest of a slot by round trip, nearest first.
+/// The nearest of a slot by round trip, nearest first; of equally near ones any.
 fn nearest(
     node: usize,
     slot: Range<usize>,
@@ -116,21 +116,25 @@ fn nearest(
     underlay: &dyn Underlay,
     chance: &mut Chance,
 ) -> Vec<usize> {
-    let mut best: Vec<(Span, usize)> = Vec::with_capacity(recipe.contacts_per_slot + 1);
-    let mut look = |peer: usize| {
-        let found = (underlay.round_trip(node, peer), peer);
+    let mut best: Vec<(Span, u32, usize)> = Vec::with_capacity(recipe.contacts_per_slot + 1);
+    let mut look = |peer: usize, lot: u32| {
+        let found = (underlay.round_trip(node, peer), lot, peer);
         if best.len() == recipe.contacts_per_slot && best.last().is_some_and(|last| found >= *last) {
             return;
         }
-        if let Err(place) = best.binary_search(&found) {
-            best.insert(place, found);
+        if best.iter().all(|(.., known)| *known != peer) {
+            best.insert(best.partition_point(|each| *each < found), found);
             best.truncate(recipe.contacts_per_slot);
         }
     };
+    // One draw is both: its upper half picks a node, its lower half is the lot that breaks ties.
     if slot.len() <= recipe.sample {
-        slot.for_each(&mut look);
+        slot.for_each(|peer| look(peer, chance.next_u64() as u32));
     } else {
-        (0..recipe.sample).for_each(|_| look(slot.start + chance.index(slot.len())));
+        for _ in 0..recipe.sample {
+            let drawn = chance.next_u64();
+            look(slot.start + (((drawn >> 32) * slot.len() as u64) >> 32) as usize, drawn as u32);
+        }
     }
-    best.into_iter().map(|(_, peer)| peer).collect()
+    best.into_iter().map(|(.., peer)| peer).collect()
 }

@@ -25,6 +25,7 @@ pub fn json(options: &Options, found: &Found) -> Value {
     }
     all.extend(object(json!({
         "stretch_over_20_ms": far,
+        "failed_share": measured.failed as f64 / measured.lookups.max(1) as f64,
         "seed": options.seed(),
         "underlay": options.underlay(),
         "access": access(options),

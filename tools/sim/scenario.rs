@@ -41,7 +41,7 @@ pub struct Run {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Published {
-    /// Where ours stands in the JSON: names joined by dots.
+    /// Where ours stands in the JSON: names joined by dots, numbers from 0 within lists.
     pub figure: String,
     /// Theirs.
     pub value: f64,
@@ -63,8 +63,12 @@ impl Scenario {
 }
 
 /// The figure of this name in an outcome.
-pub fn figure(outcome: &Value, name: &str) -> Option<f64> {
-    name.split('.').try_fold(outcome, |value, part| value.get(part))?.as_f64()
+pub fn figure<'a>(outcome: &'a Value, name: &str) -> Option<f64> {
+    let step = |value: &'a Value, part: &str| match value {
+        Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+        value => value.get(part),
+    };
+    name.split('.').try_fold(outcome, step)?.as_f64()
 }
 
 #[cfg(test)]
@@ -95,7 +99,9 @@ mod tests {
 
     #[test]
     fn a_figure_is_found_by_its_path() {
-        let outcome = serde_json::json!({"hops": {"mean": 3.5}});
+        let outcome = serde_json::json!({"hops": {"mean": 3.5}, "deciles": [{"p50": 2.5}]});
+        assert_eq!(figure(&outcome, "deciles.0.p50"), Some(2.5));
+        assert_eq!(figure(&outcome, "deciles.1.p50"), None);
         assert_eq!(figure(&outcome, "hops.mean"), Some(3.5));
         assert_eq!(figure(&outcome, "hops.median"), None);
     }

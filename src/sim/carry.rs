@@ -63,7 +63,7 @@ impl World {
     fn disk(&mut self, index: usize, station: Station, ticket: Ticket, op: DiskOp) {
         let Station::Shard(shard) = station else { panic!("{station:?} wants something of the disk") };
         let time = (self.now(), self.nodes[index].disk.time_for(&op));
-        let done = |node, life| Happening::Disk { node, life, shard, ticket, op };
+        let done = |node, life| Happening::Disk { node, life, shard, ticket, op: Box::new(op) };
         self.helped(index, station, Helper::Disk, time, done);
     }
 

@@ -33,7 +33,7 @@ impl Stage {
             let (mut ready, mut waited) = (false, Span::ZERO);
             while !ready && waited < CROWD_MAX {
                 self.pass(LOOK_EVERY);
-                waited = waited + LOOK_EVERY;
+                waited += LOOK_EVERY;
                 ready = self.world.nodes().iter().all(|node| node.is_ready());
             }
             assert!(ready, "seed {}: a crowd of {crowd} is not ready after {CROWD_MAX}", self.seed());

@@ -80,7 +80,7 @@ pub(super) enum Happening {
     /// A machine wanted to be woken at this moment.
     Wake { node: usize, life: u32, station: Station, at: Instant },
     /// A disk operation is done.
-    Disk { node: usize, life: u32, shard: usize, ticket: Ticket, op: DiskOp },
+    Disk { node: usize, life: u32, shard: usize, ticket: Ticket, op: Box<DiskOp> },
     /// Another second of a node's life has passed.
     Second { node: usize, life: u32 },
     /// A node has lost its end of a link.
@@ -372,7 +372,7 @@ impl World {
             Happening::Fed { node, feed, .. } => self.feed(node, *feed),
             Happening::Wake { node, station, at, .. } => self.wake(node, station, at),
             Happening::Disk { node, shard, ticket, op, .. } => {
-                let done = self.nodes[node].disk.carry_out(self.agenda.now(), op);
+                let done = self.nodes[node].disk.carry_out(self.agenda.now(), *op);
                 self.feed(node, Feed::Shard(shard, directory::Input::DiskDone { ticket, done }));
             }
             Happening::Second { node, life } => {

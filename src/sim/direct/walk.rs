@@ -83,7 +83,7 @@ impl<'a> Walker<'a> {
                 Hop::Forward(step) => {
                     let Some(next) = self.built.index_of(&step.to) else { break };
                     let rtt = self.underlay.round_trip(at, next);
-                    trip.routed = trip.routed + rtt;
+                    trip.routed += rtt;
                     trip.path.push(next);
                     (at, closing) = (next, step.closing);
                     steps.push((step, rtt));
@@ -131,7 +131,7 @@ impl<'a> Walker<'a> {
         for (step, rtt) in steps.iter().rev() {
             self.ahead.learn(&step.target, key, step.is_nearest_known, beyond);
             self.ahead.learn_link(*rtt);
-            beyond = beyond + *rtt;
+            beyond += *rtt;
         }
     }
 

@@ -11,6 +11,8 @@ SEEDS ?= 1 2 3
 # Seeds of `make storm`, and the first of them.
 STORM_SEEDS ?= 50
 FROM ?= 1
+# Scenarios of `make sim`, from bench/scenarios/; `million` takes some minutes more.
+SCENARIOS ?= pastry gummadi tapestry
 # Inputs of `make fuzz`, and their seed.
 FUZZ_INPUTS ?= 2000000
 
@@ -18,7 +20,7 @@ ARRAS := target/release/arras
 PLANETLAB := bench/data/planetlab490_median.u32le.gz
 AWS := bench/data/aws33_p50.u32le.gz
 
-.PHONY: help build demo nodes status stop test check unit stretch bench storm fuzz clean
+.PHONY: help build demo nodes status stop test check unit stretch bench sim storm fuzz clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -59,6 +61,9 @@ bench: build ## Speed: lookups, forwarding, put and get, memory; tables, JSON an
 	cargo bench --locked --bench operations
 	cargo bench --locked --bench forwarding
 	cargo bench --locked --bench memory
+
+sim: build ## Published set-ups in virtual time, our row beside theirs (a few minutes; SCENARIOS="pastry gummadi tapestry")
+	@for scenario in $(SCENARIOS); do $(ARRAS) sim --scenario bench/scenarios/$$scenario.toml || exit 1; done
 
 storm: ## Seeded storms in virtual time (STORM_SEEDS=50 FROM=1)
 	STORM_SEEDS=$(STORM_SEEDS) STORM_FROM=$(FROM) cargo test --locked --release --test storm -- --nocapture

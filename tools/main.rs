@@ -8,6 +8,7 @@ mod config;
 mod get;
 #[expect(clippy::disallowed_methods, reason = "a lab is measured in real time")]
 mod lab;
+mod latency;
 mod locate;
 mod node;
 mod output;
@@ -15,6 +16,8 @@ mod peers;
 mod place;
 mod publish;
 mod route;
+#[expect(clippy::disallowed_methods, reason = "a simulation's own speed is measured in real time")]
+mod sim;
 mod status;
 mod unpublish;
 
@@ -25,7 +28,7 @@ use std::process::ExitCode;
 
 /// A peer-to-peer overlay network: run a node, place objects, find them, look at paths.
 ///
-/// All subcommands but `node`, `lab` and `config` talk to the local API of a running node. Exit codes: 0 ok, 1 failed,
+/// All subcommands but `node`, `lab`, `sim` and `config` talk to the local API of a running node. Exit codes: 0 ok, 1 failed,
 /// 2 usage, 3 not found, 4 timed out, 5 node unreachable.
 #[derive(Parser, Debug)]
 #[command(name = "arras", version)]
@@ -81,6 +84,8 @@ enum Command {
     Peers(peers::Arguments),
     /// Run many nodes in one process under measured latencies, and measure them.
     Lab(lab::LabArgs),
+    /// Run up to a million nodes in virtual time, and measure their lookups.
+    Sim(sim::Arguments),
     /// Write, check or show a node's configuration.
     Config(config::Arguments),
 }
@@ -108,6 +113,10 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Exit> {
             output::start_log(["error", "warn", "info"][shared.verbose.min(2) as usize]);
             return lab::run(&arguments, output).map_err(|line| Exit::new(output::FAILED, line));
         }
+        Command::Sim(arguments) => {
+            output::start_log(["error", "warn", "info"][shared.verbose.min(2) as usize]);
+            return sim::run(&arguments, output);
+        }
         _ => output::start_log(if shared.quiet {
             "error"
         } else {
@@ -124,7 +133,7 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Exit> {
         Command::Route(arguments) => route::run(&arguments, &api, output),
         Command::Status(arguments) => status::run(&arguments, &api, output),
         Command::Peers(arguments) => peers::run(&arguments, &api, output),
-        Command::Node(_) | Command::Config(_) | Command::Lab(_) => Ok(()),
+        Command::Node(_) | Command::Config(_) | Command::Lab(_) | Command::Sim(_) => Ok(()),
     }
 }
 

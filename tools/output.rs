@@ -72,6 +72,16 @@ impl Output {
     }
 }
 
+/// A bar for so many steps on stderr; indicatif draws it only where that is a terminal.
+pub fn steps(what: &str, of: usize, quiet: bool) -> ProgressBar {
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(of as u64) };
+    if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:40} {pos}/{len} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar
+}
+
 #[cfg(test)]
 thread_local! {
     /// What this test's thread has printed.

@@ -205,3 +205,67 @@ fn a_node_that_cannot_start_says_why() {
     assert_eq!(start(&["--listen", "nowhere"]).code, USAGE);
     assert!(start(&["--api-listen", "0.0.0.0:7421"]).line.contains("set api.token"));
 }
+
+/// Runs a simulation; gives its JSON.
+fn simulated(arguments: &[&str]) -> Value {
+    let printed = command(&[&["sim", "--json"], arguments].concat()).expect("it runs and nothing fails");
+    serde_json::from_str(&printed).expect("one object")
+}
+
+#[test]
+fn a_simulation_has_the_labs_fields_and_says_how_it_was_built() {
+    let small = ["--nodes", "12", "--lookups", "100", "--warm-up", "50", "--keys", "3", "--underlay", "plane"];
+    let direct = simulated(&[&small[..], &["--build", "direct"]].concat());
+    assert_eq!(direct["build"], "built directly, sample 32 per slot");
+    assert_eq!(direct["experience"], "one experience shared by all nodes");
+    assert!(direct["bytes_per_node_s"].is_null() && direct["events"].is_null());
+    let crowd = simulated(&[&small[..], &["--rate", "5", "--settle", "30", "--link-budget", "32"]].concat());
+    assert!(crowd["bytes_per_node_s"]["mean"].as_f64() > Some(0.0));
+    assert!(crowd["bytes"]["routing"].as_u64() > Some(0) && crowd["events"].as_u64() > Some(0));
+    for outcome in [direct, crowd] {
+        assert_eq!((&outcome["nodes"], &outcome["lookups"], &outcome["failed"]), (&12.into(), &100.into(), &0.into()));
+        assert_eq!(outcome["roots_agree"], true);
+        for field in ["hops", "stretch", "lookup_ms", "direct_ms", "contacts_per_node", "links_per_node"] {
+            assert!(outcome[field]["mean"].as_f64() > Some(0.0), "{field}");
+        }
+    }
+}
+
+/// The expected hashes hold in debug and release builds, on any machine. They change whenever the
+/// protocol or the rule of the next hop does: then write the new ones here.
+#[test]
+fn a_simulation_is_the_same_every_time() {
+    let small = ["--nodes", "12", "--lookups", "50", "--warm-up", "20", "--keys", "2", "--leaf-set", "4"];
+    let crowd = ["--build", "crowd", "--rate", "5", "--settle", "30"];
+    for (build, expected) in [(&crowd[..], CROWD_HASH), (&["--build", "direct"], DIRECT_HASH)] {
+        let hash = |seed: &str| {
+            let outcome = simulated(&[&small[..], &["--link-budget", "8", "--seed", seed], build].concat());
+            outcome["trace_hash"].as_str().expect("a hash").to_owned()
+        };
+        assert_eq!(hash("7"), expected, "{build:?}");
+        assert_eq!(hash("7"), expected, "{build:?}, once more");
+        assert_ne!(hash("8"), expected, "{build:?}, another seed");
+    }
+}
+
+const CROWD_HASH: &str = "c68da528c6bdb1bc";
+const DIRECT_HASH: &str = "2dde8ef9cf53ce36";
+
+#[test]
+fn a_simulation_without_sense_is_refused() {
+    for (arguments, said) in [
+        (vec!["--nodes", "0"], "--nodes"),
+        (vec!["--leaf-set", "25"], "--leaf-set"),
+        (vec!["--link-budget", "10"], "--link-budget"),
+        (vec!["--sample", "4"], "needs --build direct"),
+        (vec!["--build", "direct", "--settle", "4"], "--settle"),
+        (vec!["--build", "direct", "--dead", "1"], "--dead"),
+        (vec!["--access-ms", "-1"], "--access-ms"),
+    ] {
+        let exit = command(&[&["sim"], &arguments[..]].concat()).expect_err("refused");
+        assert_eq!(exit.code, USAGE, "{arguments:?}");
+        assert!(exit.line.contains(said), "{arguments:?}: {}", exit.line);
+    }
+    let exit = command(&["sim", "--underlay", "no-such-file.csv"]).expect_err("there is none");
+    assert_eq!(exit.code, FAILED);
+}

@@ -101,6 +101,8 @@ pub struct Tally {
     pub links: u64,
     /// Inputs handed to machines.
     pub inputs: u64,
+    /// Everything that happened at a moment of its own: packets, wake-ups, reports, work done.
+    pub events: u64,
 }
 
 impl Book {

@@ -53,13 +53,17 @@ impl World {
             Station::Shard(shard) => Feed::Shard(shard, directory::Input::Done { ticket, done }),
             Station::Forwarder => panic!("the Forwarder gave work away, and no input brings it back"),
         };
-        self.helped(index, station, Helper::Worker, (now, takes), |node, life| Happening::Fed { node, life, feed });
+        self.helped(index, station, Helper::Worker, (now, takes), |node, life| Happening::Fed {
+            node,
+            life,
+            feed: Box::new(feed),
+        });
     }
 
     fn disk(&mut self, index: usize, station: Station, ticket: Ticket, op: DiskOp) {
         let Station::Shard(shard) = station else { panic!("{station:?} wants something of the disk") };
         let time = (self.now(), self.nodes[index].disk.time_for(&op));
-        let done = |node, life| Happening::Disk { node, life, shard, ticket, op };
+        let done = |node, life| Happening::Disk { node, life, shard, ticket, op: Box::new(op) };
         self.helped(index, station, Helper::Disk, time, done);
     }
 
@@ -90,7 +94,7 @@ impl World {
             let delay = self.chance.below(self.weather.fact_delay_max.as_micros() + 1);
             let lane = mind.lanes.entry((station, feed.station())).or_insert(now);
             *lane = (now + Span::from_micros(delay)).max(*lane);
-            self.agenda.at(*lane, Happening::Fed { node: index, life, feed });
+            self.agenda.at(*lane, Happening::Fed { node: index, life, feed: Box::new(feed) });
         }
     }
 
@@ -126,7 +130,7 @@ impl World {
         let life = self.nodes[index].life;
         let command = Command::Leave;
         let feed = Feed::Router(router::Input::Wished { request: FAREWELL, command });
-        self.agenda.after(Span::ZERO, Happening::Fed { node: index, life, feed });
+        self.agenda.after(Span::ZERO, Happening::Fed { node: index, life, feed: Box::new(feed) });
     }
 
     /// The number of the node of this id. Ids nobody bears lead nowhere.

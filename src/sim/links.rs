@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 /// The standing ends of all links.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    ends: BTreeMap<(usize, usize), End>,
+    /// By the node at which they stand, then by peer.
+    ends: Vec<BTreeMap<usize, End>>,
     opened: u64,
 }
 
@@ -32,33 +33,34 @@ impl Links {
     pub fn open(&mut self, a: usize, b: usize, now: Instant, rtt: Span) -> u64 {
         self.opened += 1;
         let end = End { number: self.opened, heard: now, fresh: true, rtt: RttEstimate::first(rtt) };
-        self.ends.insert((a, b), end);
-        self.ends.insert((b, a), end);
+        self.ends.resize_with(self.ends.len().max(a.max(b) + 1), BTreeMap::new);
+        self.ends[a].insert(b, end);
+        self.ends[b].insert(a, end);
         self.opened
     }
 
     /// Takes the end at `at` away; says which link it was.
     pub fn close(&mut self, at: usize, peer: usize) -> Option<u64> {
-        self.ends.remove(&(at, peer)).map(|end| end.number)
+        self.ends.get_mut(at)?.remove(&peer).map(|end| end.number)
     }
 
     /// The end at `at`, if it stands.
     pub fn end(&self, at: usize, peer: usize) -> Option<&End> {
-        self.ends.get(&(at, peer))
+        self.ends.get(at)?.get(&peer)
     }
 
     /// The end at `at` of this very link, to change.
     pub fn end_of(&mut self, at: usize, peer: usize, number: u64) -> Option<&mut End> {
-        self.ends.get_mut(&(at, peer)).filter(|end| end.number == number)
+        self.ends.get_mut(at)?.get_mut(&peer).filter(|end| end.number == number)
     }
 
     /// The peers to whom an end stands at `at`, in order.
     pub fn peers(&self, at: usize) -> Vec<usize> {
-        self.ends.range((at, 0)..(at + 1, 0)).map(|((_, peer), _)| *peer).collect()
+        self.ends.get(at).map(|ends| ends.keys().copied().collect()).unwrap_or_default()
     }
 
     /// How many ends stand at `at`.
     pub fn count(&self, at: usize) -> usize {
-        self.ends.range((at, 0)..(at + 1, 0)).count()
+        self.ends.get(at).map_or(0, BTreeMap::len)
     }
 }

@@ -195,7 +195,7 @@ impl World {
     }
 
     /// A packet sets out.
-    pub(super) fn launch(&mut self, packet: Packet) {
+    pub(super) fn launch(&mut self, packet: Box<Packet>) {
         let (from, to) = (packet.from, packet.to);
         if self.links.end_of(from, to, packet.link).is_none() {
             return;
@@ -221,7 +221,7 @@ impl World {
     }
 
     /// A packet arrives.
-    pub(super) fn arrive(&mut self, packet: Packet) {
+    pub(super) fn arrive(&mut self, packet: Box<Packet>) {
         let (from, to, link, sent) = (packet.from, packet.to, packet.link, packet.sent);
         let at = self.now();
         let back = self.plan.underlay.one_way(to, from) + self.weather.slowness(from, to);
@@ -232,7 +232,8 @@ impl World {
             (end.heard, end.fresh) = (end.heard.max(at + back), true);
             end.rtt.add(at.since(sent) + back);
         }
-        let Packet { message, bytes, .. } = packet;
+        let Packet { message, bytes, .. } = *packet;
+        self.nodes[to].traffic += bytes.len() as u64;
         self.book.record(at, to, "said", &bytes);
         if matches!(message, Message::Directory(Directory::Ask { .. } | Directory::Answer { .. })) {
             self.stir();
@@ -296,9 +297,10 @@ impl World {
         let family = family_index(message.family());
         self.book.tally.messages[family] += 1;
         self.book.tally.bytes[family] += bytes.len() as u64;
+        self.nodes[from].traffic += bytes.len() as u64;
         let is_datagram = bytes.len() <= DATAGRAM_BYTES_MAX;
         let sent = self.now();
-        self.launch(Packet { from, to, link, message, bytes, is_datagram, sent });
+        self.launch(Box::new(Packet { from, to, link, message, bytes, is_datagram, sent }));
     }
 
     fn send_waiting(&mut self, from: usize, to: usize, message: Message) {
@@ -329,7 +331,7 @@ impl World {
 
     fn later(&mut self, node: usize, after: Span, feed: Feed) {
         let life = self.nodes[node].life;
-        self.agenda.after(after, Happening::Fed { node, life, feed });
+        self.agenda.after(after, Happening::Fed { node, life, feed: Box::new(feed) });
     }
 
     /// How long a packet takes today.

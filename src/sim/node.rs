@@ -30,6 +30,8 @@ pub struct Node {
     /// Where it joins through, as its configuration says.
     pub(super) seeds: Vec<SocketAddr>,
     pub(super) mind: Option<Mind>,
+    /// Bytes of messages sent and received.
+    pub(super) traffic: u64,
     chance: Chance,
 }
 
@@ -81,7 +83,17 @@ impl Node {
         let key = SecretKey::from_seed(chance.bytes32());
         let name = NodeName::solve(key.public(), puzzle_bits);
         let contact = Arc::new(Contact::sign(&key, name, &[address_of(index)], role, 0));
-        Node { disk: Disk::default(), key, contact, life: 0, saved: Vec::new(), seeds: Vec::new(), mind: None, chance }
+        Node {
+            disk: Disk::default(),
+            key,
+            contact,
+            life: 0,
+            saved: Vec::new(),
+            seeds: Vec::new(),
+            mind: None,
+            traffic: 0,
+            chance,
+        }
     }
 
     /// Gives it a fresh mind; the caller starts the machines.
@@ -149,6 +161,11 @@ impl Node {
     /// Whether it runs and roots keys.
     pub fn is_ready(&self) -> bool {
         self.view().is_some_and(|view| view.ready)
+    }
+
+    /// Encoded bytes of all messages it has sent and received; the transport's own are not counted.
+    pub fn traffic(&self) -> u64 {
+        self.traffic
     }
 
     /// All there is to be read off its machines.
@@ -258,9 +275,10 @@ impl Feed {
 }
 
 /// Where the node of this number lives: a /24 of its own, so that no limit on neighbours in one
-/// network prefix is met.
+/// network prefix is met. There is room for eight million.
 pub fn address_of(index: usize) -> SocketAddr {
-    let ip = Ipv4Addr::new(127, (index >> 8) as u8, index as u8, 1);
+    assert!(index < 1 << 23, "there is no address for node {index}");
+    let ip = Ipv4Addr::new(127 - (index >> 16) as u8, (index >> 8) as u8, index as u8, 1);
     SocketAddr::new(IpAddr::V4(ip), PORT)
 }
 
@@ -268,8 +286,8 @@ pub fn address_of(index: usize) -> SocketAddr {
 pub(super) fn index_of(address: &SocketAddr) -> Option<usize> {
     match address.ip() {
         IpAddr::V4(ip) if address.port() == PORT => {
-            let [_, high, low, _] = ip.octets();
-            Some(usize::from(high) << 8 | usize::from(low))
+            let [top, high, low, _] = ip.octets();
+            Some(usize::from(127u8.checked_sub(top)?) << 16 | usize::from(high) << 8 | usize::from(low))
         }
         _ => None,
     }
@@ -352,3 +370,18 @@ fn directory_kind(input: &directory::Input) -> &'static str {
 
 /// DESIGN §10.
 const PORT: u16 = 7420;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_one_of_a_million_nodes_has_an_address_and_a_network_of_its_own() {
+        for index in [0, 1, 255, 256, 65_535, 65_536, 999_999, (1 << 23) - 1] {
+            assert_eq!(index_of(&address_of(index)), Some(index));
+        }
+        assert_eq!(address_of(65_535).ip(), IpAddr::from([127, 255, 255, 1]));
+        assert_eq!(address_of(65_536).ip(), IpAddr::from([126, 0, 0, 1]));
+        assert_eq!(index_of(&SocketAddr::from(([192, 0, 2, 1], PORT))), None);
+    }
+}

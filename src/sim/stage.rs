@@ -63,6 +63,12 @@ impl Stage {
     /// Adds one node and lets it begin to join; gives its number.
     pub fn enter(&mut self) -> usize {
         let gate = self.any_ready(None).or_else(|| self.up().first().copied());
+        self.enter_through(gate)
+    }
+
+    /// Adds one node and lets it begin to join through this one (through none, the first of a network);
+    /// gives its number.
+    pub fn enter_through(&mut self, gate: Option<usize>) -> usize {
         let node = self.world.add(Role::Server);
         self.world.start(node, &Vec::from_iter(gate));
         node

@@ -73,14 +73,14 @@ pub struct Operation {
     pub excused: bool,
 }
 
-/// Something that happens at a moment.
+/// Something that happens at a moment. Kept small: the agenda moves them often.
 pub(super) enum Happening {
     /// Something within a node reaches one of its machines.
-    Fed { node: usize, life: u32, feed: Feed },
+    Fed { node: usize, life: u32, feed: Box<Feed> },
     /// A machine wanted to be woken at this moment.
     Wake { node: usize, life: u32, station: Station, at: Instant },
     /// A disk operation is done.
-    Disk { node: usize, life: u32, shard: usize, ticket: Ticket, op: DiskOp },
+    Disk { node: usize, life: u32, shard: usize, ticket: Ticket, op: Box<DiskOp> },
     /// Another second of a node's life has passed.
     Second { node: usize, life: u32 },
     /// A node has lost its end of a link.
@@ -88,9 +88,9 @@ pub(super) enum Happening {
     /// A node has been leaving for long enough.
     Overdue { node: usize, life: u32 },
     /// A packet arrives.
-    Arrives(Packet),
+    Arrives(Box<Packet>),
     /// A packet that went by stream is sent again.
-    Again(Packet),
+    Again(Box<Packet>),
     /// A handshake would be complete now.
     Handshake { from: usize, to: usize, number: u64 },
     /// A dial is given up unless it has come to something.
@@ -206,7 +206,7 @@ impl World {
             Some(mind) => {
                 let feed = mind.wished(request, command);
                 let life = node.life;
-                self.agenda.after(Span::ZERO, Happening::Fed { node: index, life, feed });
+                self.agenda.after(Span::ZERO, Happening::Fed { node: index, life, feed: Box::new(feed) });
             }
             None => self.end(index, request, Err(Failure::Stopping)),
         }
@@ -266,6 +266,11 @@ impl World {
     /// One wish.
     pub fn operation(&self, node: usize, request: RequestId) -> Option<&Operation> {
         self.operations.get(&(node, request))
+    }
+
+    /// Forgets a wish; gives what became of it. A result that comes later is lost.
+    pub fn forget(&mut self, node: usize, request: RequestId) -> Option<Operation> {
+        self.operations.remove(&(node, request))
     }
 
     /// How many wishes have no result yet and may still expect one.
@@ -348,6 +353,7 @@ impl World {
 
     fn step(&mut self, until: Instant) -> bool {
         let Some(happening) = self.agenda.next(until) else { return false };
+        self.book.tally.events += 1;
         match self.weather.paused_until(happening.node(), self.now()) {
             Some(later) => self.agenda.at(later, happening),
             None => self.happen(happening),
@@ -363,10 +369,10 @@ impl World {
             return;
         }
         match happening {
-            Happening::Fed { node, feed, .. } => self.feed(node, feed),
+            Happening::Fed { node, feed, .. } => self.feed(node, *feed),
             Happening::Wake { node, station, at, .. } => self.wake(node, station, at),
             Happening::Disk { node, shard, ticket, op, .. } => {
-                let done = self.nodes[node].disk.carry_out(self.agenda.now(), op);
+                let done = self.nodes[node].disk.carry_out(self.agenda.now(), *op);
                 self.feed(node, Feed::Shard(shard, directory::Input::DiskDone { ticket, done }));
             }
             Happening::Second { node, life } => {

@@ -7,17 +7,15 @@ mod hold;
 mod objects;
 mod report;
 
-use crate::output::Output;
+use crate::latency::{self, MissingEntries};
+use crate::output::{Output, steps};
 use arras::base::Id;
 use arras::runtime::host::{NodeTuning, Threads};
 use arras::runtime::lab::measure::{Measured, Samples};
 use arras::runtime::lab::{Lab, LabSetup};
-use arras::survey::matrix::sidecar_name;
-use arras::survey::{LatencyMatrix, Missing};
+use arras::survey::LatencyMatrix;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -102,15 +100,6 @@ enum Measure {
     Stretch,
 }
 
-/// What `--missing` names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum MissingEntries {
-    /// From the other direction, else by the best detour over one other host, else refuse
-    Fill,
-    /// Refuse the file
-    Refuse,
-}
-
 /// All that a run found; `--json` prints it as one object.
 #[derive(Debug, Serialize)]
 struct Outcome {
@@ -170,19 +159,8 @@ pub fn run(args: &LabArgs, output: Output) -> Result<(), String> {
 }
 
 fn read_matrix(args: &LabArgs) -> Result<Option<LatencyMatrix>, String> {
-    if args.shape.latency == "none" {
-        return Ok(None);
-    }
-    let path = Path::new(&args.shape.latency);
-    let said = |error: &dyn Display| format!("{}: {error}", path.display());
-    let bytes = std::fs::read(path).map_err(|error| said(&error))?;
-    let sidecar = sidecar_name(&args.shape.latency).and_then(|name| std::fs::read(name).ok());
-    let missing = match args.shape.missing {
-        MissingEntries::Fill => Missing::Fill,
-        MissingEntries::Refuse => Missing::Refuse,
-    };
-    let matrix = LatencyMatrix::from_file(&args.shape.latency, &bytes, sidecar.as_deref(), missing);
-    matrix.map(Some).map_err(|error| said(&error))
+    let named = (args.shape.latency != "none").then_some(&args.shape.latency);
+    named.map(|name| latency::read(name, args.shape.missing)).transpose()
 }
 
 fn start(args: &LabArgs, matrix: Option<LatencyMatrix>, dir: &Path, quiet: bool) -> Result<Lab, String> {
@@ -208,7 +186,7 @@ fn start(args: &LabArgs, matrix: Option<LatencyMatrix>, dir: &Path, quiet: bool)
         dir: dir.to_owned(),
         threads: Threads { objects: 1, storage: STORAGE_THREADS },
     };
-    let bar = bar("starting nodes", args.shape.nodes, quiet);
+    let bar = steps("starting nodes", args.shape.nodes, quiet);
     let lab = Lab::start(setup, &mut |started| bar.set_position(started as u64)).map_err(|error| error.to_string())?;
     bar.set_message("joining");
     lab.await_ready(READY_PATIENCE, &mut |ready| bar.set_position(ready as u64)).map_err(|error| error.to_string())?;
@@ -219,7 +197,7 @@ fn start(args: &LabArgs, matrix: Option<LatencyMatrix>, dir: &Path, quiet: bool)
 /// Waits until no node's links or leaf set change any more; says how long that took.
 fn settle(lab: &Lab, patience: Duration, quiet: bool) -> f64 {
     let began = Instant::now();
-    let bar = bar("settling", 0, quiet);
+    let bar = steps("settling", 0, quiet);
     let picture = || -> Vec<(Vec<Id>, usize)> {
         let states = lab.nodes().iter().filter_map(arras::runtime::lab::LabNode::status);
         let of = |state: arras::overlay::router::RouterStatus| {
@@ -243,7 +221,7 @@ fn settle(lab: &Lab, patience: Duration, quiet: bool) -> f64 {
 
 fn measure(args: &LabArgs, lab: &mut Lab, quiet: bool) -> Option<(Measured, Samples)> {
     args.measuring.measure?;
-    let bar = bar("measuring", args.measuring.lookups, quiet);
+    let bar = steps("measuring", args.measuring.lookups, quiet);
     let warm_up = args.measuring.warm_up.unwrap_or(args.shape.nodes * WARM_UP_PER_NODE);
     let (mut measured, samples) =
         lab.measure_samples(args.measuring.lookups, warm_up, args.measuring.keys, &mut |what, done, of| {
@@ -277,16 +255,6 @@ fn verdict(outcome: &Outcome) -> Result<(), String> {
 /// 64 hex digits are an id; any other text is hashed.
 fn key_of(text: &str) -> Id {
     text.parse().unwrap_or_else(|_| Id::hash_of(text.as_bytes()))
-}
-
-fn bar(what: &str, of: usize, quiet: bool) -> ProgressBar {
-    // indicatif draws to stderr, and only where that is a terminal.
-    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(of as u64) };
-    if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:40} {pos}/{len} {elapsed}") {
-        bar.set_style(style);
-    }
-    bar.set_message(what.to_owned());
-    bar
 }
 
 /// The lab's directory, removed at the end unless the user named it.

@@ -3,7 +3,7 @@
 //! Owns: the exercise of `arras lab --place`, and its count of what came back wrong.
 //! Never does: trust an answer: every byte is compared with the file.
 
-use super::bar;
+use crate::output::steps;
 use arras::base::{Chance, Id};
 use arras::runtime::Handle;
 use arras::runtime::lab::Lab;
@@ -41,7 +41,7 @@ pub fn exercise(lab: &mut Lab, files: &[PathBuf], quiet: bool) -> Result<Objects
     let mut chance = lab.chance();
     let handles: Vec<Handle> = lab.local_nodes().into_iter().map(|node| Handle::new(node)).collect();
     let mut objects = Objects { files: files.len(), ..Objects::default() };
-    let progress = bar("placing files", files.len(), quiet);
+    let progress = steps("placing files", files.len(), quiet);
     let began = Instant::now();
     let mut placed: Vec<(usize, Id)> = Vec::new();
     for path in files {

@@ -28,7 +28,7 @@ fn planet(seed: u64, nodes: usize) -> Box<dyn Underlay> {
     let matrix = std::fs::read(format!("{path}.u32le.gz")).expect("the matrix is in the repository");
     let sidecar = std::fs::read(format!("{path}.json")).expect("its sidecar is in the repository");
     let matrix = LatencyMatrix::from_u32le(&matrix, &sidecar, Missing::Fill).expect("a sound matrix");
-    Box::new(Measured::new(matrix, nodes, &mut Chance::from_seed(seed)))
+    Box::new(Measured::new(matrix, nodes, Span::from_millis(1), &mut Chance::from_seed(seed)))
 }
 
 fn all_ready(world: &World) -> bool {

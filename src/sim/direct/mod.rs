@@ -1,0 +1,221 @@
+//! An overlay built directly: the tables nodes would have, without the messages by which they get them.
+//!
+//! Owns: the recipe, the nodes' names, places and tables in a few hundred bytes each, and the view of any
+//! node, made when it is asked for.
+//! Never does: route (`walk.rs` does, by the Forwarder's rule), or claim that a protocol ran: every
+//! output says "built directly", and from how large a sample each slot was filled.
+
+mod slots;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use walk::{Trip, Walker};
+
+use super::underlay::Underlay;
+use crate::base::{Chance, Coordinate, Id, RttEstimate};
+use crate::identity::{Contact, NodeName, PublicKey, Role};
+use crate::overlay::RouteView;
+use crate::overlay::view::{LeafView, PeerView, Way};
+use slots::Slots;
+use std::fmt;
+use std::sync::Arc;
+
+/// How tables are filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    /// How many nodes, at least 1.
+    pub nodes: usize,
+    /// Leaf-set members on each side: exactly the nearest on the ring.
+    pub leaf_set_per_side: usize,
+    /// Bits a slot of the prefix table fixes beyond what its node shares with this one, 1 to 8. 4 is the
+    /// Router's table; the rule of the next hop works with any.
+    pub slot_bits: u32,
+    /// Contacts in each slot, 1 to 8: the nearest by round trip of the sample.
+    pub contacts_per_slot: usize,
+    /// Contacts of a node, leaf set included. The leaf set and the first contact of each slot come before
+    /// second contacts, second before third; within a round the slots nearest the root of the table first.
+    pub contacts_max: usize,
+    /// Nodes that are looked at for each slot, drawn evenly; all, where a slot has no more.
+    pub sample: usize,
+    /// Whether nodes know each other's coordinates, learnt by Vivaldi over their own contacts.
+    pub coordinates: bool,
+}
+
+/// The tables of many nodes, which are numbered in the order of their ids.
+pub struct Built {
+    recipe: Recipe,
+    contacts: Vec<Arc<Contact>>,
+    /// The contacts beyond the leaf set, node after node, each node's in order.
+    tables: Vec<u32>,
+    /// Where each node's part of `tables` begins, and at the end where the last one ends.
+    begins: Vec<u64>,
+    /// Empty without coordinates.
+    coordinates: Vec<Coordinate>,
+}
+
+impl Recipe {
+    /// The Router's own tables (leaf set of 16 a side, base 16, three contacts a slot), from samples of 32
+    /// (twice what Gummadi et al., SIGCOMM 2003, found nearly as good as looking at all).
+    pub fn of(nodes: usize) -> Recipe {
+        Recipe {
+            nodes,
+            leaf_set_per_side: 16,
+            slot_bits: 4,
+            contacts_per_slot: 3,
+            contacts_max: 256,
+            sample: 32,
+            coordinates: true,
+        }
+    }
+}
+
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "built directly, sample {} per slot", self.sample)
+    }
+}
+
+impl Built {
+    /// Draws names and fills tables over this underlay. `progress` is told how many nodes have theirs.
+    pub fn new(recipe: Recipe, underlay: &dyn Underlay, chance: &mut Chance, progress: &mut dyn FnMut(usize)) -> Built {
+        let contacts = drawn_contacts(recipe.nodes.max(1), &mut chance.fork());
+        let mut slots = Slots::new(&contacts, recipe.slot_bits);
+        let (mut tables, mut begins) = (Vec::new(), vec![0]);
+        let mut drawing = chance.fork();
+        for node in 0..contacts.len() {
+            slots.table_of(node, &recipe, underlay, &mut drawing, &mut tables);
+            begins.push(tables.len() as u64);
+            if node % PROGRESS_EVERY == 0 {
+                progress(node);
+            }
+        }
+        tables.shrink_to_fit();
+        let mut built = Built { recipe, contacts, tables, begins, coordinates: Vec::new() };
+        if recipe.coordinates {
+            built.coordinates = built.learnt_coordinates(underlay, &mut chance.fork());
+        }
+        built
+    }
+
+    /// How it was built.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.contacts.len()
+    }
+
+    /// Whether there are none; there always is one.
+    pub fn is_empty(&self) -> bool {
+        self.contacts.is_empty()
+    }
+
+    /// The id of a node.
+    pub fn id(&self, node: usize) -> Id {
+        self.contacts[node].id()
+    }
+
+    /// The number of the node of this id.
+    pub fn index_of(&self, id: &Id) -> Option<usize> {
+        self.contacts.binary_search_by(|contact| contact.id().cmp(id)).ok()
+    }
+
+    /// The node numerically closest to a key among those that pass.
+    pub fn root_of(&self, key: &Id, passes: impl Fn(usize) -> bool) -> Option<usize> {
+        let nodes = self.len();
+        let above = self.contacts.partition_point(|contact| contact.id() < *key);
+        let after = (0..nodes).map(|step| (above + step) % nodes).find(|node| passes(*node))?;
+        let before = (1..=nodes).map(|step| (above + nodes - step) % nodes).find(|node| passes(*node))?;
+        Some(if self.id(after).is_nearer(key, &self.id(before)) { after } else { before })
+    }
+
+    /// All whom a node knows, in order.
+    pub fn contacts_of(&self, node: usize) -> Vec<usize> {
+        let table = &self.tables[self.begins[node] as usize..self.begins[node + 1] as usize];
+        let leaves = self.leaves(node);
+        let mut all: Vec<usize> = table.iter().map(|peer| *peer as usize).chain(leaves).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// What the Router of this node would show: a link to each contact.
+    pub fn view(&self, node: usize, underlay: &dyn Underlay) -> RouteView {
+        let peer = |peer: usize| PeerView {
+            contact: Arc::clone(&self.contacts[peer]),
+            coordinate: self.coordinates.get(peer).copied(),
+            way: Way::Link { rtt: RttEstimate::first(underlay.round_trip(node, peer)) },
+            ready: true,
+        };
+        let ids = |peers: Vec<usize>| peers.into_iter().map(|peer| self.id(peer)).collect();
+        RouteView {
+            me: Arc::clone(&self.contacts[node]),
+            coordinate: self.coordinates.get(node).copied().unwrap_or_default(),
+            ready: true,
+            peers: self.contacts_of(node).into_iter().map(peer).collect(),
+            leaf_set: LeafView {
+                before: ids(self.side(node, true)),
+                after: ids(self.side(node, false)),
+                is_whole_ring: self.len() - 1 < 2 * self.recipe.leaf_set_per_side,
+            },
+        }
+    }
+
+    /// The nearest on one side, nearest first.
+    fn side(&self, node: usize, before: bool) -> Vec<usize> {
+        let (nodes, count) = (self.len(), self.recipe.leaf_set_per_side.min(self.len() - 1));
+        let at = |step: usize| if before { (node + nodes - step) % nodes } else { (node + step) % nodes };
+        (1..=count).map(at).collect()
+    }
+
+    fn leaves(&self, node: usize) -> impl Iterator<Item = usize> {
+        self.side(node, true).into_iter().chain(self.side(node, false))
+    }
+
+    /// Coordinates as Vivaldi settles them: in each round every node measures one of its contacts.
+    fn learnt_coordinates(&self, underlay: &dyn Underlay, chance: &mut Chance) -> Vec<Coordinate> {
+        let nodes = self.len();
+        let mut coordinates = vec![Coordinate::default(); nodes];
+        for _ in 0..VIVALDI_ROUNDS {
+            for node in 0..nodes {
+                let Some(peer) = self.any_contact(node, chance) else { continue };
+                let direction = [chance.unit() as f32 - 0.5, chance.unit() as f32 - 0.5];
+                let other = coordinates[peer];
+                coordinates[node].learn(&other, underlay.round_trip(node, peer), direction);
+            }
+        }
+        coordinates
+    }
+
+    fn any_contact(&self, node: usize, chance: &mut Chance) -> Option<usize> {
+        let table = &self.tables[self.begins[node] as usize..self.begins[node + 1] as usize];
+        let per_side = self.recipe.leaf_set_per_side.min(self.len() - 1);
+        let drawn = chance.index(table.len() + 2 * per_side);
+        match drawn.checked_sub(table.len()) {
+            None => Some(table[drawn] as usize),
+            Some(_) if per_side == 0 => None,
+            Some(leaf) => Some((node + self.len() - per_side + leaf + usize::from(leaf >= per_side)) % self.len()),
+        }
+    }
+}
+
+/// Contacts in the order of their ids. Their keys are random bytes and nobody has signed them: a
+/// signature costs 20 us, and no one here checks any.
+fn drawn_contacts(nodes: usize, chance: &mut Chance) -> Vec<Arc<Contact>> {
+    let contact = |_| {
+        let name = NodeName { key: PublicKey::from_bytes(chance.bytes32()), nonce: 0 };
+        Arc::new(Contact::unsigned(name, Role::Server))
+    };
+    let mut contacts: Vec<Arc<Contact>> = (0..nodes).map(contact).collect();
+    contacts.sort_unstable_by_key(|contact| contact.id());
+    contacts
+}
+
+/// Rounds of Vivaldi: what a node with 60 links learns in some minutes of reports. A guess; the paper
+/// (Dabek et al., SIGCOMM 2004, §5.2) shows convergence after some tens of samples a node.
+const VIVALDI_ROUNDS: usize = 64;
+/// Nodes between two words of progress. A guess.
+const PROGRESS_EVERY: usize = 1_024;

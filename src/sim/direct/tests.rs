@@ -1,0 +1,109 @@
+//! What direct construction promises.
+//!
+//! Owns: tables compared with brute force, lookups that all find their root, and resilience without
+//! repair.
+//! Never does: measure quality: `arras sim` does.
+
+use super::*;
+use crate::base::Span;
+use crate::sim::underlay::{Plane, Uniform};
+
+fn plane() -> Plane {
+    Plane::new(9, Span::from_millis(100))
+}
+
+fn built(recipe: Recipe) -> Built {
+    Built::new(recipe, &plane(), &mut Chance::from_seed(3), &mut |_| {})
+}
+
+#[test]
+fn each_slot_has_the_nearest_where_the_sample_is_all_of_it() {
+    let recipe = Recipe { sample: 500, contacts_per_slot: 2, contacts_max: 1_000, ..Recipe::of(500) };
+    let (built, underlay) = (built(recipe), plane());
+    for node in [0, 7, 250, 499] {
+        let me = built.id(node);
+        let mut wanted: Vec<usize> =
+            (1..=16).flat_map(|step| [(node + step) % 500, (node + 500 - step) % 500]).collect();
+        for row in 0..4 {
+            for digit in 0..16 {
+                let mut slot: Vec<usize> = (0..500)
+                    .filter(|peer| {
+                        let id = built.id(*peer);
+                        *peer != node && me.shared_prefix(&id) == row && id.digit(row) == digit
+                    })
+                    .collect();
+                slot.sort_by_key(|peer| (underlay.round_trip(node, *peer), *peer));
+                wanted.extend(slot.into_iter().take(2));
+            }
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        assert_eq!(built.contacts_of(node), wanted);
+    }
+}
+
+#[test]
+fn a_budget_of_contacts_is_kept_and_used() {
+    let recipe = Recipe { contacts_max: 60, ..Recipe::of(2_000) };
+    let built = built(recipe);
+    assert!((0..2_000).all(|node| built.contacts_of(node).len() == 60));
+}
+
+#[test]
+fn every_lookup_ends_at_the_numerically_closest_node_whatever_the_slots() {
+    for slot_bits in [3, 4, 6] {
+        let (built, underlay) = (built(Recipe { slot_bits, ..Recipe::of(1_000) }), plane());
+        let mut walker = Walker::new(&built, &underlay);
+        let mut chance = Chance::from_seed(1);
+        for _ in 0..300 {
+            let (from, key) = (chance.index(1_000), Id::from_bytes(chance.bytes32()));
+            let trip = walker.walk(from, key);
+            assert_eq!(trip.root, walker.root_of(&key));
+            assert_eq!(trip.path.last().copied().unwrap_or(from), trip.root.expect("a root"));
+            assert!(trip.path.len() <= 12, "{trip:?}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_walks_the_same_ways() {
+    let hash = |seed: u64| {
+        let underlay = Uniform(Span::from_millis(10));
+        let mut chance = Chance::from_seed(seed);
+        let built = Built::new(Recipe::of(400), &underlay, &mut chance, &mut |_| {});
+        let mut walker = Walker::new(&built, &underlay);
+        for _ in 0..50 {
+            walker.walk(chance.index(400), Id::from_bytes(chance.bytes32()));
+        }
+        walker.trace_hash()
+    };
+    assert_eq!(hash(1), hash(1));
+    assert_ne!(hash(1), hash(2));
+}
+
+#[test]
+fn with_a_third_dead_and_nothing_repaired_the_living_are_all_found() {
+    let (built, underlay) = (built(Recipe::of(1_000)), plane());
+    let mut walker = Walker::new(&built, &underlay);
+    let mut chance = Chance::from_seed(2);
+    walker.kill((0..1_000).filter(|_| chance.happens(0.3)));
+    let living: Vec<usize> = (0..1_000).filter(|node| !walker.is_dead(*node)).collect();
+    let mut in_vain = 0;
+    for _ in 0..300 {
+        let (from, to) = (living[chance.index(living.len())], living[chance.index(living.len())]);
+        let trip = walker.walk(from, built.id(to));
+        assert_eq!(trip.root, Some(to));
+        in_vain += trip.in_vain;
+    }
+    assert!(in_vain > 0);
+}
+
+#[test]
+fn one_and_two_nodes_are_overlays() {
+    for nodes in 1..=2 {
+        let (built, underlay) = (built(Recipe::of(nodes)), plane());
+        let mut walker = Walker::new(&built, &underlay);
+        let trip = walker.walk(0, Id::MAX);
+        assert_eq!(trip.root, walker.root_of(&Id::MAX));
+    }
+}

@@ -1,0 +1,147 @@
+//! Many lookups, and what came of each.
+//!
+//! Owns: asking nodes of a world at an even pace and gathering the results; the outcome of a lookup,
+//! however the overlay was built.
+//! Never does: leave a failure out, or keep more than the lookups under way.
+
+use super::direct::{Trip, Walker};
+use super::stage::Stage;
+use super::underlay::Underlay;
+use crate::base::{Chance, Id, Instant, Span};
+use crate::overlay::{Command, Reply, RequestId};
+use std::collections::VecDeque;
+
+/// One lookup's outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Who asked.
+    pub from: usize,
+    /// For which key.
+    pub key: Id,
+    /// Who answered, or what went wrong.
+    pub root: Result<usize, String>,
+    /// Hops taken; 0 if the asker is the root itself.
+    pub hops: usize,
+    /// From asking to the answer.
+    pub routed: Span,
+    /// The direct round trip between asker and root; nothing where there is no root.
+    pub direct: Span,
+}
+
+/// Draws askers and keys.
+pub fn questions(chance: &mut Chance, askers: &[usize], count: usize) -> Vec<(usize, Id)> {
+    let draw = |_| Some((*chance.pick(askers)?, Id::from_bytes(chance.bytes32())));
+    (0..count).filter_map(draw).collect()
+}
+
+impl Look {
+    /// What a walk over directly built tables came to.
+    pub fn of(trip: &Trip, underlay: &dyn Underlay) -> Look {
+        let direct = trip.root.map_or(Span::ZERO, |root| underlay.round_trip(trip.from, root));
+        Look {
+            from: trip.from,
+            key: trip.key,
+            root: trip.root.ok_or_else(|| "no way on".to_owned()),
+            hops: trip.path.len(),
+            routed: trip.routed,
+            direct,
+        }
+    }
+}
+
+impl Walker<'_> {
+    /// Carries these lookups one after another; gives the outcomes, and how many dead nodes were tried.
+    pub fn look_up(
+        &mut self,
+        questions: &[(usize, Id)],
+        underlay: &dyn Underlay,
+        progress: &mut dyn FnMut(usize),
+    ) -> (Vec<Look>, usize) {
+        let (mut looks, mut in_vain) = (Vec::with_capacity(questions.len()), 0);
+        for &(from, key) in questions {
+            let trip = self.walk(from, key);
+            in_vain += trip.in_vain;
+            looks.push(Look::of(&trip, underlay));
+            progress(looks.len());
+        }
+        (looks, in_vain)
+    }
+}
+
+impl Stage {
+    /// Asks these lookups at an even pace of `per_second` and waits for all; outcomes come in the order
+    /// of asking.
+    pub fn look_up(
+        &mut self,
+        questions: &[(usize, Id)],
+        per_second: f64,
+        progress: &mut dyn FnMut(usize),
+    ) -> Vec<Look> {
+        let begun = self.now();
+        let mut looks = Vec::with_capacity(questions.len());
+        let mut under_way: VecDeque<(usize, Id, RequestId, Instant)> = VecDeque::new();
+        for (index, &(from, key)) in questions.iter().enumerate() {
+            self.world.run_until(begun + Span::from_micros((index as f64 * 1e6 / per_second) as u64));
+            let request = self.world.wish(from, Command::Lookup { key, traced: false });
+            under_way.push_back((from, key, request, self.now()));
+            let old = |asked: Instant, now: Instant| now.since(asked) > ANSWER_MAX;
+            while under_way.front().is_some_and(|(.., asked)| old(*asked, self.now())) {
+                looks.extend(under_way.pop_front().map(|asked| self.outcome(asked)));
+            }
+            progress(looks.len());
+        }
+        self.pass(ANSWER_MAX);
+        looks.extend(under_way.into_iter().map(|asked| self.outcome(asked)));
+        progress(looks.len());
+        looks
+    }
+
+    /// What came of a lookup; its operation is forgotten.
+    fn outcome(&mut self, (from, key, request, asked): (usize, Id, RequestId, Instant)) -> Look {
+        let operation = self.world.forget(from, request);
+        let result = operation.and_then(|operation| operation.results.into_iter().next());
+        let mut look =
+            Look { from, key, root: Err("no result".to_owned()), hops: 0, routed: Span::ZERO, direct: Span::ZERO };
+        let Some((at, result)) = result else { return look };
+        look.routed = at.since(asked);
+        match result {
+            Ok(Reply::Root(found)) => {
+                look.hops = usize::from(found.hops);
+                look.root = self.world.index_of(&found.contact.id()).ok_or_else(|| "an unknown root".to_owned());
+            }
+            Ok(_) => look.root = Err("another reply than was asked for".to_owned()),
+            Err(failure) => look.root = Err(failure.to_string()),
+        }
+        if let Ok(root) = look.root {
+            look.direct = self.world.plan().underlay.round_trip(from, root);
+        }
+        look
+    }
+}
+
+/// Longer than the patience of any lookup.
+const ANSWER_MAX: Span = Span::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lookups_at_a_pace_are_all_answered_and_forgotten() {
+        let mut stage = Stage::bare(2);
+        stage.join_in_crowds(12, &mut |_| {});
+        stage.settle(Span::from_secs(60));
+        let askers = stage.ready();
+        let asked = questions(&mut Chance::from_seed(3), &askers, 100);
+        let begun = stage.now();
+        let looks = stage.look_up(&asked, 10.0, &mut |_| {});
+        assert_eq!(looks.len(), 100);
+        for (look, (from, key)) in looks.iter().zip(&asked) {
+            assert_eq!((look.from, look.key, look.root.clone().ok()), (*from, *key, stage.root_of(key)));
+            assert_eq!(look.hops == 0, look.root == Ok(look.from));
+            assert!(look.hops == 0 || look.routed >= Span::from_micros(500));
+        }
+        assert!(stage.now().since(begun) >= Span::from_secs(10));
+        assert_eq!(stage.world.operations().count(), 0);
+    }
+}

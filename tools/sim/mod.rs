@@ -1,0 +1,56 @@
+//! `arras sim`: up to a million nodes in virtual time.
+//!
+//! Owns: the command, one run or those of a scenario, and what makes it fail.
+//! Never does: simulate (`overlay.rs` lets the library do it), or print anything but outcomes on stdout.
+
+mod options;
+mod outcome;
+mod overlay;
+mod scenario;
+
+use crate::output::{Exit, FAILED, Output};
+use options::Options;
+use scenario::{Run, Scenario};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Many nodes in virtual time: the machines of a live node, or tables filled directly and the
+/// Forwarder's rule.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// The runs of a scenario file (see bench/scenarios/); flags count over what it says
+    #[arg(long, value_name = "FILE.toml")]
+    scenario: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Runs the simulation, or all of a scenario's; with `--json` one object a line.
+pub fn run(arguments: &Arguments, output: Output) -> Result<(), Exit> {
+    let scenario = arguments.scenario.as_deref().map(Scenario::read).transpose()?;
+    let (question, below, runs) = match scenario {
+        Some(scenario) => (Some(scenario.question), scenario.options, scenario.runs),
+        None => {
+            let run = Run { name: "simulation".to_owned(), options: Options::default(), published: Vec::new() };
+            (None, Options::default(), vec![run])
+        }
+    };
+    if let Some(question) = question.filter(|_| !output.json) {
+        crate::output::write_out(format!("{question}\n\n").as_bytes())?;
+    }
+    let options = |run: &Run| arguments.options.clone().over(&run.options.clone().over(&below));
+    runs.iter().try_for_each(|run| options(run).check())?;
+    let mut wrong = Vec::new();
+    for run in &runs {
+        let options = options(run);
+        let found = overlay::run(&options, output.quiet || output.json)?;
+        let mut value = outcome::json(&options, &found);
+        let theirs =
+            run.published.iter().map(|other| json!({ "figure": other.figure, "value": other.value, "of": other.of }));
+        value["published"] = theirs.collect();
+        value["run"] = json!(run.name);
+        output.print(&value, || outcome::text(&run.name, &value, &run.published) + "\n")?;
+        wrong.extend(outcome::verdict(&options, &value).err().map(|line| format!("{}: {line}", run.name)));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Exit::new(FAILED, wrong.join("; "))) }
+}

@@ -1,0 +1,269 @@
+//! What a simulation is made of.
+//!
+//! Owns: the options, as flags and as the keys of a scenario file, their defaults and limits.
+//! Never does: run anything.
+
+use crate::latency::MissingEntries;
+use crate::output::{Exit, USAGE};
+use arras::base::Span;
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+/// All options. What is not given here is taken from the scenario, else the default.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    #[command(flatten)]
+    pub network: Network,
+    #[command(flatten)]
+    pub tables: Tables,
+    #[command(flatten)]
+    pub lookups: Lookups,
+}
+
+/// The nodes and what lies below them.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Network {
+    /// How many nodes [default: 1000]
+    #[arg(long)]
+    pub nodes: Option<usize>,
+    /// Latencies: a file as `arras lab --latency` reads it, `transit-stub` (5,050 routers), `transit-stub-1092`,
+    /// `plane`, `sphere`, or `none` (20 ms everywhere) [default: none]
+    #[arg(long, value_name = "FILE|NAME")]
+    pub underlay: Option<String>,
+    /// One way over one access link, in ms; both ends add theirs. On a latency file only where there are more nodes
+    /// than hosts [default: 1]
+    #[arg(long, value_name = "MS")]
+    pub access_ms: Option<f64>,
+    /// One way along the side of the plane, or from pole to pole of the sphere, in ms [default: 100]
+    #[arg(long, value_name = "MS")]
+    pub side_ms: Option<f64>,
+    /// What to do about missing entries of the latency file [default: fill]
+    #[arg(long, value_enum)]
+    pub missing: Option<MissingEntries>,
+    /// Draws everything [default: 1]
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+/// What the nodes know of each other, and how they come to know it.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Tables {
+    /// How the overlay comes about [default: crowd]
+    #[arg(long, value_enum)]
+    pub build: Option<Build>,
+    /// Leaf-set members on each side [default: 16]
+    #[arg(long, value_name = "PER_SIDE")]
+    pub leaf_set: Option<usize>,
+    /// Contacts in each slot of the prefix table [default: 3]
+    #[arg(long)]
+    pub contacts_per_slot: Option<usize>,
+    /// Links each node keeps, leaf set included [default: 256]
+    #[arg(long)]
+    pub link_budget: Option<usize>,
+    /// Built directly only: nodes looked at to fill a slot [default: 32]
+    #[arg(long)]
+    pub sample: Option<usize>,
+    /// Built directly only: bits a slot fixes, 1 to 8 [default: 4]
+    #[arg(long)]
+    pub slot_bits: Option<u32>,
+    /// Built directly only: whether nodes know coordinates [default: true]
+    #[arg(long)]
+    pub coordinates: Option<bool>,
+    /// Seconds of virtual time to let the tables come to rest at most; not when built directly [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    pub settle: Option<u64>,
+}
+
+/// What is asked of them.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Lookups {
+    /// Random lookups to measure [default: 5000]
+    #[arg(long)]
+    pub lookups: Option<usize>,
+    /// Lookups before, unmeasured: they teach the nodes what lies ahead [default: 40 a node; 20,000 if built directly]
+    #[arg(long)]
+    pub warm_up: Option<usize>,
+    /// Keys whose root up to 20 nodes each are asked for [default: 50]
+    #[arg(long)]
+    pub keys: Option<usize>,
+    /// Lookups each node asks per second; without meaning if built directly [default: 0.1]
+    #[arg(long, value_name = "PER_S")]
+    pub rate: Option<f64>,
+    /// Built directly only: whether lookups teach what lies ahead (one experience, shared by all nodes); else the
+    /// rule goes by its guess alone [default: true]
+    #[arg(long)]
+    pub learning: Option<bool>,
+    /// Built directly only: this share of the nodes is dead, unknown to the rest; lookups are of living nodes' ids
+    /// [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    pub dead: Option<f64>,
+}
+
+/// What `--build` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Build {
+    /// By the whole protocol, one node after another
+    Protocol,
+    /// By the whole protocol, in crowds as large as what is there already
+    Crowd,
+    /// Tables filled directly from a sample for each slot; lookups carried by the Forwarder's rule
+    Direct,
+}
+
+impl Options {
+    /// These, and where they say nothing, those.
+    pub fn over(self, below: &Options) -> Options {
+        let (network, tables, lookups) = (&below.network, &below.tables, &below.lookups);
+        Options {
+            network: Network {
+                nodes: self.network.nodes.or(network.nodes),
+                underlay: self.network.underlay.or_else(|| network.underlay.clone()),
+                access_ms: self.network.access_ms.or(network.access_ms),
+                side_ms: self.network.side_ms.or(network.side_ms),
+                missing: self.network.missing.or(network.missing),
+                seed: self.network.seed.or(network.seed),
+            },
+            tables: Tables {
+                build: self.tables.build.or(tables.build),
+                leaf_set: self.tables.leaf_set.or(tables.leaf_set),
+                contacts_per_slot: self.tables.contacts_per_slot.or(tables.contacts_per_slot),
+                link_budget: self.tables.link_budget.or(tables.link_budget),
+                sample: self.tables.sample.or(tables.sample),
+                slot_bits: self.tables.slot_bits.or(tables.slot_bits),
+                coordinates: self.tables.coordinates.or(tables.coordinates),
+                settle: self.tables.settle.or(tables.settle),
+            },
+            lookups: Lookups {
+                lookups: self.lookups.lookups.or(lookups.lookups),
+                warm_up: self.lookups.warm_up.or(lookups.warm_up),
+                keys: self.lookups.keys.or(lookups.keys),
+                rate: self.lookups.rate.or(lookups.rate),
+                learning: self.lookups.learning.or(lookups.learning),
+                dead: self.lookups.dead.or(lookups.dead),
+            },
+        }
+    }
+
+    /// Refuses what makes no sense.
+    pub fn check(&self) -> Result<(), Exit> {
+        let usage = |what: String| Err(Exit::new(USAGE, what));
+        let (tables, leaf_set) = (&self.tables, self.leaf_set());
+        if !(1..=NODES_MAX).contains(&self.nodes()) {
+            return usage(format!("--nodes takes 1 to {NODES_MAX}, not {}", self.nodes()));
+        }
+        if !(1..=24).contains(&leaf_set) {
+            return usage(format!("--leaf-set takes 1 to 24 nodes a side, not {leaf_set}"));
+        }
+        if self.link_budget() < 2 * leaf_set {
+            let least = 2 * leaf_set;
+            return usage(format!("--link-budget {} is less than the leaf set needs ({least})", self.link_budget()));
+        }
+        if !(1..=8).contains(&self.contacts_per_slot()) {
+            return usage(format!("--contacts-per-slot takes 1 to 8, not {}", self.contacts_per_slot()));
+        }
+        let directly = self.build() == Build::Direct;
+        let only = [
+            ("--sample", tables.sample.is_some()),
+            ("--slot-bits", tables.slot_bits.is_some()),
+            ("--coordinates", tables.coordinates.is_some()),
+            ("--learning", self.lookups.learning.is_some()),
+            ("--dead", self.lookups.dead.is_some()),
+        ];
+        if let Some((name, _)) = only.iter().find(|(_, given)| *given && !directly) {
+            return usage(format!("{name} needs --build direct"));
+        }
+        if directly && (tables.settle.is_some() || self.lookups.rate.is_some()) {
+            return usage("--settle and --rate mean nothing with --build direct".to_owned());
+        }
+        if tables.sample == Some(0) || !(1..=8).contains(&self.slot_bits()) {
+            return usage("--sample takes at least 1, --slot-bits 1 to 8".to_owned());
+        }
+        if !(0.0..1.0).contains(&self.dead()) {
+            return usage(format!("--dead takes a share from 0 to below 1, not {}", self.dead()));
+        }
+        if !(self.rate() > 0.0 && self.rate() <= 1_000.0) {
+            return usage(format!("--rate takes more than 0 and at most 1000, not {}", self.rate()));
+        }
+        let spans = [self.network.access_ms, self.network.side_ms];
+        if spans.into_iter().flatten().any(|ms| !(0.0..=60_000.0).contains(&ms)) {
+            return usage("--access-ms and --side-ms take 0 to 60000".to_owned());
+        }
+        Ok(())
+    }
+
+    pub fn nodes(&self) -> usize {
+        self.network.nodes.unwrap_or(1_000)
+    }
+
+    pub fn underlay(&self) -> &str {
+        self.network.underlay.as_deref().unwrap_or("none")
+    }
+
+    pub fn access(&self) -> Span {
+        millis(self.network.access_ms.unwrap_or(1.0))
+    }
+
+    pub fn side(&self) -> Span {
+        millis(self.network.side_ms.unwrap_or(100.0))
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.network.seed.unwrap_or(1)
+    }
+
+    pub fn build(&self) -> Build {
+        self.tables.build.unwrap_or(Build::Crowd)
+    }
+
+    pub fn leaf_set(&self) -> usize {
+        self.tables.leaf_set.unwrap_or(16)
+    }
+
+    pub fn contacts_per_slot(&self) -> usize {
+        self.tables.contacts_per_slot.unwrap_or(3)
+    }
+
+    pub fn link_budget(&self) -> usize {
+        self.tables.link_budget.unwrap_or(256)
+    }
+
+    pub fn slot_bits(&self) -> u32 {
+        self.tables.slot_bits.unwrap_or(4)
+    }
+
+    pub fn lookups(&self) -> usize {
+        self.lookups.lookups.unwrap_or(5_000)
+    }
+
+    pub fn keys(&self) -> usize {
+        self.lookups.keys.unwrap_or(50)
+    }
+
+    pub fn rate(&self) -> f64 {
+        self.lookups.rate.unwrap_or(0.1)
+    }
+
+    pub fn dead(&self) -> f64 {
+        self.lookups.dead.unwrap_or(0.0)
+    }
+
+    pub fn learning(&self) -> bool {
+        self.lookups.learning.unwrap_or(true)
+    }
+
+    pub fn settle(&self) -> Span {
+        Span::from_secs(self.tables.settle.unwrap_or(300))
+    }
+}
+
+fn millis(ms: f64) -> Span {
+    Span::from_micros((ms * 1e3).round() as u64)
+}
+
+/// Room in the addresses of simulated nodes.
+const NODES_MAX: usize = 1 << 23;

@@ -1,0 +1,246 @@
+//! What a simulation found, for programs and for people.
+//!
+//! Owns: the lab's fields and those a simulation has beyond them, as one JSON object, and the tables.
+//! Never does: leave out how the overlay was built, or show a zero where nothing was measured.
+
+use super::options::{Build, Options};
+use super::overlay::{Found, recipe};
+use super::scenario::{Published, figure};
+use arras::base::Span;
+use arras::runtime::lab::measure::{Carried, Figures, Measured, State};
+use arras::survey::table::Cell;
+use arras::survey::{Pair, Stretch, Table};
+use arras::wire::Family;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The outcome as JSON: the fields of `arras lab --measure stretch --json`, and more.
+pub fn json(options: &Options, found: &Found) -> Value {
+    let measured = measured(options, found);
+    let pairs = pairs(found);
+    let far = Stretch::of_far(&pairs, FAR);
+    let mut all = object(json!(measured));
+    if found.world.is_none() {
+        all["bytes_per_node_s"] = Value::Null;
+    }
+    all.extend(object(json!({
+        "stretch_over_20_ms": far,
+        "failed_share": measured.failed as f64 / measured.lookups.max(1) as f64,
+        "seed": options.seed(),
+        "underlay": options.underlay(),
+        "access": access(options),
+        "build": build(options),
+        "experience": experience(options),
+        "leaf_set": options.leaf_set(),
+        "contacts_per_slot": options.contacts_per_slot(),
+        "slot_bits": options.slot_bits(),
+        "link_budget": options.link_budget(),
+        "dead": options.dead(),
+        "build_s": found.build_s,
+        "lookups_per_s": measured.lookups as f64 / found.lookups_s.max(1e-9),
+        "trace_hash": found.trace_hash,
+    })));
+    all.extend(object(world(found)));
+    Value::Object(all)
+}
+
+/// What makes the command fail although it ran. With dead nodes and nothing repaired failures are a
+/// result.
+pub fn verdict(options: &Options, outcome: &Value) -> Result<(), String> {
+    let failed = outcome["failed"].as_u64().unwrap_or(0);
+    if options.dead() > 0.0 {
+        return Ok(());
+    }
+    if failed > 0 {
+        return Err(format!("{failed} of {} lookups failed", outcome["lookups"]));
+    }
+    match outcome["roots_agree"].as_bool() {
+        Some(true) => Ok(()),
+        _ => Err("not all nodes name the same roots".to_owned()),
+    }
+}
+
+/// The tables for people.
+pub fn text(name: &str, outcome: &Value, published: &[Published]) -> String {
+    let of = |field: &str| outcome[field].as_str().unwrap_or("-").to_owned();
+    let head = format!(
+        "{name}: {} nodes over {} ({}), seed {}, {}; leaf set {} a side, {} a slot of {} bits, link budget {}; {}",
+        outcome["nodes"],
+        of("underlay"),
+        of("access"),
+        outcome["seed"],
+        of("build"),
+        outcome["leaf_set"],
+        outcome["contacts_per_slot"],
+        outcome["slot_bits"],
+        outcome["link_budget"],
+        of("experience"),
+    );
+    let mut text = format!("{head}\n{}", figures_table(outcome));
+    if !published.is_empty() {
+        text.push_str(&format!("\n{}", published_table(outcome, published)));
+    }
+    text
+}
+
+fn measured(options: &Options, found: &Found) -> Measured {
+    let mut failures: BTreeMap<String, usize> = BTreeMap::new();
+    for (look, right) in found.looks.iter().zip(&found.is_right) {
+        match (&look.root, right) {
+            (Err(why), _) => *failures.entry(why.clone()).or_default() += 1,
+            (Ok(_), false) => *failures.entry("wrong root".to_owned()).or_default() += 1,
+            (Ok(_), true) => {}
+        }
+    }
+    let pairs = pairs(found);
+    let answered = || found.looks.iter().zip(&found.is_right).filter(|(look, right)| **right && look.hops > 0);
+    let lookups = found.looks.len();
+    let handed_on: usize = found.looks.iter().map(|look| look.hops).sum();
+    let per_lookup = |count: usize| count as f64 / lookups.max(1) as f64;
+    Measured {
+        nodes: options.nodes(),
+        lookups,
+        failed: failures.values().sum(),
+        roots_agree: found.roots_agree,
+        hops: Figures::of(answered().map(|(look, _)| look.hops as f64)),
+        stretch: Stretch::of(&pairs),
+        lookup_ms: Figures::of(pairs.iter().map(|pair| pair.routed.as_millis_f64())),
+        direct_ms: Figures::of(pairs.iter().map(|pair| pair.direct.as_millis_f64())),
+        state: State {
+            contacts_per_node: found.contacts,
+            links_per_node: found.links,
+            bytes_per_node_s: found.world.as_ref().map(|world| world.bytes_per_node_s).unwrap_or_default(),
+            idle_bytes_per_node_s: None,
+            rss_mib: found.rss_mib,
+        },
+        carried: Carried {
+            forwarded_per_lookup: per_lookup(handed_on + found.in_vain),
+            retried_per_lookup: per_lookup(found.in_vain),
+            detours_per_lookup: 0.0,
+        },
+        self_rooted: found.looks.iter().filter(|look| look.root.is_ok() && look.hops == 0).count(),
+        took_s: found.lookups_s,
+        imposed_error_ms: None,
+        failures: failures.into_iter().collect(),
+    }
+}
+
+/// Routed against direct, of the lookups that were answered rightly by another node.
+fn pairs(found: &Found) -> Vec<Pair> {
+    let answered = found.looks.iter().zip(&found.is_right).filter(|(look, right)| **right && look.hops > 0);
+    answered.map(|(look, _)| Pair { routed: look.routed, direct: look.direct }).collect()
+}
+
+/// What only a world has; nulls otherwise.
+fn world(found: &Found) -> Value {
+    let Some(world) = &found.world else {
+        return json!({ "settled": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null });
+    };
+    let by_family = |counts: &[u64; 4]| -> Value {
+        let names = Family::ALL.iter().map(|family| format!("{family:?}").to_lowercase());
+        names.zip(counts).map(|(name, count)| (name, json!(count))).collect::<Map<_, _>>().into()
+    };
+    json!({
+        "settled": {
+            "after_s": world.settled.after.as_secs_f64(),
+            "at_rest": world.settled.at_rest,
+            "changing_per_30_s": world.settled.changing,
+        },
+        "events": world.tally.events,
+        "events_per_s": world.tally.events as f64 / world.real_s.max(1e-9),
+        "virtual_s": world.virtual_s,
+        "messages": by_family(&world.tally.messages),
+        "bytes": by_family(&world.tally.bytes),
+    })
+}
+
+fn build(options: &Options) -> String {
+    match options.build() {
+        Build::Protocol => "built by the whole protocol, one node after another".to_owned(),
+        Build::Crowd => "built by the whole protocol, in crowds".to_owned(),
+        Build::Direct => recipe(options).to_string(),
+    }
+}
+
+fn experience(options: &Options) -> &'static str {
+    match options.build() {
+        Build::Protocol | Build::Crowd => "each node learns from its own lookups",
+        Build::Direct if options.learning() => "one experience shared by all nodes",
+        Build::Direct => "no experience, the rule's guess alone",
+    }
+}
+
+fn access(options: &Options) -> String {
+    let each = format!("each end's access link takes {} one way", options.access());
+    match options.underlay() {
+        "none" => "20 ms one way between all".to_owned(),
+        "plane" => format!("side {} one way, {each}", options.side()),
+        "sphere" => format!("pole to pole {} one way, {each}", options.side()),
+        "transit-stub" | "transit-stub-1092" => each,
+        _ => format!("{each} where there are more nodes than hosts"),
+    }
+}
+
+fn figures_table(outcome: &Value) -> Table {
+    let mut table = Table::new("", ["", "mean", "p50", "p90", "p99", "max"]);
+    let rows = [
+        ("stretch", "stretch"),
+        ("stretch, pairs over 20 ms", "stretch_over_20_ms"),
+        ("hops", "hops"),
+        ("lookup ms", "lookup_ms"),
+        ("direct ms", "direct_ms"),
+        ("contacts per node", "contacts_per_node"),
+        ("links per node", "links_per_node"),
+        ("bytes per node and s", "bytes_per_node_s"),
+    ];
+    for (name, field) in rows {
+        if outcome[field].is_object() {
+            let cell = |part: &str| outcome[field][part].as_f64().map_or_else(|| Cell::from("-"), Cell::from);
+            let parts = ["mean", "p50", "p90", "p99", "max"].map(cell);
+            table.row(std::iter::once(Cell::from(name)).chain(parts));
+        }
+    }
+    let ratio = outcome["stretch"]["ratio_of_means"].as_f64();
+    let mut lines = vec![
+        ("stretch, ratio of means".to_owned(), ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}"))),
+        ("lookups / failed".to_owned(), format!("{} / {}", outcome["lookups"], outcome["failed"])),
+        ("roots agree".to_owned(), if outcome["roots_agree"] == true { "yes" } else { "NO" }.to_owned()),
+        ("built in s / lookups per s".to_owned(), pair(&outcome["build_s"], &outcome["lookups_per_s"])),
+        ("memory, MiB".to_owned(), outcome["rss_mib"].as_f64().map_or_else(String::new, |mib| format!("{mib:.0}"))),
+        ("trace hash".to_owned(), outcome["trace_hash"].as_str().unwrap_or("-").to_owned()),
+    ];
+    if outcome["events"].is_u64() {
+        let settled = &outcome["settled"];
+        let rest = if settled["at_rest"] == true { "at rest" } else { "NOT at rest" };
+        lines.push(("tables".to_owned(), format!("{rest} after {} s", settled["after_s"])));
+        lines.push(("events / per real s".to_owned(), pair(&outcome["events"], &outcome["events_per_s"])));
+        lines.push(("virtual s".to_owned(), format!("{:.0}", outcome["virtual_s"].as_f64().unwrap_or(0.0))));
+    }
+    for (name, value) in lines {
+        table.row([Cell::from(name), Cell::from(value)]);
+    }
+    table
+}
+
+fn published_table(outcome: &Value, published: &[Published]) -> Table {
+    let mut table = Table::new("", ["figure", "published", "ours", "published by"]);
+    for other in published {
+        let ours = figure(outcome, &other.figure).map_or_else(|| Cell::from("-"), Cell::from);
+        table.row([Cell::from(other.figure.clone()), Cell::from(other.value), ours, Cell::from(other.of.clone())]);
+    }
+    table
+}
+
+fn pair(a: &Value, b: &Value) -> String {
+    format!("{:.1} / {:.0}", a.as_f64().unwrap_or(0.0), b.as_f64().unwrap_or(0.0))
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Pairs nearer than this are left out of one of the two stretches: between neighbours little is much.
+const FAR: Span = Span::from_millis(20);

@@ -1,0 +1,244 @@
+//! From options to looks: builds the overlay and asks it.
+//!
+//! Owns: the underlay of a name, the three ways to an overlay, and the order of work in each.
+//! Never does: judge what came back (`outcome.rs` does).
+
+use super::options::{Build, Options};
+use crate::latency::{self, MissingEntries};
+use crate::output::{Exit, FAILED, steps};
+use arras::base::{Chance, Id};
+use arras::runtime::lab::measure::{Figures, rss_mib};
+use arras::sim::direct::{Built, Recipe, Walker};
+use arras::sim::grow::Settled;
+use arras::sim::look::{Look, questions};
+use arras::sim::underlay::{Measured, Plane, Shape, Sphere, TransitStub, Uniform};
+use arras::sim::{Plan, Stage, Tally, Underlay};
+use indicatif::ProgressBar;
+use std::time::Instant;
+
+/// All that came back from a simulation.
+pub struct Found {
+    /// The measured lookups.
+    pub looks: Vec<Look>,
+    /// Whether each was answered by the true root; in the order of `looks`.
+    pub is_right: Vec<bool>,
+    /// Whether all keys asked of several nodes had one root.
+    pub roots_agree: bool,
+    /// Contacts of the nodes.
+    pub contacts: Figures,
+    /// Links of the nodes.
+    pub links: Figures,
+    /// Second hand-overs of all measured lookups.
+    pub in_vain: usize,
+    /// Hash of all that happened.
+    pub trace_hash: String,
+    /// Real seconds until the overlay stood, and for the measured lookups; memory at the end.
+    pub build_s: f64,
+    pub lookups_s: f64,
+    pub rss_mib: f64,
+    /// What only a world has.
+    pub world: Option<WorldFound>,
+}
+
+/// What only the whole protocol has.
+pub struct WorldFound {
+    /// How the tables came to rest.
+    pub settled: Settled,
+    /// The counts of the whole run.
+    pub tally: Tally,
+    /// Virtual seconds of the whole run.
+    pub virtual_s: f64,
+    /// Real seconds of the whole run.
+    pub real_s: f64,
+    /// Encoded bytes per node and second while lookups ran.
+    pub bytes_per_node_s: Figures,
+}
+
+/// The underlay of the options.
+pub fn underlay(options: &Options, chance: &mut Chance) -> Result<Box<dyn Underlay>, Exit> {
+    let (nodes, access, side) = (options.nodes(), options.access(), options.side());
+    Ok(match options.underlay() {
+        "none" => Box::new(Uniform(arras::base::Span::from_millis(20))),
+        "plane" => Box::new(Plane::new(chance.next_u64(), side).with_access(access)),
+        "sphere" => Box::new(Sphere::new(chance.next_u64(), side, access)),
+        "transit-stub" => Box::new(TransitStub::new(Shape::GATECH, nodes, chance).with_access(access)),
+        "transit-stub-1092" => Box::new(TransitStub::new(Shape::TAPESTRY, nodes, chance).with_access(access)),
+        file => {
+            let missing = options.network.missing.unwrap_or(MissingEntries::Fill);
+            let matrix = latency::read(file, missing).map_err(|line| Exit::new(FAILED, line))?;
+            Box::new(Measured::new(matrix, nodes, access, chance))
+        }
+    })
+}
+
+/// Runs one simulation.
+pub fn run(options: &Options, quiet: bool) -> Result<Found, Exit> {
+    let mut chance = Chance::from_seed(options.seed());
+    let underlay = underlay(options, &mut chance.fork())?;
+    let bar = steps("building", options.nodes(), quiet);
+    let found = match options.build() {
+        Build::Direct => directly(options, underlay.as_ref(), &mut chance, &bar),
+        Build::Protocol | Build::Crowd => by_protocol(options, underlay, &mut chance, &bar),
+    };
+    bar.finish_and_clear();
+    Ok(found)
+}
+
+/// The recipe of the options.
+pub fn recipe(options: &Options) -> Recipe {
+    let plain = Recipe::of(options.nodes());
+    Recipe {
+        leaf_set_per_side: options.leaf_set(),
+        slot_bits: options.slot_bits(),
+        contacts_per_slot: options.contacts_per_slot(),
+        contacts_max: options.link_budget(),
+        sample: options.tables.sample.unwrap_or(plain.sample),
+        coordinates: options.tables.coordinates.unwrap_or(plain.coordinates),
+        ..plain
+    }
+}
+
+fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar: &ProgressBar) -> Found {
+    let began = Instant::now();
+    let built = Built::new(recipe(options), underlay, &mut chance.fork(), &mut |done| bar.set_position(done as u64));
+    let build_s = began.elapsed().as_secs_f64();
+    let mut walker = Walker::new(&built, underlay);
+    walker.learn(options.learning());
+    let mut dying = chance.fork();
+    walker.kill((0..built.len()).filter(|_| dying.happens(options.dead())));
+    let living: Vec<usize> = (0..built.len()).filter(|node| !walker.is_dead(*node)).collect();
+    let ask = |chance: &mut Chance, count: usize| -> Vec<(usize, Id)> {
+        let drawn = questions(chance, &living, count);
+        if options.dead() == 0.0 {
+            return drawn;
+        }
+        drawn.into_iter().map(|(from, _)| (from, built.id(living[chance.index(living.len())]))).collect()
+    };
+    let warm = ask(chance, options.lookups.warm_up.unwrap_or(WARM_UP_DIRECT));
+    counting(bar, "warming up", warm.len());
+    walker.look_up(&warm, underlay, &mut |done| bar.set_position(done as u64));
+    let mut roots_agree = true;
+    for (_, key) in ask(chance, options.keys()) {
+        let truth = walker.root_of(&key);
+        roots_agree &= questions(chance, &living, ASKERS_PER_KEY)
+            .into_iter()
+            .all(|(from, _)| walker.walk(from, key).root == truth);
+    }
+    let asked = ask(chance, options.lookups());
+    counting(bar, "looking up", asked.len());
+    let began = Instant::now();
+    let (looks, in_vain) = walker.look_up(&asked, underlay, &mut |done| bar.set_position(done as u64));
+    let lookups_s = began.elapsed().as_secs_f64();
+    let contacts = Figures::of((0..built.len()).map(|node| built.contacts_of(node).len() as f64));
+    Found {
+        is_right: looks.iter().map(|look| look.root.as_ref().ok().copied() == walker.root_of(&look.key)).collect(),
+        looks,
+        roots_agree,
+        contacts,
+        links: contacts,
+        in_vain,
+        trace_hash: walker.trace_hash(),
+        build_s,
+        lookups_s,
+        rss_mib: rss_mib(),
+        world: None,
+    }
+}
+
+fn by_protocol(options: &Options, underlay: Box<dyn Underlay>, chance: &mut Chance, bar: &ProgressBar) -> Found {
+    let began = Instant::now();
+    let mut stage = Stage::with(plan(options, underlay, chance.next_u64()));
+    match options.build() {
+        Build::Protocol => (0..options.nodes()).for_each(|node| {
+            stage.join(1);
+            bar.set_position(node as u64);
+        }),
+        Build::Crowd | Build::Direct => {
+            stage.join_in_crowds(options.nodes(), &mut |ready| bar.set_position(ready as u64));
+        }
+    }
+    counting(bar, "settling", 0);
+    let settled = stage.settle(options.settle());
+    let build_s = began.elapsed().as_secs_f64();
+    let askers = stage.ready();
+    let per_second = options.rate() * options.nodes() as f64;
+    let ask = |stage: &mut Stage, chance: &mut Chance, what: &str, count: usize| {
+        counting(bar, what, count);
+        let asked = questions(chance, &askers, count);
+        stage.look_up(&asked, per_second, &mut |done| bar.set_position(done as u64))
+    };
+    ask(&mut stage, chance, "warming up", options.lookups.warm_up.unwrap_or(options.nodes() * WARM_UP_PER_NODE));
+    let roots_agree = agree(&mut stage, options, chance, per_second);
+    let (before, at, retried) = (traffic(&stage), stage.now(), retried(&stage));
+    let lookups_began = Instant::now();
+    let looks = ask(&mut stage, chance, "looking up", options.lookups());
+    let lookups_s = lookups_began.elapsed().as_secs_f64();
+    let span_s = stage.now().since(at).as_secs_f64();
+    let rates = traffic(&stage).into_iter().zip(before).map(|(after, before)| (after - before) as f64 / span_s);
+    let bytes_per_node_s = Figures::of(rates);
+    let views = || stage.world.nodes().iter().filter_map(|node| node.view());
+    Found {
+        is_right: looks.iter().map(|look| look.root.as_ref().ok().copied() == stage.root_of(&look.key)).collect(),
+        looks,
+        roots_agree,
+        contacts: Figures::of(views().map(|view| view.peers.len() as f64)),
+        links: Figures::of((0..options.nodes()).map(|node| stage.world.link_count(node) as f64)),
+        in_vain: (self::retried(&stage) - retried) as usize,
+        trace_hash: stage.world.trace_hash(),
+        build_s,
+        lookups_s,
+        rss_mib: rss_mib(),
+        world: Some(WorldFound {
+            settled,
+            tally: *stage.world.tally(),
+            virtual_s: stage.now().since(arras::base::Instant::ORIGIN).as_secs_f64(),
+            real_s: began.elapsed().as_secs_f64(),
+            bytes_per_node_s,
+        }),
+    }
+}
+
+fn plan(options: &Options, underlay: Box<dyn Underlay>, seed: u64) -> Plan {
+    let mut plan = Plan { underlay, through_codec: false, ..Plan::from_seed(seed) };
+    plan.router.leaf_set_per_side = options.leaf_set();
+    plan.router.contacts_per_slot = options.contacts_per_slot();
+    plan.router.link_budget = options.link_budget();
+    plan
+}
+
+/// Whether some nodes name the numerically closest node for each of some keys.
+fn agree(stage: &mut Stage, options: &Options, chance: &mut Chance, per_second: f64) -> bool {
+    let askers = stage.ready();
+    let keys: Vec<Id> = (0..options.keys()).map(|_| Id::from_bytes(chance.bytes32())).collect();
+    let of = |key: &Id, chance: &mut Chance| -> Vec<(usize, Id)> {
+        questions(chance, &askers, ASKERS_PER_KEY).into_iter().map(|(from, _)| (from, *key)).collect()
+    };
+    let asked: Vec<(usize, Id)> = keys.iter().flat_map(|key| of(key, chance)).collect();
+    let looks = stage.look_up(&asked, per_second, &mut |_| {});
+    looks.iter().all(|look| look.root.as_ref().ok().copied() == stage.root_of(&look.key))
+}
+
+fn traffic(stage: &Stage) -> Vec<u64> {
+    stage.world.nodes().iter().map(arras::sim::Node::traffic).collect()
+}
+
+fn retried(stage: &Stage) -> f64 {
+    let of = |node: &arras::sim::Node| -> f64 {
+        let readings = node.readings();
+        readings.iter().filter(|reading| reading.name == "forwarder_retried_total").map(|reading| reading.value).sum()
+    };
+    stage.world.nodes().iter().map(of).sum()
+}
+
+fn counting(bar: &ProgressBar, what: &str, of: usize) {
+    bar.set_message(what.to_owned());
+    bar.set_length(of as u64);
+    bar.set_position(0);
+}
+
+/// Unmeasured lookups where one experience is shared by all nodes: some hundred for each of its classes.
+const WARM_UP_DIRECT: usize = 20_000;
+/// Unmeasured lookups a node, as in the lab.
+const WARM_UP_PER_NODE: usize = 40;
+/// Nodes that are asked for the root of one key.
+const ASKERS_PER_KEY: usize = 20;

@@ -5,17 +5,20 @@
 
 use super::census::Census;
 use crate::base::{Id, Span};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// What differs between two crawls, by the nodes that were visited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Visited now and not before.
+    #[serde(serialize_with = "hex")]
     pub came: Vec<Id>,
     /// Visited before and not now.
+    #[serde(serialize_with = "hex")]
     pub went: Vec<Id>,
     /// Visited both times, and started anew in between by its own word.
+    #[serde(serialize_with = "hex")]
     pub restarted: Vec<Id>,
     /// Visited both times.
     pub stayed: usize,
@@ -48,6 +51,11 @@ impl Change {
         change.edges_went = edges_before.iter().filter(|edge| edges_now.binary_search(edge).is_err()).count();
         change
     }
+}
+
+/// Ids as people and other programs write them.
+fn hex<S: Serializer>(ids: &[Id], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ids.iter().map(Id::to_string))
 }
 
 fn uptimes(census: &Census) -> BTreeMap<Id, Option<Span>> {

@@ -9,6 +9,7 @@ mod agenda;
 mod book;
 mod carry;
 pub mod check;
+pub mod crawl;
 mod disk;
 mod links;
 pub mod narrate;

@@ -54,6 +54,8 @@ pub struct World {
     pub(super) bench: Bench,
     pub(super) book: Book,
     pub(super) by_id: BTreeMap<Id, usize>,
+    /// What happened to those who only look on, by their numbers.
+    pub(super) guests: BTreeMap<usize, Vec<crate::crawler::Input>>,
     operations: BTreeMap<(usize, RequestId), Operation>,
     wishes: u64,
     births: Chance,
@@ -130,6 +132,7 @@ impl World {
             bench: Bench::default(),
             book: Book::default(),
             by_id: BTreeMap::new(),
+            guests: BTreeMap::new(),
             operations: BTreeMap::new(),
             wishes: 0,
             births: seed.fork(),
@@ -306,7 +309,7 @@ impl World {
     /// Hands an input to a machine, and carries out what it wants done, in order.
     pub(super) fn feed(&mut self, index: usize, feed: Feed) {
         let (now, station) = (self.now(), feed.station());
-        let Some(mind) = self.nodes[index].mind.as_mut() else { return };
+        let Some(mind) = self.nodes[index].mind.as_mut() else { return self.feed_guest(index, feed) };
         self.book.record(now, index, feed.kind(), &[]);
         self.book.tally.inputs += 1;
         let mut out = Outbox::new();

@@ -10,7 +10,7 @@ use super::table::{Nearness, Slot, slot_of};
 use super::trickle::Trickle;
 use super::{Down, Router};
 use crate::base::{Id, Instant, RttEstimate, Span};
-use crate::identity::Contact;
+use crate::identity::{Contact, Role};
 use crate::overlay::contract::Effect;
 use crate::wire::CloseReason;
 use crate::wire::membership::About;
@@ -113,7 +113,9 @@ impl Router {
         self.publication.is_stale = true;
         self.publication.is_unsaved = true;
         self.heard_from(t, &id);
-        self.own.soon(t.now, Due::Plan, PLAN_AFTER_LINK);
+        if contact.role() == Role::Server {
+            self.own.soon(t.now, Due::Plan, PLAN_AFTER_LINK);
+        }
         self.own.soon(t.now, Due::Sweep, super::probe::SWEEP);
         self.join_from(t, id);
         self.review_ring(t);

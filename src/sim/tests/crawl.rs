@@ -15,10 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A world at rest whose leaf sets are small against it, so that the rows of the tables matter.
 fn town(nodes: usize, seed: u64) -> Stage {
-    let router = router::Tuning { leaf_set_per_side: 4, link_budget: 32, ..router::Tuning::default() };
+    let router = router::Tuning { leaf_set_per_side: 4, link_budget: 16, ..router::Tuning::default() };
     let mut stage = Stage::with(Plan { router, ..Plan::from_seed(seed) });
     stage.join(nodes);
-    stage.rest();
+    stage.pass(Span::from_secs(15));
     stage
 }
 
@@ -71,13 +71,13 @@ fn a_crawl_of_a_world_at_rest_finds_all_nodes_and_exactly_the_true_edges() {
 /// The same world twice, and in one of them a crawl: what differs later is what the crawl left behind.
 #[test]
 fn a_crawl_leaves_no_trace_though_all_links_are_in_use() {
-    const NODES: usize = 40;
+    const NODES: usize = 24;
     let after_a_while = |crawled: bool| {
         let mut stage = town(NODES, 14);
+        let until = stage.now() + Span::from_secs(10);
         if crawled {
             assert_eq!(crawl(&mut stage, Manners::default()).visited().count(), NODES);
         }
-        let until = stage.now() + Span::from_secs(if crawled { 19 } else { 20 });
         stage.world.run_until(until);
         let statuses: Vec<RouterStatus> = (0..NODES).map(|node| status(&mut stage, node)).collect();
         (statuses, QUIET.map(|(name, label)| counted(&stage, name, label)))
@@ -126,15 +126,15 @@ fn links(status: &RouterStatus) -> BTreeSet<Id> {
 
 #[test]
 fn among_the_dead_the_silent_and_liars_in_bad_weather_all_others_are_found_within_the_budget() {
-    let mut stage = town(60, 13);
-    for node in [5, 17, 29, 41] {
+    let mut stage = town(40, 13);
+    for node in [5, 17, 29] {
         stage.kill(node);
     }
     stage.world.weather.loss = 0.05;
     stage.world.weather.jitter = 0.3;
-    let manners = Manners { mute: [8, 20].into(), liars: [(30, 45), (31, 45)].into() };
+    let manners = Manners { mute: [8, 20].into(), liars: [(30, 60)].into() };
     let seed = stage.ready()[0];
-    let tuning = Tuning { workers: 16, ..Tuning::default() };
+    let tuning = Tuning { workers: 16, sessions: 2, ..Tuning::default() };
     let census = Expedition::whole(&mut stage.world, &[seed], tuning, manners, Span::from_mins(10));
     let found: BTreeSet<Id> = found(&census).into_keys().collect();
     let honest: BTreeSet<Id> =
@@ -144,8 +144,8 @@ fn among_the_dead_the_silent_and_liars_in_bad_weather_all_others_are_found_withi
     println!("{}", serde_json::to_string(&summary).expect("json"));
     assert!(!summary.stopped && summary.messages.repeated > 0);
     assert_eq!(summary.errors["silent"], 2);
-    let invented = census.nodes.len() - 60;
+    let invented = census.nodes.len() - 40;
     let dialled = census.nodes.iter().filter(|node| stage.world.index_of(&node.id()).is_none() && node.sessions > 0);
-    assert!(invented > 150 && dialled.count() < 100, "{invented} invented");
+    assert!(invented > 100 && dialled.count() < 50, "{invented} invented");
     assert!(messages_max(&census) <= u64::from(MESSAGES_MAX), "{}", messages_max(&census));
 }

@@ -75,7 +75,7 @@ pub enum Input {
         /// Who.
         from: Id,
         /// What.
-        message: Message,
+        message: Box<Message>,
     },
     /// A node said what is not a message.
     Malformed {
@@ -106,7 +106,7 @@ pub enum Effect {
         /// Whom to.
         to: Id,
         /// What.
-        message: Message,
+        message: Box<Message>,
     },
     /// Close the link, or give its dial up.
     HangUp {
@@ -283,7 +283,7 @@ impl Crawler {
                 known.sent = known.sent.saturating_add(1);
                 self.tally.pings += 1;
                 let pong = Probe::Pong { round, coordinate: Coordinate::default(), ready: false };
-                out.push(Effect::Send { to: *from, message: Message::Probe(pong) });
+                out.push(Effect::Send { to: *from, message: Box::new(Message::Probe(pong)) });
             }
             Message::Membership(Membership::Contacts { round, about, cards, .. }) => {
                 self.on_contacts(now, index, (round, about), &cards);
@@ -376,7 +376,7 @@ impl Crawler {
             Topic::Profile => Membership::ProfileWanted { round },
             Topic::Contacts(about) => Membership::ContactsWanted { round, about },
         };
-        out.push(Effect::Send { to: known.contact.id(), message: Message::Membership(message) });
+        out.push(Effect::Send { to: known.contact.id(), message: Box::new(Message::Membership(message)) });
     }
 
     fn await_answer(&mut self, index: u32) {
@@ -522,7 +522,7 @@ impl Machine for Crawler {
             Input::SeedSilent { address } => {
                 self.seeds_silent.extend(self.seeds.take(&address));
             }
-            Input::Heard { from, message } => self.on_heard(now, &from, message, out),
+            Input::Heard { from, message } => self.on_heard(now, &from, *message, out),
             Input::Malformed { from } => self.fell_through(now, &from, Fault::Malformed, out),
             Input::Stop => self.stop(now, out),
             Input::Due => self.on_due(now, out),

@@ -129,7 +129,7 @@ impl Town {
             }
             _ => return,
         };
-        let message = Message::Membership(answer);
+        let message = Box::new(Message::Membership(answer));
         self.after(Span::from_millis(20), Input::Heard { from: *of, message });
     }
 

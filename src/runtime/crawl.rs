@@ -137,7 +137,7 @@ impl Walk {
     fn input_of(&mut self, now: Instant, event: NetEvent) -> Option<Input> {
         Some(match event {
             NetEvent::Message { from, bytes } => match Message::decode(&bytes) {
-                Ok(message) => Input::Heard { from, message },
+                Ok(message) => Input::Heard { from, message: Box::new(message) },
                 Err(_) => {
                     self.net.hang_up(&from, CloseReason::Malformed, now);
                     Input::Malformed { from }

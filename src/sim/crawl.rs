@@ -105,7 +105,7 @@ impl Expedition {
                 self.void.push_back((world.now() + NOBODY, contact.id()));
             }
             Effect::Dial { contact } => world.dial(self.guest, &contact.id()),
-            Effect::Send { to, message } => world.send(self.guest, &to, message),
+            Effect::Send { to, message } => world.send(self.guest, &to, *message),
             Effect::HangUp { peer, reason } => world.hang_up(self.guest, &peer, reason),
             Effect::Finished => {}
         }
@@ -113,16 +113,17 @@ impl Expedition {
 
     /// What of this reaches the crawler, and how.
     fn twisted(&mut self, world: &World, input: Input) -> Option<Input> {
-        let Input::Heard { from, message: Message::Membership(mut message) } = input else { return Some(input) };
+        let Input::Heard { from, mut message } = input else { return Some(input) };
         let who = world.named(&from);
-        if who.is_some_and(|who| self.manners.mute.contains(&who)) {
+        let asked = matches!(*message, Message::Membership(_));
+        if asked && who.is_some_and(|who| self.manners.mute.contains(&who)) {
             return None;
         }
         let lies = who.and_then(|who| self.manners.liars.get(&who)).copied().unwrap_or(0);
-        if let Membership::Contacts { cards, .. } = &mut message {
+        if let Message::Membership(Membership::Contacts { cards, .. }) = &mut *message {
             cards.extend((0..lies).map(|_| invented(&mut self.chance)));
         }
-        Some(Input::Heard { from, message: Message::Membership(message) })
+        Some(Input::Heard { from, message })
     }
 }
 
@@ -143,7 +144,7 @@ impl World {
     /// A node says something to a guest.
     pub(super) fn say_to_guest(&mut self, index: usize, from: Id, message: Message) {
         if let Some(mail) = self.guests.get_mut(&index) {
-            mail.push(Input::Heard { from, message });
+            mail.push(Input::Heard { from, message: Box::new(message) });
         }
     }
 }

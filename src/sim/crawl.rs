@@ -38,7 +38,7 @@ impl Expedition {
     /// A guest arrives and begins at these nodes, known by their addresses only.
     pub fn begin(world: &mut World, seeds: &[usize], tuning: Tuning, manners: Manners) -> Expedition {
         let guest = world.add(Role::Client);
-        world.guests.insert(guest, Vec::new());
+        world.nodes[guest].mail = Some(Vec::new());
         let mut chance = Chance::from_seed(world.plan().seed ^ GUEST_SEED);
         let tuning = Tuning { puzzle_bits: world.plan().agreement.puzzle_bits, ..tuning };
         let crawler = Crawler::new(world.nodes()[guest].contact().id(), tuning, chance.fork());
@@ -66,9 +66,9 @@ impl Expedition {
             let due = [self.crawler.next_deadline(), void].into_iter().flatten().min();
             let guest = self.guest;
             world.run_while(due.map_or(until, |due| due.min(until)), |world| {
-                world.guests.get(&guest).is_some_and(Vec::is_empty)
+                world.nodes[guest].mail.as_ref().is_some_and(Vec::is_empty)
             });
-            let mail = world.guests.get_mut(&guest).map(std::mem::take).unwrap_or_default();
+            let mail = world.nodes[guest].mail.as_mut().map(std::mem::take).unwrap_or_default();
             for input in mail {
                 if let Some(input) = self.twisted(world, input) {
                     self.hand(world, input);
@@ -130,7 +130,7 @@ impl Expedition {
 impl World {
     /// What the transport has to tell a guest.
     pub(super) fn feed_guest(&mut self, index: usize, feed: Feed) {
-        let Some(mail) = self.guests.get_mut(&index) else { return };
+        let Some(mail) = &mut self.nodes[index].mail else { return };
         let Feed::Router(input) = feed else { return };
         mail.extend(match input {
             router::Input::LinkUp { contact, rtt, .. } => Some(Input::LinkUp { contact, rtt }),
@@ -143,7 +143,7 @@ impl World {
 
     /// A node says something to a guest.
     pub(super) fn say_to_guest(&mut self, index: usize, from: Id, message: Message) {
-        if let Some(mail) = self.guests.get_mut(&index) {
+        if let Some(mail) = &mut self.nodes[index].mail {
             mail.push(Input::Heard { from, message: Box::new(message) });
         }
     }

@@ -239,7 +239,7 @@ impl World {
         }
         self.book.note(|| Note::Said { at, from, to, message: Box::new(message.clone()) });
         let id = self.nodes[from].contact.id();
-        if self.guests.contains_key(&to) {
+        if self.nodes[to].mail.is_some() {
             return self.say_to_guest(to, id, message);
         }
         let feeds = self.nodes[to].mind.as_ref().map(|mind| mind.heard(id, message)).unwrap_or_default();

@@ -30,6 +30,8 @@ pub struct Node {
     /// Where it joins through, as its configuration says.
     pub(super) seeds: Vec<SocketAddr>,
     pub(super) mind: Option<Mind>,
+    /// For a guest, which has links and no mind: what its host has not read yet.
+    pub(super) mail: Option<Vec<crate::crawler::Input>>,
     chance: Chance,
 }
 
@@ -81,7 +83,8 @@ impl Node {
         let key = SecretKey::from_seed(chance.bytes32());
         let name = NodeName::solve(key.public(), puzzle_bits);
         let contact = Arc::new(Contact::sign(&key, name, &[address_of(index)], role, 0));
-        Node { disk: Disk::default(), key, contact, life: 0, saved: Vec::new(), seeds: Vec::new(), mind: None, chance }
+        let (saved, seeds) = (Vec::new(), Vec::new());
+        Node { disk: Disk::default(), key, contact, life: 0, saved, seeds, mind: None, mail: None, chance }
     }
 
     /// Gives it a fresh mind; the caller starts the machines.

@@ -54,8 +54,6 @@ pub struct World {
     pub(super) bench: Bench,
     pub(super) book: Book,
     pub(super) by_id: BTreeMap<Id, usize>,
-    /// What happened to those who only look on, by their numbers.
-    pub(super) guests: BTreeMap<usize, Vec<crate::crawler::Input>>,
     operations: BTreeMap<(usize, RequestId), Operation>,
     wishes: u64,
     births: Chance,
@@ -132,7 +130,6 @@ impl World {
             bench: Bench::default(),
             book: Book::default(),
             by_id: BTreeMap::new(),
-            guests: BTreeMap::new(),
             operations: BTreeMap::new(),
             wishes: 0,
             births: seed.fork(),

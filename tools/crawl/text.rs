@@ -97,8 +97,17 @@ fn counts<K: Display>(of: &BTreeMap<K, usize>) -> String {
     if of.is_empty() {
         return String::new();
     }
-    let parts: Vec<String> = of.iter().map(|(name, count)| format!("{name} {count}")).collect();
-    format!(" ({})", parts.join(", "))
+    let mut ranked: Vec<(usize, String)> =
+        of.iter().map(|(name, count)| (*count, printable(&name.to_string()))).collect();
+    ranked.sort_by(|a, b| b.cmp(a));
+    let more = if ranked.len() > COUNTS_SHOWN { ", ..." } else { "" };
+    let parts: Vec<String> = ranked.iter().take(COUNTS_SHOWN).map(|(count, name)| format!("{name} {count}")).collect();
+    format!(" ({}{more})", parts.join(", "))
+}
+
+/// A stranger's text for a terminal: control characters would let it write lines of its own.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 fn ids(ids: &[Id]) -> String {
@@ -107,5 +116,20 @@ fn ids(ids: &[Id]) -> String {
     if shown.is_empty() { String::new() } else { format!(" ({}{more})", shown.join(" ")) }
 }
 
-/// Ids named in a line.
+/// Ids named in a line, and kinds counted in one.
 const IDS_SHOWN: usize = 8;
+const COUNTS_SHOWN: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_frequent_come_first_and_a_strangers_text_cannot_break_a_line() {
+        let of = BTreeMap::from([("a\nb\x1b[2J", 1), ("arras/1", 7)]);
+        assert_eq!(counts(&of), " (arras/1 7, a?b?[2J 1)");
+        let many: BTreeMap<usize, usize> = (0..20).map(|kind| (kind, 1)).collect();
+        assert!(counts(&many).ends_with(", ...)"));
+        assert_eq!(counts::<String>(&BTreeMap::new()), "");
+    }
+}

@@ -11,7 +11,8 @@
 //! - [`base`]: values everybody speaks in: ids, time, seeded chance, deadlines, bounded collections.
 //! - [`identity`]: who is who, as mathematics. [`machine`]: the contract between a machine and its host.
 //! - [`wire`]: what can be said. [`survey`]: arithmetic on results.
-//! - [`overlay`]: one node's mind: Router, Forwarder, Directory. No I/O.
+//! - [`overlay`]: one node's mind: Router, Forwarder, Directory. No I/O. [`crawler`]: a machine of its own that
+//!   walks a whole overlay and takes its census.
 //! - [`sim`] and [`runtime`] host the machines: many in virtual time, or one on a real computer.
 //!
 //! ## The law
@@ -38,6 +39,7 @@
 extern crate self as arras;
 
 pub mod base;
+pub mod crawler;
 pub mod identity;
 pub mod machine;
 pub mod overlay;

@@ -5,6 +5,7 @@
 
 mod client;
 mod config;
+mod crawl;
 mod get;
 #[expect(clippy::disallowed_methods, reason = "a lab is measured in real time")]
 mod lab;
@@ -28,7 +29,8 @@ use std::process::ExitCode;
 
 /// A peer-to-peer overlay network: run a node, place objects, find them, look at paths.
 ///
-/// All subcommands but `node`, `lab`, `sim` and `config` talk to the local API of a running node. Exit codes: 0 ok, 1 failed,
+/// All subcommands but `node`, `lab`, `sim` and `config` talk to the local API of a running node (`crawl` only to
+/// find its first node). Exit codes: 0 ok, 1 failed,
 /// 2 usage, 3 not found, 4 timed out, 5 node unreachable.
 #[derive(Parser, Debug)]
 #[command(name = "arras", version)]
@@ -82,6 +84,8 @@ enum Command {
     Status(status::Arguments),
     /// Print the nodes this node knows.
     Peers(peers::Arguments),
+    /// Walk the whole overlay, politely: who is there, and who knows whom.
+    Crawl(crawl::Arguments),
     /// Run many nodes in one process under measured latencies, and measure them.
     Lab(lab::LabArgs),
     /// Run up to a million nodes in virtual time, and measure their lookups.
@@ -125,6 +129,7 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Exit> {
     }
     let api = Api::new(&shared)?;
     match command {
+        Command::Crawl(arguments) => crawl::run(&arguments, &shared, &api, output),
         Command::Place(arguments) => place::run(&arguments, &api, output),
         Command::Get(arguments) => get::run(&arguments, &api, output),
         Command::Publish(arguments) => publish::run(&arguments, &api, output),

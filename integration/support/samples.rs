@@ -10,7 +10,7 @@ use arras::wire::membership::About;
 use arras::wire::object::{Pointer, Receipt, Record, Value};
 use arras::wire::probe::ReachEntry;
 use arras::wire::routing::{Detour, Errand, Header, Outcome, ReturnHeader, TraceHop, Why};
-use arras::wire::{Blob, Card, Directory, Membership, Message, Probe, Routing};
+use arras::wire::{Blob, Card, Directory, Membership, Message, Probe, Profile, Routing};
 use bytes::Bytes;
 
 /// Every variant of every family, with a name for it.
@@ -100,6 +100,15 @@ fn membership() -> Vec<(&'static str, Message)> {
     let leaf_set = vec![id(1), id(2)];
     let wanted = |about| Membership::ContactsWanted { round: 9, about };
     let contacts = Membership::Contacts { round: 9, about: About::LeafSet, ready: true, cards: vec![card()] };
+    let profile = Profile {
+        program: "arras/0.1.0".to_owned(),
+        uptime: Span::from_hours(3),
+        coordinate: Coordinate::default(),
+        ready: true,
+        links: 40,
+        known: 320,
+        rows: 4,
+    };
     [
         ("membership.contacts-wanted.leaf-set", wanted(About::LeafSet)),
         ("membership.contacts-wanted.row", wanted(About::Row(2))),
@@ -109,6 +118,8 @@ fn membership() -> Vec<(&'static str, Message)> {
         ("membership.announce", Membership::Announce { round: 1, card: card(), leaf_set: leaf_set.clone() }),
         ("membership.leaf-set", Membership::LeafSet { round: 1, ready: false, cards: vec![card()], leaf_set }),
         ("membership.leaving", Membership::Leaving { heirs: vec![card()] }),
+        ("membership.profile-wanted", Membership::ProfileWanted { round: 9 }),
+        ("membership.profile", Membership::Profile { round: 9, profile }),
     ]
     .map(|(name, message)| (name, Message::Membership(message)))
     .to_vec()

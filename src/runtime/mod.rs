@@ -8,6 +8,7 @@ pub mod api;
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub mod clock;
 pub mod config;
+pub mod crawl;
 pub mod crew;
 pub mod data_dir;
 #[expect(clippy::disallowed_methods, reason = "a caller waits in real time")]

@@ -9,6 +9,7 @@ mod agenda;
 mod book;
 mod carry;
 pub mod check;
+pub mod crawl;
 pub mod direct;
 mod disk;
 pub mod grow;

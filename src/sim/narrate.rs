@@ -174,6 +174,10 @@ impl Narrator {
                 format!("membership.leaf-set {} ready={ready} cards={}", leaf_set.len(), cards.len())
             }
             Membership::Leaving { heirs } => format!("membership.leaving heirs={}", heirs.len()),
+            Membership::ProfileWanted { .. } => "membership.profile-wanted".to_owned(),
+            Membership::Profile { profile, .. } => {
+                format!("membership.profile {} ready={} rows={}", profile.program, profile.ready, profile.rows)
+            }
         }
     }
 

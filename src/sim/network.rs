@@ -240,6 +240,9 @@ impl World {
         }
         self.book.note(|| Note::Said { at, from, to, message: Box::new(message.clone()) });
         let id = self.nodes[from].contact.id();
+        if self.nodes[to].mail.is_some() {
+            return self.say_to_guest(to, id, message);
+        }
         let feeds = self.nodes[to].mind.as_ref().map(|mind| mind.heard(id, message)).unwrap_or_default();
         feeds.into_iter().for_each(|feed| self.feed(to, feed));
     }

@@ -32,6 +32,8 @@ pub struct Node {
     pub(super) mind: Option<Mind>,
     /// Bytes of messages sent and received.
     pub(super) traffic: u64,
+    /// For a guest, which has links and no mind: what its host has not read yet.
+    pub(super) mail: Option<Vec<crate::crawler::Input>>,
     chance: Chance,
 }
 
@@ -91,6 +93,7 @@ impl Node {
             saved: Vec::new(),
             seeds: Vec::new(),
             mind: None,
+            mail: None,
             traffic: 0,
             chance,
         }

@@ -3,6 +3,7 @@
 //! Owns: tests that hold whatever the machines do.
 //! Never does: test a machine: conversations and storms do.
 
+mod crawl;
 mod membership;
 
 use super::stage::Stage;

@@ -311,7 +311,7 @@ impl World {
     /// Hands an input to a machine, and carries out what it wants done, in order.
     pub(super) fn feed(&mut self, index: usize, feed: Feed) {
         let (now, station) = (self.now(), feed.station());
-        let Some(mind) = self.nodes[index].mind.as_mut() else { return };
+        let Some(mind) = self.nodes[index].mind.as_mut() else { return self.feed_guest(index, feed) };
         self.book.record(now, index, feed.kind(), &[]);
         self.book.tally.inputs += 1;
         let mut out = Outbox::new();

@@ -3,7 +3,7 @@
 //! Owns: asking a node for the contacts it knows, announcing oneself, comparing leaf sets, leaving.
 //! Never does: carry anything about objects.
 
-use crate::base::{Coordinate, Id};
+use crate::base::{Coordinate, Id, Span};
 use crate::identity::Contact;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,38 @@ pub enum Membership {
         /// My leaf set.
         heirs: Vec<Card>,
     },
+    /// What are you? Asked by those who survey the overlay.
+    ProfileWanted {
+        /// Comes back with the answer.
+        round: u32,
+    },
+    /// This.
+    Profile {
+        /// Of the question.
+        round: u32,
+        /// The sender, in its own words.
+        profile: Profile,
+    },
+}
+
+/// What a node tells of itself to those who survey the overlay. Unsigned, like all it says on a link that
+/// has proved its key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Name and version of its program, at most [`PROGRAM_BYTES_MAX`] bytes of UTF-8.
+    pub program: String,
+    /// How long it has been running.
+    pub uptime: Span,
+    /// Where it sees itself in latency space.
+    pub coordinate: Coordinate,
+    /// Whether its leaf set is confirmed, so that it roots keys.
+    pub ready: bool,
+    /// Live links it holds, the asker's included.
+    pub links: u32,
+    /// Nodes it knows, linked or not.
+    pub known: u32,
+    /// Rows of its prefix table as far as there are any: rows from this number on are empty. 0 to 64.
+    pub rows: u8,
 }
 
 /// What a question for contacts is about.
@@ -80,3 +112,5 @@ pub struct Card {
 
 /// Cards in one message: a full leaf set (32) and a row of three a slot (45), and some.
 pub const CARDS_MAX: usize = 96;
+/// Bytes of a program's name and version: "arras/10.11.12-rc.1+build" and some.
+pub const PROGRAM_BYTES_MAX: usize = 48;

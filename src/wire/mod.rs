@@ -15,7 +15,7 @@ pub mod routing;
 pub use codec::{Blob, MESSAGE_BYTES_MAX, Malformed};
 pub use directory::Directory;
 pub use hello::{CloseReason, Hello};
-pub use membership::{Card, Membership};
+pub use membership::{Card, Membership, Profile};
 pub use probe::Probe;
 pub use routing::Routing;
 
@@ -100,6 +100,9 @@ impl Message {
             }
             Message::Membership(Membership::LeafSet { cards, leaf_set, .. }) => {
                 (cards.len().max(leaf_set.len()), membership::CARDS_MAX, "cards")
+            }
+            Message::Membership(Membership::Profile { profile, .. }) => {
+                (profile.program.len(), membership::PROGRAM_BYTES_MAX, "program")
             }
             Message::Directory(Directory::Offer { entries }) => (entries.len(), directory::OFFER_MAX, "offer"),
             Message::Directory(Directory::Wanted { objects } | Directory::Kept { objects }) => {

@@ -10,7 +10,7 @@ use super::table::{Nearness, Slot, slot_of};
 use super::trickle::Trickle;
 use super::{Down, Router};
 use crate::base::{Id, Instant, RttEstimate, Span};
-use crate::identity::Contact;
+use crate::identity::{Contact, Role};
 use crate::overlay::contract::Effect;
 use crate::wire::CloseReason;
 use crate::wire::membership::About;
@@ -32,16 +32,18 @@ pub(super) struct Prospect {
     pub(super) lot: u64,
     /// Whether it must be held: a leaf-set member.
     pub(super) is_leaf: bool,
+    /// Whether it is a client, which routes nothing for others.
+    pub(super) is_guest: bool,
     /// Whether there is a link already.
     pub(super) is_linked: bool,
 }
 
 /// All prospects, the most useful link first: the leaf set; the nearest of each slot, so that every
-/// prefix has its first hop; then by what the link saves against the quickest detour. A link that is
-/// there counts as somewhat more useful, so that choices do not flap.
+/// prefix has its first hop; then by what the link saves against the quickest detour; clients last. A link
+/// that is there counts as somewhat more useful, so that choices do not flap.
 pub(super) fn by_usefulness(prospects: &[Prospect]) -> Vec<Id> {
     let mut nearest: BTreeMap<Slot, (Span, Id)> = BTreeMap::new();
-    for prospect in prospects {
+    for prospect in prospects.iter().filter(|prospect| !prospect.is_guest) {
         let found = (prospect.felt_rtt(), prospect.id);
         let best = nearest.entry(prospect.slot).or_insert(found);
         *best = found.min(*best);
@@ -50,12 +52,11 @@ pub(super) fn by_usefulness(prospects: &[Prospect]) -> Vec<Id> {
         .iter()
         .map(|prospect| {
             let covers = nearest.get(&prospect.slot).is_some_and(|(_, id)| *id == prospect.id);
-            let tier = if prospect.is_leaf {
-                0
-            } else if covers {
-                1
-            } else {
-                2
+            let tier = match (prospect.is_leaf, covers, prospect.is_guest) {
+                (true, ..) => 0,
+                (_, true, _) => 1,
+                (.., false) => 2,
+                (.., true) => 3,
             };
             (tier, std::cmp::Reverse(prospect.saving()), prospect.lot, prospect.id)
         })
@@ -112,7 +113,9 @@ impl Router {
         self.publication.is_stale = true;
         self.publication.is_unsaved = true;
         self.heard_from(t, &id);
-        self.own.soon(t.now, Due::Plan, PLAN_AFTER_LINK);
+        if contact.role() == Role::Server {
+            self.own.soon(t.now, Due::Plan, PLAN_AFTER_LINK);
+        }
         self.own.soon(t.now, Due::Sweep, super::probe::SWEEP);
         self.join_from(t, id);
         self.review_ring(t);
@@ -132,6 +135,9 @@ impl Router {
             return; // The other of the two links stays.
         }
         let in_ring = self.ring.all.contains(&id);
+        if self.forget_guest(&id) {
+            return;
+        }
         let Some(peer) = self.peers.at(&id).filter(|peer| peer.is_linked()) else { return };
         peer.link = Link::None;
         peer.greeting = Greeting::Due;
@@ -233,11 +239,12 @@ impl Router {
     /// Closes the least useful links above this number. Young ones are spared, unless the number is the
     /// very limit.
     fn shed_above(&mut self, t: &mut Turn, limit: usize) {
-        let links = self.peers.links();
+        let spare_young = limit < self.links_max();
+        let guests = if spare_young { self.young_guests(t.now) } else { 0 };
+        let links = self.peers.links() - guests;
         if links <= limit {
             return;
         }
-        let spare_young = limit < self.links_max();
         let ranked = by_usefulness(&self.prospects(t.now));
         let mut excess = links - limit;
         for id in ranked.into_iter().rev() {
@@ -280,6 +287,7 @@ impl Router {
                 detour: if peer.is_server() { self.reach.detour(&id) } else { rtt },
                 lot: (me.prefix_u64() ^ id.prefix_u64()).wrapping_mul(LOT_MIXER),
                 is_leaf: self.ring.all.contains(&id),
+                is_guest: !peer.is_server(),
                 is_linked: peer.is_linked(),
             })
         };
@@ -317,7 +325,16 @@ mod tests {
         let id = Id::ZERO.with_digit(0, digit).with_digit(63, last);
         let slot = slot_of(&Id::ZERO, &id).expect("another node");
         let detour = detour.map(Span::from_millis);
-        Prospect { id, slot, rtt: Some(Span::from_millis(rtt)), detour, lot: 0, is_leaf: false, is_linked: false }
+        Prospect {
+            id,
+            slot,
+            rtt: Some(Span::from_millis(rtt)),
+            detour,
+            lot: 0,
+            is_leaf: false,
+            is_guest: false,
+            is_linked: false,
+        }
     }
 
     #[test]
@@ -328,6 +345,12 @@ mod tests {
         let saves_little = prospect(5, 2, 90, Some(95));
         let ranked = by_usefulness(&[saves_little, nearest_of_slot, saves_much, far_leaf]);
         assert_eq!(ranked, [far_leaf.id, nearest_of_slot.id, saves_much.id, saves_little.id]);
+    }
+
+    #[test]
+    fn a_clients_link_is_the_last_of_all() {
+        let guest = Prospect { is_guest: true, is_linked: true, ..prospect(7, 0, 1, None) };
+        assert_eq!(by_usefulness(&[guest, prospect(5, 1, 90, Some(95)), prospect(5, 0, 20, None)])[2], guest.id);
     }
 
     #[test]

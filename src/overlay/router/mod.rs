@@ -5,6 +5,7 @@
 
 mod gossip;
 mod graveyard;
+mod guest;
 mod healing;
 mod join;
 mod leaf_set;
@@ -231,6 +232,8 @@ impl Router {
                 self.on_leaf_set(t, from, round, ready, cards);
             }
             Membership::Leaving { heirs } => self.on_leaving(t, from, heirs),
+            Membership::ProfileWanted { round } => self.on_profile_wanted(t, from, round),
+            Membership::Profile { .. } => {}
         }
     }
 

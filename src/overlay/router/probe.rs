@@ -151,6 +151,12 @@ impl Router {
         }
     }
 
+    /// Whatever was doubted about this node matters no more.
+    pub(super) fn drop_doubt(&mut self, id: &Id) {
+        self.liveness.doubts.remove(id);
+        self.liveness.errands.remove(id);
+    }
+
     /// Asks a linked node whether it is there.
     pub(super) fn ping(&mut self, t: &mut Turn, id: &Id) {
         if self.liveness.doubts.contains_key(id) || !self.peers.is_linked(id) {

@@ -101,7 +101,8 @@ impl Router {
     pub(super) fn note_coordinate(&mut self, id: &Id, there: Coordinate) {
         let Some(peer) = self.peers.at(id) else { return };
         peer.coordinate = Some(there);
-        if let Some(rtt) = peer.link_rtt() {
+        // A client may be here for a moment, and knows little of its own place.
+        if let Some(rtt) = peer.link_rtt().filter(|_| peer.is_server()) {
             self.learn_coordinate(Some(there), rtt);
         }
     }

@@ -44,7 +44,8 @@ impl<'a> Walker<'a> {
     /// Nobody is dead, and nothing is learnt yet.
     pub fn new(built: &'a Built, underlay: &'a dyn Underlay) -> Walker<'a> {
         let mut ahead = Ahead::new();
-        ahead.set_spacing(1.0 / built.len() as f64);
+        let known = if built.is_empty() { 0 } else { built.contacts_of(0).len() };
+        ahead.set_spacing(1.0 / built.len() as f64, known);
         let dead = vec![false; built.len()];
         Walker { built, underlay, ahead, learns: true, dead, trace: blake3::Hasher::new(), visits: 0 }
     }

@@ -253,9 +253,9 @@ const COMPUTE_PAUSE: Span = Span::from_millis(500);
 const RELAY_COST: Span = Span::from_micros(300);
 /// A detour is entered when it is a tenth quicker and saves 2 ms, and left when it is not 3 % quicker any
 /// more. Guesses.
-const ENTER: f64 = 0.9;
-const LEAVE: f64 = 0.97;
-const GAIN_MIN: Span = Span::from_millis(2);
+const ENTER: f64 = 0.97;
+const LEAVE: f64 = 0.99;
+const GAIN_MIN: Span = Span::from_millis(1);
 /// Another relay must be this much quicker than the present one. A guess.
 const STAY: f64 = 0.97;
 /// Longest believable round trip of a link.

@@ -18,7 +18,7 @@ ARRAS := target/release/arras
 PLANETLAB := bench/data/planetlab490_median.u32le.gz
 AWS := bench/data/aws33_p50.u32le.gz
 
-.PHONY: help build demo nodes status stop test check unit stretch bench storm fuzz clean
+.PHONY: help build demo nodes status stop test check unit stretch bench crawls storm fuzz clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,10 @@ bench: build ## Speed: lookups, forwarding, put and get, memory; tables, JSON an
 	cargo bench --locked --bench operations
 	cargo bench --locked --bench forwarding
 	cargo bench --locked --bench memory
+
+crawls: ## Crawls of simulated overlays: recall, messages a node, distortion under churn (some minutes)
+	cargo bench --locked --bench crawl -- --nodes 200
+	cargo bench --locked --bench crawl -- --direct --nodes 100000 --workers 512 --churn 0 --churn 1
 
 storm: ## Seeded storms in virtual time (STORM_SEEDS=50 FROM=1)
 	STORM_SEEDS=$(STORM_SEEDS) STORM_FROM=$(FROM) cargo test --locked --release --test storm -- --nocapture

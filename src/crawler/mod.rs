@@ -279,7 +279,8 @@ impl Crawler {
         let known = self.frontier.at_mut(index);
         known.heard = known.heard.saturating_add(1);
         match message {
-            Message::Probe(Probe::Ping { round, .. }) => {
+            // A node that pings on and on is not answered any more.
+            Message::Probe(Probe::Ping { round, .. }) if known_spent(known) <= MESSAGES_MAX => {
                 known.sent = known.sent.saturating_add(1);
                 self.tally.pings += 1;
                 let pong = Probe::Pong { round, coordinate: Coordinate::default(), ready: false };
@@ -297,7 +298,9 @@ impl Crawler {
                 }
                 self.after_answer(now, index, out);
             }
-            _ => known.unasked = known.unasked.saturating_add(1),
+            // Both counts end at the same mark, so that neither overtakes the other.
+            _ if known.heard < u16::MAX => known.unasked += 1,
+            _ => {}
         }
     }
 
@@ -363,14 +366,14 @@ impl Crawler {
 
     fn ask(&mut self, now: Instant, index: u32, (round, topic): (u32, Topic), out: &mut Outbox<Effect>) {
         let known = self.frontier.at_mut(index);
-        let spent = known.sent + known.heard.saturating_sub(known.unasked);
+        let spent = known_spent(known);
         let Session::Open(interview) = &mut known.session else { return };
-        if spent + interview.awaited() as u16 + 2 > MESSAGES_MAX {
+        if usize::from(spent) + interview.awaited() + 2 > usize::from(MESSAGES_MAX) {
             self.tally.spared += 1;
             return interview.forgo(round, topic);
         }
         interview.sent(now, round, topic);
-        known.sent += 1;
+        known.sent = known.sent.saturating_add(1);
         self.tally.questions += 1;
         let message = match topic {
             Topic::Profile => Membership::ProfileWanted { round },
@@ -426,7 +429,7 @@ impl Crawler {
         let again = fault.may_pass() && self.frontier.at(index).sessions < self.tuning.sessions;
         match verdict {
             Some(verdict) => self.frontier.close(index, verdict),
-            None if again && spent + LEAST_VISIT <= MESSAGES_MAX => {
+            None if again && spent.saturating_add(LEAST_VISIT) <= MESSAGES_MAX => {
                 self.count(0, 1);
                 let wait = self.chance.jittered(self.tuning.retry_after, RETRY_JITTER);
                 self.due.set(Due::Again(index), now + wait);
@@ -564,7 +567,7 @@ fn visited(now: Instant, interview: Interview) -> Verdict {
 }
 
 fn known_spent(known: &Known) -> u16 {
-    known.sent + known.heard.saturating_sub(known.unasked)
+    known.sent.saturating_add(known.heard.saturating_sub(known.unasked))
 }
 
 /// A visit to a node in a small network: its ping, and three questions.

@@ -249,6 +249,20 @@ fn a_crawl_that_is_stopped_closes_its_links_and_says_so() {
 }
 
 #[test]
+fn a_node_that_floods_the_crawler_is_not_answered_beyond_the_budget() {
+    let (mut out, now, id) = (Outbox::new(), Instant::ORIGIN, contact(1).id());
+    let mut crawler = Crawler::new(Id::ZERO, Tuning { puzzle_bits: 0, ..Tuning::default() }, Chance::from_seed(1));
+    crawler.handle(now, Input::Start { contacts: vec![contact(1)], seeds: vec![] }, &mut out);
+    crawler.handle(now, Input::LinkUp { contact: Arc::new(contact(1)), rtt: Span::from_millis(9) }, &mut out);
+    for round in 0..70_000 {
+        let ping = Message::Probe(Probe::Ping { round, coordinate: Coordinate::default() });
+        crawler.handle(now, Input::Heard { from: id, message: Box::new(ping) }, &mut out);
+    }
+    let sent = out.drain().filter(|effect| matches!(effect, Effect::Send { .. })).count();
+    assert!(sent <= usize::from(tuning::MESSAGES_MAX), "{sent} messages sent");
+}
+
+#[test]
 fn what_came_and_what_went_is_told_by_two_crawls() {
     let before = Town::of(40, |_| Manner::Honest).crawl(Tuning::default());
     let now = Town::of(44, |number| if number < 4 { Manner::Dead } else { Manner::Honest }).crawl(Tuning::default());

@@ -6,8 +6,10 @@
 
 use super::tuning::VOID_MAX;
 use super::*;
+use crate::base::Coordinate;
 use crate::identity::{NodeName, Role, SecretKey};
-use crate::wire::Profile;
+use crate::wire::membership::About;
+use crate::wire::{Card, Membership, Probe, Profile};
 use std::collections::BTreeMap;
 
 /// What a toy node does.

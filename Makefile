@@ -20,7 +20,7 @@ ARRAS := target/release/arras
 PLANETLAB := bench/data/planetlab490_median.u32le.gz
 AWS := bench/data/aws33_p50.u32le.gz
 
-.PHONY: help build demo nodes status stop test check unit stretch bench sim storm fuzz clean
+.PHONY: help build demo nodes status stop test check unit stretch bench sim crawls storm fuzz clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,10 @@ bench: build ## Speed: lookups, forwarding, put and get, memory; tables, JSON an
 
 sim: build ## Published set-ups in virtual time, our row beside theirs (a few minutes; SCENARIOS="pastry gummadi tapestry")
 	@for scenario in $(SCENARIOS); do $(ARRAS) sim --scenario bench/scenarios/$$scenario.toml || exit 1; done
+
+crawls: ## Crawls of simulated overlays: recall, messages a node, distortion under churn (some minutes)
+	cargo bench --locked --bench crawl -- --nodes 200
+	cargo bench --locked --bench crawl -- --direct --nodes 100000 --workers 512 --churn 0 --churn 1
 
 storm: ## Seeded storms in virtual time (STORM_SEEDS=50 FROM=1)
 	STORM_SEEDS=$(STORM_SEEDS) STORM_FROM=$(FROM) cargo test --locked --release --test storm -- --nocapture

@@ -1,10 +1,14 @@
 //! How much of an overlay does a crawl see, at what cost, and how much changes meanwhile?
 //!
-//! Owns: simulated overlays of full nodes, crawled twice back to back, at rest and under churn; recall
-//! against the truth, messages a node, and the distortion of the picture.
-//! Never does: build tables by hand: every node joins by the protocol.
+//! Owns: simulated overlays, crawled twice back to back, at rest and under churn: of full nodes that joined by
+//! the protocol, or (`--direct`) large ones that answer from the truth; recall against the truth, messages a
+//! node, and the distortion of the picture.
+//! Never does: mix the two: each line says which it is.
 
-use arras::base::{Chance, Span};
+#[path = "crawl/direct.rs"]
+mod direct;
+
+use arras::base::{Chance, Id, Span};
 use arras::crawler::{Census, Change, Summary, Tuning};
 use arras::overlay::router;
 use arras::sim::crawl::{Expedition, Manners};
@@ -30,6 +34,12 @@ struct Args {
     /// given more than once.
     #[arg(long = "churn", default_values_t = [0.0, 1.0, 20.0])]
     churn: Vec<f64>,
+    /// Nodes that answer from the truth about the ring instead of full nodes: 100,000 fit.
+    #[arg(long)]
+    direct: bool,
+    /// Share of messages lost each way, with --direct.
+    #[arg(long, default_value_t = 0.0)]
+    loss: f64,
     /// Few nodes, to see that it works.
     #[arg(long)]
     quick: bool,
@@ -45,13 +55,40 @@ fn main() {
     }
     println!("nodes  churn  seed  crawl s  recall %  messages/node (max)  distortion % nodes, edges  stale %");
     for seed in &args.seeds {
+        if args.direct {
+            args.churn.iter().for_each(|churn| show(&args, *seed, &directly(&args, *seed, *churn)));
+            continue;
+        }
         let mut stage = grown(args.nodes, *seed);
         for churn in &args.churn {
             let line = measured(&mut stage, &args, *churn);
-            println!("{}", text(&args, *seed, &line));
-            println!("{line}");
+            show(&args, *seed, &line);
         }
     }
+}
+
+fn show(args: &Args, seed: u64, line: &Value) {
+    println!("{}", text(args, seed, line));
+    println!("{line}");
+}
+
+/// Two crawls of a large overlay that answers from the truth.
+#[expect(clippy::disallowed_methods, reason = "the machine's speed is measured in real time")]
+fn directly(args: &Args, seed: u64, churn: f64) -> Value {
+    let mut overlay = direct::Direct::of(args.nodes, churn, args.loss, seed);
+    let before: BTreeSet<Id> = overlay.alive(overlay.now).into_iter().collect();
+    let clock = std::time::Instant::now();
+    let first = overlay.crawl(args.workers);
+    let real_s = clock.elapsed().as_secs_f64();
+    let after: BTreeSet<Id> = overlay.alive(overlay.now).into_iter().collect();
+    let second = overlay.crawl(args.workers);
+    let found: BTreeSet<Id> = first.visited().map(|(_, node, _)| node.id()).collect();
+    let mut line = compared(args, churn, (&before, &found, &after), (&first, &second));
+    line["direct"] = json!(true);
+    line["loss"] = json!(args.loss);
+    line["came_and_went"] = json!(after.symmetric_difference(&before).count());
+    line["real_s"] = json!(real_s);
+    line
 }
 
 /// An overlay whose nodes joined by the protocol, a tenth of its size at a time.
@@ -74,30 +111,40 @@ fn grown(nodes: usize, seed: u64) -> Stage {
 /// Two crawls, one right after the other.
 fn measured(stage: &mut Stage, args: &Args, churn: f64) -> Value {
     let mut weather = Churn::of(stage, args.nodes, churn);
-    let before: BTreeSet<usize> = stage.ready().into_iter().collect();
+    let ids = |stage: &Stage| -> BTreeSet<Id> { stage.ready().into_iter().map(|node| stage.id(node)).collect() };
+    let before = ids(stage);
     let first = crawl(stage, args.workers, &mut weather);
-    let alive: BTreeSet<usize> = stage.ready().into_iter().collect();
+    let after = ids(stage);
     let second = crawl(stage, args.workers, &mut weather);
-    let index = |census: &Census| -> BTreeSet<usize> {
-        census.visited().filter_map(|(_, node, _)| stage.world.index_of(&node.id())).collect()
-    };
-    let found = index(&first);
+    let found: BTreeSet<Id> = first.visited().map(|(_, node, _)| node.id()).collect();
+    let mut line = compared(args, churn, (&before, &found, &after), (&first, &second));
+    line["came_and_went"] = json!(weather.events);
+    line["link_budget"] = json!(LINK_BUDGET);
+    line
+}
+
+/// What the first crawl found, against who lived before and after it, and against the second.
+fn compared(
+    args: &Args,
+    churn: f64,
+    (before, found, after): (&BTreeSet<Id>, &BTreeSet<Id>, &BTreeSet<Id>),
+    (first, second): (&Census, &Census),
+) -> Value {
     // Those that lived all the while could have been seen.
-    let due: BTreeSet<usize> = before.intersection(&alive).copied().collect();
-    let missed = due.difference(&found).count();
-    let stale = found.difference(&alive).count();
-    let change = Change::between(&first, &second);
+    let due: BTreeSet<Id> = before.intersection(after).copied().collect();
+    let missed = due.difference(found).count();
+    let stale = found.difference(after).count();
+    let change = Change::between(first, second);
+    let summary = Summary::of(first);
     let both = first.visited().count() + second.visited().count();
-    let edges = Summary::of(&first).nodes.edges + Summary::of(&second).nodes.edges;
-    let summary = Summary::of(&first);
+    let edges = summary.nodes.edges + Summary::of(second).nodes.edges;
     json!({
         "nodes": args.nodes,
-        "link_budget": LINK_BUDGET,
         "workers": args.workers,
         "churn": churn,
-        "came_and_went": weather.events,
         "recall": 1.0 - missed as f64 / due.len() as f64,
         "stale": stale as f64 / found.len() as f64,
+        "distortion_truth": found.symmetric_difference(after).count() as f64 / (found.len() + after.len()) as f64,
         "distortion_nodes": (change.came.len() + change.went.len()) as f64 / both as f64,
         "distortion_edges": (change.edges_came + change.edges_went) as f64 / edges as f64,
         "crawl": summary,

@@ -27,9 +27,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// `arras crawl`
-///
-/// Visits every node that can be found, asks for its profile, leaf set and prefix table, and hangs up. It takes no
-/// part in the overlay, and exchanges at most 16 messages with each node. --timeout is how long one visit may take.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Overlay address of a node to begin at (more than one is fine); without it the node behind --api.

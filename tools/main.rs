@@ -85,6 +85,9 @@ enum Command {
     /// Print the nodes this node knows.
     Peers(peers::Arguments),
     /// Walk the whole overlay, politely: who is there, and who knows whom.
+    ///
+    /// Visits every node that can be found, asks for its profile, leaf set and prefix table, and hangs up. It takes no
+    /// part in the overlay, and exchanges at most 16 messages with a node. --timeout is how long one visit may take.
     Crawl(crawl::Arguments),
     /// Run many nodes in one process under measured latencies, and measure them.
     Lab(lab::LabArgs),

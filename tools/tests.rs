@@ -248,7 +248,7 @@ fn a_simulation_is_the_same_every_time() {
     }
 }
 
-const CROWD_HASH: &str = "c68da528c6bdb1bc";
+const CROWD_HASH: &str = "949d503d1038a5a4";
 const DIRECT_HASH: &str = "2dde8ef9cf53ce36";
 
 #[test]

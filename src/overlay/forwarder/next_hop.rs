@@ -88,26 +88,30 @@ pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option
     Some(Step { to: detour.to, target: detour.to, rtt, why, closing, is_nearest_known: true })
 }
 
-/// Of all nodes that are progress, the one with the lowest expected latency to the key's root.
+/// Of all nodes that are progress, the one with the lowest expected latency to the key's root. While some node
+/// fixes another digit, only such nodes count: one that is merely closer leaves the next node as much to do
+/// (100,000 nodes, 78 contacts each: 4.3 hops with them, 3.8 without; 2026-11-25).
 fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step> {
     let nearest = nearest_known(view, course.key);
     let goal = nearest.and_then(|id| view.peer(&id));
+    let digits_min = digits_min(view, course);
     let mut best: Option<(Span, Step)> = None;
-    if let Some(step) = goal.and_then(|goal| straight(view, goal, course)) {
-        let learnt = ahead.expect(&step.target, course.key, true);
-        if learnt * CERTAIN <= step.rtt {
-            return Some(step);
-        }
-        best = Some((step.rtt + learnt, step));
-    }
     for peer in view.peers.iter().filter(|peer| peer.ready) {
         let id = peer.contact.id();
-        let Some(rtt) = peer.rtt().filter(|_| nearest != Some(id)) else { continue };
-        if best.as_ref().is_some_and(|(cost, _)| rtt >= *cost) {
+        let is_nearest = nearest == Some(id);
+        let Some(rtt) = peer.rtt() else { continue };
+        if !is_nearest && best.as_ref().is_some_and(|(cost, _)| rtt >= *cost) {
             continue;
         }
-        let Some(why) = progress(course, &id) else { continue };
-        let cost = rtt + ahead.expect(&id, course.key, false).max(between(peer, goal));
+        let learnt = ahead.expect(&id, course.key, is_nearest);
+        if is_nearest
+            && learnt * CERTAIN <= rtt
+            && let Some(step) = straight(view, peer, course)
+        {
+            return Some(step);
+        }
+        let Some(why) = progress(course, &id).filter(|_| course.key.shared_prefix(&id) >= digits_min) else { continue };
+        let cost = rtt + if is_nearest { learnt } else { learnt.max(between(peer, goal)) };
         if best.as_ref().is_none_or(|(least, _)| cost < *least)
             && let Some(step) = step_to(view, &id, course, why)
         {
@@ -117,8 +121,19 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
     best.map(|(_, step)| step)
 }
 
-/// The step to the nearest node known, which may well be the root: any way there is progress that is numeric
-/// progress, for from then on only that counts. So a key next to a digit's boundary is not led round it.
+/// How many digits of the key the next node must share at least: one more than the floor, if any that can be
+/// reached does.
+fn digits_min(view: &RouteView, course: Course<'_>) -> usize {
+    let Some(floor) = course.floor.filter(|_| !course.closing) else { return 0 };
+    let longer = course.key.shared_prefix(floor) + 1;
+    let fits = |peer: &PeerView| {
+        peer.ready && course.key.shared_prefix(&peer.contact.id()) >= longer && carrier(peer, course).is_some()
+    };
+    if view.peers.iter().any(fits) { longer } else { 0 }
+}
+
+/// The step to the nearest node known, which is all but certainly the root: any way there is progress that is
+/// numeric progress, for from then on only that counts. So a key next to a digit's boundary is not led round it.
 fn straight(view: &RouteView, goal: &PeerView, course: Course<'_>) -> Option<Step> {
     let id = goal.contact.id();
     let by_rule = progress(course, &id);

@@ -95,6 +95,13 @@ fn a_crawl_finds_every_node_and_every_edge_and_leaves_no_trace() {
     }
     assert_eq!(found, truth);
     assert_eq!(lines(&out, "neighbors.ndjson").len(), NODES);
+    let survey = json(&lines(&out, "survey.json")[0]);
+    assert_eq!((&survey["nodes"], &survey["edges"]), (&NODES.into(), &edges.len().into()));
+    let degree = survey["degrees"]["out"]["mean"].as_f64().expect("a number");
+    assert!((degree - edges.len() as f64 / NODES as f64).abs() < 1e-9, "{degree}");
+    assert!(lines(&out, "topology.svg")[0].starts_with("<svg"));
+    let nodes_told = lines(&out, "topology.graphml").iter().filter(|line| line.contains("<node ")).count();
+    assert_eq!(nodes_told, NODES);
     let remembered = statuses(&lab).iter().flat_map(|status| &status.peers).filter(|peer| peer.client).count();
     assert_eq!(remembered, 0, "nodes remember the crawler");
 }

@@ -5,6 +5,8 @@
 
 #[path = "crawl/files.rs"]
 mod files;
+#[path = "crawl/survey.rs"]
+mod survey;
 #[path = "crawl/text.rs"]
 mod text;
 

@@ -23,6 +23,11 @@ impl Coordinate {
         Span::from_micros((f64::from(self.millis_to(other)) * 1e3) as u64)
     }
 
+    /// Where it is on the plane, in milliseconds of round trip, without its height.
+    pub fn place(&self) -> [f32; DIMENSIONS] {
+        self.place
+    }
+
     /// How wrong the coordinate thinks it is, 0 (exact) to 1 (no idea).
     pub fn error(&self) -> f32 {
         self.error

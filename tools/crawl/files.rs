@@ -1,9 +1,10 @@
 //! What a crawl leaves on disk.
 //!
-//! Owns: `crawl.json`, `visits.ndjson`, `neighbors.ndjson`, `edges.csv`, each replaced as a whole, and
-//! `changes.ndjson`, which grows.
+//! Owns: `crawl.json`, `visits.ndjson`, `neighbors.ndjson`, `edges.csv`, the survey's files, each replaced as a
+//! whole, and `changes.ndjson`, which grows.
 //! Never does: decide what a line says.
 
+use super::survey::Surveyed;
 use crate::output::{Exit, FAILED};
 use arras::crawler::{Census, Change, Summary, rows};
 use serde_json::json;
@@ -28,7 +29,10 @@ impl Files {
     /// Their names, for people.
     pub fn names(&self) -> String {
         let more = if self.neighbors { ", neighbors.ndjson" } else { "" };
-        format!("{}: crawl.json, visits.ndjson, edges.csv{more}", self.dir.display())
+        format!(
+            "{}: crawl.json, visits.ndjson, edges.csv, survey.json, topology.svg, topology.graphml{more}",
+            self.dir.display()
+        )
     }
 
     /// Writes what a crawl found.
@@ -41,17 +45,24 @@ impl Files {
         if self.neighbors {
             self.replace("neighbors.ndjson", rows::neighbors(census))?;
         }
+        let surveyed = Surveyed::of(census).map_err(|error| Exit::new(FAILED, error.to_string()))?;
+        self.replace("survey.json", std::iter::once(json!(surveyed.topology).to_string()))?;
+        self.replace_with("topology.graphml", |file| surveyed.graphml(file))?;
+        let page = surveyed.page(summary).map_err(|error| Exit::new(FAILED, error.to_string()))?;
+        self.replace("topology.svg", std::iter::once(page))?;
         change.map_or(Ok(()), |change| self.append("changes.ndjson", change))
     }
 
     /// Written beside it and renamed: a reader sees the old file or the new one.
-    fn replace(&self, name: &str, lines: impl Iterator<Item = String>) -> Result<(), Exit> {
+    fn replace(&self, name: &str, mut lines: impl Iterator<Item = String>) -> Result<(), Exit> {
+        self.replace_with(name, |file| lines.try_for_each(|line| writeln!(file, "{line}")))
+    }
+
+    fn replace_with(&self, name: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Exit> {
         let (path, fresh) = (self.dir.join(name), self.dir.join(format!("{name}.new")));
         let written = File::create(&fresh).and_then(|file| {
             let mut file = BufWriter::new(file);
-            for line in lines {
-                writeln!(file, "{line}")?;
-            }
+            write(&mut file)?;
             file.flush()
         });
         written.and_then(|()| fs::rename(&fresh, &path)).map_err(|error| failed(&path, &error))

@@ -9,7 +9,7 @@ use super::{Shares, Tuning};
 use crate::base::{Id, Span};
 use crate::identity::SecretKey;
 use crate::overlay::{Command, Failure, Reply};
-use crate::wire::directory::{Refusal, Request, ShareLimit};
+use crate::wire::directory::{OfferEntry, Refusal, Request, ShareLimit};
 use crate::wire::object::{Pointer, Receipt, Record, Value};
 use crate::wire::{Blob, Directory as Wire, Message};
 use town::{Answered, Town};
@@ -514,6 +514,26 @@ fn a_strangers_wanted_is_not_served() {
     town.hear(root, Id::MAX, Wire::Wanted { objects: vec![value.id()] });
     town.rest(Span::from_secs(1));
     assert!(!town.said.iter().any(|(_, to, m)| *to == Id::MAX && matches!(m, Message::Directory(Wire::Ask { .. }))));
+}
+
+#[test]
+fn what_was_asked_for_and_never_came_is_asked_for_again() {
+    let mut town = Town::of(4, Tuning::default());
+    let object = Id::hash_of(b"offered and not sent");
+    let (root, other) = (town.nearest(&object)[0], town.nearest(&object)[1]);
+    let teller = town.id(other);
+    let wanted = |town: &Town| {
+        town.said
+            .iter()
+            .filter(|(_, to, m)| *to == teller && matches!(m, Message::Directory(Wire::Wanted { .. })))
+            .count()
+    };
+    for (pause, asked) in [(1, 1), (10, 1), (1, 2)] {
+        let entry = OfferEntry { object, version: 0, remaining: HOUR };
+        town.hear(root, teller, Wire::Offer { entries: vec![entry] });
+        town.rest(Span::from_secs(pause));
+        assert_eq!(wanted(&town), asked);
+    }
 }
 
 const HOUR: Span = Span::from_hours(1);

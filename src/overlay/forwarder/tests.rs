@@ -220,6 +220,69 @@ fn the_directory_on_the_way_is_asked_and_may_pass() {
     assert_eq!((whose, outcome, &payload[..]), (asker, Outcome::Answered { by: key }, &b"!"[..]));
 }
 
+/// The view of a node without a leaf set that knows these, each over a link of so many milliseconds.
+fn knows(me: &Arc<Contact>, others: &[(&Arc<Contact>, u64)]) -> RouteView {
+    let peer = |(contact, millis): &(&Arc<Contact>, u64)| PeerView {
+        contact: Arc::clone(contact),
+        coordinate: None,
+        way: Way::Link { rtt: RttEstimate::first(Span::from_millis(*millis)) },
+        ready: true,
+    };
+    let mut peers: Vec<PeerView> = others.iter().map(peer).collect();
+    peers.sort_by_key(|peer| peer.contact.id());
+    let leaf_set = LeafView::default();
+    RouteView { me: Arc::clone(me), coordinate: Default::default(), ready: true, peers, leaf_set }
+}
+
+/// The first of these nodes of which this holds.
+fn some(contacts: &[Arc<Contact>], holds: impl Fn(&Id) -> bool) -> &Arc<Contact> {
+    contacts.iter().find(|contact| holds(&contact.id())).expect("one of two hundred")
+}
+
+#[test]
+fn a_quick_node_that_is_merely_closer_is_not_taken_for_one_that_fixes_a_digit() {
+    let contacts: Vec<Arc<Contact>> = (1..=200).map(contact).collect();
+    let key = Id::ZERO.with_digit(0, 6).with_digit(1, 8);
+    let me = some(&contacts, |id| id.digit(0) == 1);
+    let closer = some(&contacts, |id| id.digit(0) == 4);
+    let fixes = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 10);
+    let (far, mut ahead) = (knows(me, &[(closer, 1), (fixes, 300)]), Ahead::new());
+    ahead.set_spacing(1e-3, 2);
+    let floor = me.id();
+    let course = Course { key: &key, closing: false, floor: Some(&floor), avoid: &[], is_detoured: false };
+    let Hop::Forward(step) = next_hop(&far, course, &ahead) else { panic!("no way") };
+    assert_eq!((step.to, step.why), (fixes.id(), Why::LongerPrefix { digits: 1 }));
+    // Once only numbers count, the quick one is as good; and it is all there is when the other is to be avoided.
+    let Hop::Forward(step) = next_hop(&far, Course { closing: true, ..course }, &ahead) else { panic!("no way") };
+    assert_eq!(step.to, closer.id());
+    let avoid = [fixes.id()];
+    let Hop::Forward(step) = next_hop(&far, Course { avoid: &avoid, ..course }, &ahead) else { panic!("no way") };
+    assert_eq!((step.to, step.why), (closer.id(), Why::SamePrefixCloser));
+}
+
+#[test]
+fn a_root_across_a_digits_boundary_is_gone_for_straight_where_everybody_is_known() {
+    let contacts: Vec<Arc<Contact>> = (1..=200).map(contact).collect();
+    let key = (8..64).fold(Id::ZERO.with_digit(0, 6), |key, place| key.with_digit(place, 15));
+    let me = some(&contacts, |id| id.digit(0) == 1);
+    let root = some(&contacts, |id| id.digit(0) == 5 && id.digit(1) > 11);
+    let same_digit = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 8);
+    let (view, mut ahead) = (knows(me, &[(root, 100), (same_digit, 1)]), Ahead::new());
+    let floor = me.id();
+    let course = Course { key: &key, closing: false, floor: Some(&floor), avoid: &[], is_detoured: false };
+    ahead.set_spacing(1.0 / 3.0, 2);
+    let Hop::Forward(step) = next_hop(&view, course, &ahead) else { panic!("no way") };
+    assert_eq!((step.to, step.closing), (root.id(), false));
+    let floor = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 8 && *id != same_digit.id()).id();
+    let Hop::Forward(step) = next_hop(&view, Course { floor: Some(&floor), ..course }, &ahead) else {
+        panic!("no way")
+    };
+    assert_eq!((step.to, step.closing), (root.id(), true), "the root shares fewer digits than the floor");
+    ahead.set_spacing(1e-3, 2);
+    let Hop::Forward(step) = next_hop(&view, course, &ahead) else { panic!("no way") };
+    assert_eq!(step.to, same_digit.id(), "among many unknown nodes the nearest known is hardly the root");
+}
+
 #[test]
 fn a_node_without_anybody_says_that_it_is_not_ready() {
     let mut alone = Forwarder::new(contact(1), Tuning::default(), Arc::new(Interest::new((0, 0))));

@@ -139,7 +139,8 @@ impl Router {
         }
         let (first, last) = (leaf_set.before.last()?, leaf_set.after.last()?);
         let share = first.clockwise(last).as_ring_share();
-        (share > 0.0).then(|| leaf_set.len() as f64 / share)
+        // One spacing less than there are: else the estimate is too high on average (`survey::size`).
+        (share > 0.0).then(|| (leaf_set.len() as f64 - 1.0) / share + 1.0)
     }
 
     fn peer_status(&self, peer: &Peer) -> PeerStatus {

@@ -167,6 +167,22 @@ fn who_leaves_is_gone_at_once() {
 }
 
 #[test]
+fn nodes_that_never_had_a_link_are_known_to_be_ready_by_their_neighbours_word() {
+    let mut plan = narrow(12, planet(12, 40));
+    plan.router.link_budget = 12;
+    let mut stage = Stage::with(plan);
+    stage.join(40);
+    stage.pass(Span::from_mins(2));
+    let views = stage.world.nodes().iter().filter_map(|node| node.view());
+    let ways: Vec<bool> = views
+        .flat_map(|view| view.peers.iter().filter(|peer| peer.link().is_none() && peer.rtt().is_some()))
+        .map(|peer| peer.ready)
+        .collect();
+    assert!(ways.len() > 40 * 15, "{} nodes are two links away", ways.len());
+    assert!(ways.iter().all(|ready| *ready));
+}
+
+#[test]
 fn two_halves_that_meet_again_become_one_ring() {
     let mut stage = Stage::with(narrow(9, planet(9, 24)));
     stage.join_crowd(24);

@@ -203,8 +203,8 @@ impl fmt::Display for ObjectError {
         match self {
             ObjectError::Source(error) => write!(f, "cannot read the content: {error}"),
             ObjectError::Sink(error) => write!(f, "cannot write the content: {error}"),
-            ObjectError::Piece { piece, failure } => write!(f, "piece {piece}: {failure}"),
-            ObjectError::Malformed { piece, what } => write!(f, "piece {piece} is {what}"),
+            ObjectError::Piece { piece, failure } => write!(f, "object {piece}: {failure}"),
+            ObjectError::Malformed { piece, what } => write!(f, "object {piece} is {what}"),
         }
     }
 }

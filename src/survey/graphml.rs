@@ -6,6 +6,7 @@
 
 use super::csv::{Column, Values};
 use super::graph::Graph;
+use super::xml::escaped;
 use std::io::{self, Write};
 
 /// Writes the graph: nodes `n0`, `n1`, … with their degrees and these columns, directed edges with `rtt_ms` where known.
@@ -53,22 +54,6 @@ fn edges(graph: &Graph, into: &mut dyn Write) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Safe as XML text and in quotes; characters that XML forbids become blanks.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for ch in text.chars() {
-        match ch {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            ch if ch.is_control() || matches!(ch, '\u{fffe}' | '\u{ffff}') => safe.push(' '),
-            ch => safe.push(ch),
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

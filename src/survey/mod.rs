@@ -31,6 +31,7 @@ mod sweep;
 pub mod table;
 mod told;
 pub mod topology;
+mod xml;
 
 pub use distribution::{Interval, Repeats, Share, Summary};
 pub use graph::{Edge, Graph, Undirected};

@@ -3,6 +3,7 @@
 //! Owns: shapes, escaped text, and how wide a text is likely to be.
 //! Never does: need a script, a style sheet or a font that is not everywhere.
 
+use crate::survey::xml::escaped;
 use std::fmt::Write;
 
 /// A drawing in the making. Lengths are in pixels at natural size, from the upper left corner.
@@ -257,22 +258,6 @@ pub fn wrapped(text: &str, size: f64, width: f64) -> Vec<String> {
 
 /// Width of bold to plain: a guess that held for DejaVu Sans, the widest of the usual fonts.
 const BOLD: f64 = 1.16;
-
-/// Safe as XML text; characters that XML forbids become blanks.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for ch in text.chars() {
-        match ch {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            ch if ch.is_control() || matches!(ch, '\u{fffe}' | '\u{ffff}') => safe.push(' '),
-            ch => safe.push(ch),
-        }
-    }
-    safe
-}
 
 #[cfg(test)]
 mod tests {

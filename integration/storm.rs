@@ -51,8 +51,8 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
-/// Few enough for a dev build in less than a minute; `make storm` runs more.
-const SEEDS: u64 = 12;
+/// Few enough for a dev build in some two minutes; `make storm` runs more.
+const SEEDS: u64 = 40;
 /// The seed that is run twice.
 const TWICE: u64 = 1;
 /// Complaints shown of one storm.

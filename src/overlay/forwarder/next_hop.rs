@@ -94,23 +94,20 @@ pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option
 fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step> {
     let nearest = nearest_known(view, course.key);
     let goal = nearest.and_then(|id| view.peer(&id));
+    if let Some(step) = goal.and_then(|goal| straight(view, goal, course, ahead)) {
+        return Some(step);
+    }
     let digits_min = digits_min(view, course);
     let mut best: Option<(Span, Step)> = None;
     for peer in view.peers.iter().filter(|peer| peer.ready) {
         let id = peer.contact.id();
-        let is_nearest = nearest == Some(id);
         let Some(rtt) = peer.rtt() else { continue };
-        if !is_nearest && best.as_ref().is_some_and(|(cost, _)| rtt >= *cost) {
+        if best.as_ref().is_some_and(|(cost, _)| rtt >= *cost) {
             continue;
         }
-        let learnt = ahead.expect(&id, course.key, is_nearest);
-        if is_nearest
-            && learnt * CERTAIN <= rtt
-            && let Some(step) = straight(view, peer, course)
-        {
-            return Some(step);
-        }
         let Some(why) = progress(course, &id).filter(|_| course.key.shared_prefix(&id) >= digits_min) else { continue };
+        let is_nearest = nearest == Some(id);
+        let learnt = ahead.expect(&id, course.key, is_nearest);
         let cost = rtt + if is_nearest { learnt } else { learnt.max(between(peer, goal)) };
         if best.as_ref().is_none_or(|(least, _)| cost < *least)
             && let Some(step) = step_to(view, &id, course, why)
@@ -132,10 +129,13 @@ fn digits_min(view: &RouteView, course: Course<'_>) -> usize {
     if view.peers.iter().any(fits) { longer } else { 0 }
 }
 
-/// The step to the nearest node known, which is all but certainly the root: any way there is progress that is
+/// The step to the nearest node known, where it is all but certainly the root: any way there is progress that is
 /// numeric progress, for from then on only that counts. So a key next to a digit's boundary is not led round it.
-fn straight(view: &RouteView, goal: &PeerView, course: Course<'_>) -> Option<Step> {
+fn straight(view: &RouteView, goal: &PeerView, course: Course<'_>, ahead: &Ahead) -> Option<Step> {
     let id = goal.contact.id();
+    if ahead.expect(&id, course.key, true) * CERTAIN > goal.rtt()? {
+        return None;
+    }
     let by_rule = progress(course, &id);
     let nearer = course.floor.is_none_or(|floor| id.is_nearer(course.key, floor));
     let why = by_rule.or(nearer.then_some(Why::SamePrefixCloser))?;

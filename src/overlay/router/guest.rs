@@ -4,7 +4,7 @@
 //! Never does: dial a client, bury one, or let it push a neighbour out.
 
 use super::Router;
-use super::own::{Due, Turn};
+use super::own::Turn;
 use super::peers::{Link, Peer};
 use crate::base::{Id, Instant, Span};
 use crate::wire::{Membership, Profile};
@@ -30,7 +30,6 @@ impl Router {
             return false;
         }
         self.drop_doubt(id);
-        self.own.due.clear(&Due::Doubt(*id));
         self.peers.remove(id);
         true
     }

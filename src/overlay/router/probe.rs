@@ -154,6 +154,7 @@ impl Router {
     /// Whatever was doubted about this node matters no more.
     pub(super) fn drop_doubt(&mut self, id: &Id) {
         self.liveness.doubts.remove(id);
+        self.own.due.clear(&Due::Doubt(*id));
         self.liveness.errands.remove(id);
     }
 

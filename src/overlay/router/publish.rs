@@ -12,7 +12,7 @@ use super::table::Nearness;
 use crate::base::{Instant, Span};
 use crate::machine::Reading;
 use crate::overlay::contract::{Effect, Fact};
-use crate::overlay::view::{LeafView, PeerView, RouteView};
+use crate::overlay::view::{LeafView, PeerView, RouteView, Way};
 use std::sync::Arc;
 
 /// What waits to be published or saved.
@@ -115,11 +115,11 @@ impl Router {
 
     fn view(&self, now: Instant) -> RouteView {
         let shown = |peer: &&Peer| peer.is_present() || peer.is_worth_telling(now);
-        let seen = |peer: &Peer| PeerView {
-            contact: Arc::clone(&peer.contact),
-            coordinate: peer.coordinate,
-            way: self.reach.way(peer),
-            ready: peer.ready || (!peer.is_linked() && self.reach.vouches_for(&peer.id())),
+        let seen = |peer: &Peer| {
+            let way = self.reach.way(peer);
+            // Neighbours tell of ready nodes only: whoever is reached through one is known to be ready.
+            let ready = peer.ready || matches!(way, Way::Through { .. });
+            PeerView { contact: Arc::clone(&peer.contact), coordinate: peer.coordinate, way, ready }
         };
         // A client roots nothing and asks nobody to confirm its leaf set: it has none to show.
         let leaf_set = if self.own.is_client() { LeafView::default() } else { self.ring.ready.view() };

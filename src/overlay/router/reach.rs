@@ -58,11 +58,6 @@ impl Reach {
         self.better.remove(id);
     }
 
-    /// Whether a neighbour has a link to this node: then it is known to be ready, for only such are told of.
-    pub(super) fn vouches_for(&self, id: &Id) -> bool {
-        self.detours.contains_key(&id.prefix_u64())
-    }
-
     /// The quickest detour's round trip.
     pub(super) fn detour(&self, id: &Id) -> Option<Span> {
         self.detours.get(&id.prefix_u64()).map(|(_, through)| *through)

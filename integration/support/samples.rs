@@ -66,7 +66,7 @@ fn routing() -> Vec<(&'static str, Message)> {
         hop(Why::Detour { to: id(3) }),
     ];
     let returned = |outcome, trace| {
-        let header = ReturnHeader { label: 300, outcome, hops: 3, trace };
+        let header = ReturnHeader { label: 300, outcome, hops: 3, last: Span::from_micros(40_000), trace };
         Message::Routing(Routing::Return(header, Bytes::from_static(b"answer")))
     };
     let payload = Bytes::from_static(b"request");

@@ -124,6 +124,13 @@ impl Id {
         self.to_string()[..8].to_owned()
     }
 
+    /// The first id that begins with these 64 bits.
+    pub fn from_prefix(prefix: u64) -> Id {
+        let mut bytes = [0; ID_BYTES];
+        bytes[..8].copy_from_slice(&prefix.to_be_bytes());
+        Id(bytes)
+    }
+
     /// The most significant 64 bits.
     pub fn prefix_u64(&self) -> u64 {
         (self.halves().0 >> 64) as u64

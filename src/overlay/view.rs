@@ -6,6 +6,7 @@
 
 use crate::base::{Coordinate, Distance, Id, RttEstimate, Span};
 use crate::identity::Contact;
+use crate::wire::probe::ReachEntry;
 use parking_lot::RwLock;
 use siphasher::sip::SipHasher13;
 use std::collections::BTreeMap;
@@ -22,10 +23,24 @@ pub struct RouteView {
     pub coordinate: Coordinate,
     /// Whether the leaf set is confirmed: only then this node roots keys.
     pub ready: bool,
-    /// Every server known and believed alive, in the order of ids; this node is not among them.
+    /// Every server with a link, or that had one just now and is asked after, in the order of ids; this node is not among
+    /// them.
     pub peers: Vec<PeerView>,
     /// The ready nodes next to this one on the ring.
     pub leaf_set: LeafView,
+    /// What linked nodes said of their own links: the nodes two links away, each with its price.
+    pub adverts: Vec<Advert>,
+}
+
+/// What a linked node says its links cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advert {
+    /// Who says so.
+    pub via: Id,
+    /// The round trip to it, and what relaying adds.
+    pub rtt: Span,
+    /// Its links to ready nodes, in the order of ids.
+    pub links: Arc<[ReachEntry]>,
 }
 
 /// One known node.
@@ -58,14 +73,7 @@ pub enum Way {
         /// The round trip through it.
         through: Span,
     },
-    /// No link; this linked peer has one.
-    Through {
-        /// The peer.
-        via: Id,
-        /// The round trip through it.
-        through: Span,
-    },
-    /// No link, and nobody known to have one.
+    /// No link.
     None,
 }
 
@@ -84,7 +92,8 @@ impl RouteView {
     /// The view of a node that knows nobody.
     pub fn alone(me: Arc<Contact>, ready: bool) -> RouteView {
         let leaf_set = LeafView { is_whole_ring: true, ..LeafView::default() };
-        RouteView { me, coordinate: Coordinate::default(), ready, peers: Vec::new(), leaf_set }
+        let (peers, adverts) = (Vec::new(), Vec::new());
+        RouteView { me, coordinate: Coordinate::default(), ready, peers, leaf_set, adverts }
     }
 
     /// This node's id.
@@ -96,6 +105,13 @@ impl RouteView {
     pub fn peer(&self, id: &Id) -> Option<&PeerView> {
         let index = self.peers.binary_search_by(|peer| peer.contact.id().cmp(id)).ok()?;
         Some(&self.peers[index])
+    }
+
+    /// The known node whose id begins as this one does: adverts name no more than that.
+    pub fn peer_like(&self, id: &Id) -> Option<&PeerView> {
+        let prefix = id.prefix_u64();
+        let index = self.peers.partition_point(|peer| peer.contact.id().prefix_u64() < prefix);
+        self.peers.get(index).filter(|peer| peer.contact.id().prefix_u64() == prefix)
     }
 
     /// Whether the key lies between the ends of the leaf set, so that its root is among the leaf set
@@ -157,7 +173,7 @@ impl PeerView {
     pub fn rtt(&self) -> Option<Span> {
         match self.way {
             Way::Link { rtt } => Some(rtt.smoothed()),
-            Way::LinkButBetter { through, .. } | Way::Through { through, .. } => Some(through),
+            Way::LinkButBetter { through, .. } => Some(through),
             Way::None => None,
         }
     }
@@ -166,7 +182,7 @@ impl PeerView {
     pub fn link(&self) -> Option<RttEstimate> {
         match self.way {
             Way::Link { rtt } | Way::LinkButBetter { rtt, .. } => Some(rtt),
-            Way::Through { .. } | Way::None => None,
+            Way::None => None,
         }
     }
 }

@@ -163,6 +163,7 @@ impl Narrator {
             About::Row(row) => format!("row({row})"),
             About::Place(id) => format!("place({})", self.name(id)),
             About::Nearby => "nearby".to_owned(),
+            About::Node(prefix) => format!("node({})", self.name(&Id::from_prefix(*prefix))),
         };
         match membership {
             Membership::ContactsWanted { about: what, .. } => format!("membership.contacts-wanted {}", about(what)),

@@ -99,6 +99,8 @@ pub enum About {
     Place(Id),
     /// Those nearest to you in the network: what a newcomer asks to find a nearby node.
     Nearby,
+    /// The node whose id begins with these 64 bits, as your advert named it; nobody else.
+    Node(u64),
 }
 
 /// A contact, and where it sees itself in the network.

@@ -75,6 +75,9 @@ pub struct ReturnHeader {
     pub outcome: Outcome,
     /// Hops the message took to whoever answers.
     pub hops: u8,
+    /// The round trip of the last hop, as the node before it knows: what a lookup takes beside it is what finding the
+    /// root cost.
+    pub last: Span,
     /// If asked for: the hops, the last one first.
     pub trace: Vec<TraceHop>,
 }

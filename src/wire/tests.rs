@@ -24,7 +24,7 @@ fn header() -> Header {
 }
 
 fn samples() -> Vec<Message> {
-    let returned = ReturnHeader { label: 9, outcome: Outcome::Answered { by: Id::MAX }, hops: 2, trace: vec![] };
+    let returned = ReturnHeader { label: 9, outcome: Outcome::Answered { by: Id::MAX }, hops: 2, last: Span::ZERO, trace: vec![] };
     vec![
         Message::Routing(Routing::Forward(header(), Bytes::from_static(b"payload"))),
         Message::Routing(Routing::Return(returned, Bytes::new())),

@@ -66,6 +66,9 @@ pub struct Tables {
     /// Built directly only: nodes looked at to fill a slot [default: 32]
     #[arg(long)]
     pub sample: Option<usize>,
+    /// Built directly only: links each node tells its neighbours of, 0 for none [default: 64]
+    #[arg(long)]
+    pub adverts: Option<usize>,
     /// Built directly only: bits a slot fixes, 1 to 8 [default: 4]
     #[arg(long)]
     pub slot_bits: Option<u32>,
@@ -134,6 +137,7 @@ impl Options {
                 contacts_per_slot: self.tables.contacts_per_slot.or(tables.contacts_per_slot),
                 link_budget: self.tables.link_budget.or(tables.link_budget),
                 sample: self.tables.sample.or(tables.sample),
+                adverts: self.tables.adverts.or(tables.adverts),
                 slot_bits: self.tables.slot_bits.or(tables.slot_bits),
                 coordinates: self.tables.coordinates.or(tables.coordinates),
                 settle: self.tables.settle.or(tables.settle),
@@ -169,6 +173,7 @@ impl Options {
         let directly = self.build() == Build::Direct;
         let only = [
             ("--sample", tables.sample.is_some()),
+            ("--adverts", tables.adverts.is_some()),
             ("--slot-bits", tables.slot_bits.is_some()),
             ("--coordinates", tables.coordinates.is_some()),
             ("--learning", self.lookups.learning.is_some()),

@@ -93,6 +93,7 @@ pub fn recipe(options: &Options) -> Recipe {
         contacts_per_slot: options.contacts_per_slot(),
         contacts_max: options.link_budget(),
         sample: options.tables.sample.unwrap_or(plain.sample),
+        adverts: options.tables.adverts.unwrap_or(plain.adverts),
         coordinates: options.tables.coordinates.unwrap_or(plain.coordinates),
         ..plain
     }

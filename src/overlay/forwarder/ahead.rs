@@ -1,71 +1,131 @@
-//! What lies ahead, learnt from experience.
+//! What lies ahead of a node that gets a message.
 //!
-//! Owns: the expected latency from a node that gets a message to the answer of the root, by how near
-//! that node is to the key.
+//! Owns: how likely a node is the key's root, what a way to an unknown root costs, and the price of finding it,
+//! learnt from experience.
 //! Never does: choose a hop.
 
 use crate::base::{Ewma, Id, Span};
+use crate::overlay::view::{PeerView, RouteView};
 
-/// Expected latencies ahead, in two series: for nodes than which none nearer to the key is known, and
-/// for all others. Within a series by the distance to the key in units of the mean spacing of nodes, in
-/// powers of two: about four classes a prefix digit.
+/// What is to be expected beyond a node, from three things: whether it is the root, which density tells; the round
+/// trip to a root anywhere, which the leaf set shows, for its members are anywhere; and what is spent on the way
+/// before the root is known, which replies tell. Only the last is learnt, without the last hop: where the root
+/// happens to be is most of a lookup's time and tells nothing of the next.
 #[derive(Clone, Debug)]
 pub struct Ahead {
+    /// The mean share of the ring between two nodes.
     spacing: f64,
+    /// Leaf-set members on one side, of this node and, by guess, of all.
+    per_side: f64,
     /// The share of the network's nodes that are known with a way to them, 0 to 1.
     known: f64,
-    typical: Ewma,
-    nearest: [Ewma; CLASSES],
-    farther: [Ewma; CLASSES],
+    distant: Span,
+    extra: [Ewma; CLASSES],
+}
+
+/// What a node can tell about its surroundings when its view changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// The mean share of the ring between two nodes.
+    pub spacing: f64,
+    /// Leaf-set members on one side.
+    pub per_side: usize,
+    /// How many other nodes are known with a way to them.
+    pub known: usize,
+    /// The mean round trip to the members of the leaf set.
+    pub distant: Option<Span>,
+}
+
+impl Scale {
+    /// Of a node with this view.
+    pub fn of(view: &RouteView) -> Scale {
+        let leaf = |peer: &&PeerView| view.leaf_set.contains(&peer.contact.id());
+        let leaf_rtts: Vec<Span> =
+            view.peers.iter().filter(leaf).filter_map(|peer| Some(peer.link()?.smoothed())).collect();
+        let total = leaf_rtts.iter().fold(Span::ZERO, |total, rtt| total + *rtt);
+        Scale {
+            spacing: view.spacing().unwrap_or(1.0),
+            per_side: view.leaf_set.before.len().min(view.leaf_set.after.len()),
+            known: known(view),
+            distant: (!leaf_rtts.is_empty()).then(|| total / leaf_rtts.len() as u64),
+        }
+    }
+}
+
+/// How many ready nodes there is a way to, each counted once: exactly while they are few, else as the part of the ring
+/// opposite tells, for a node knows those around it best.
+fn known(view: &RouteView) -> usize {
+    let named: usize = view.adverts.iter().map(|advert| advert.links.len()).sum();
+    let parts = (named / COUNTED).next_power_of_two();
+    let width = u64::MAX / parts as u64;
+    let opposite = view.id().prefix_u64().wrapping_add(1 << 63).wrapping_sub(width / 2);
+    let inside = |prefix: &u64| prefix.wrapping_sub(opposite) <= width;
+    let linked = view.peers.iter().filter(|peer| peer.ready && peer.rtt().is_some());
+    let linked = linked.map(|peer| peer.contact.id().prefix_u64());
+    let named = view.adverts.iter().flat_map(|advert| advert.links.iter().map(|entry| entry.peer));
+    let mut prefixes: Vec<u64> = linked.chain(named).filter(inside).collect();
+    prefixes.retain(|prefix| *prefix != view.id().prefix_u64());
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    prefixes.len() * parts
 }
 
 impl Ahead {
     /// No experience.
     pub fn new() -> Ahead {
-        let fresh = [Ewma::new(SAMPLE_WEIGHT); CLASSES];
-        Ahead { spacing: 1.0, known: 0.0, typical: Ewma::new(SAMPLE_WEIGHT), nearest: fresh, farther: fresh }
+        let extra = [Ewma::new(SAMPLE_WEIGHT); CLASSES];
+        Ahead { spacing: 1.0, per_side: 1.0, known: 0.0, distant: RTT_GUESS, extra }
     }
 
-    /// Sets the mean share of the ring between two nodes, and how many other nodes are known with a way to them.
-    pub fn set_spacing(&mut self, spacing: f64, known: usize) {
-        self.spacing = spacing.max(f64::MIN_POSITIVE);
-        self.known = ((known + 1) as f64 * self.spacing).min(1.0);
+    /// Sets what is known of the surroundings.
+    pub fn set_scale(&mut self, scale: Scale) {
+        self.spacing = scale.spacing.max(f64::MIN_POSITIVE);
+        self.per_side = scale.per_side.max(1) as f64;
+        self.known = ((scale.known + 1) as f64 * self.spacing).min(1.0);
+        self.distant = scale.distant.unwrap_or(self.distant);
     }
 
-    /// Takes in the round trip of a link: the yardstick while experience is missing.
-    pub fn learn_link(&mut self, rtt: Span) {
-        self.typical.add(rtt.as_micros() as f64);
+    /// Takes in what a lookup cost beyond `node`, its last hop left out.
+    pub fn learn(&mut self, node: &Id, key: &Id, spent: Span) {
+        self.extra[self.class(node, key)].add(spent.as_micros() as f64);
     }
 
-    /// Takes in that the answer came this long after a message would have reached `node` and come back.
-    pub fn learn(&mut self, node: &Id, key: &Id, is_nearest_known: bool, beyond: Span) {
+    /// How likely the nearest known node is the root: no other within its distance on either side of the key. Nodes
+    /// fall evenly, so that is a Poisson law over those that are not known.
+    pub fn root_chance(&self, node: &Id, key: &Id) -> f64 {
+        (-2.0 * self.steps(node, key) * (1.0 - self.known)).exp()
+    }
+
+    /// Whether a node's leaf set as good as certainly holds the key's root.
+    pub fn is_covered(&self, node: &Id, key: &Id) -> bool {
+        self.steps(node, key) <= COVERED * self.per_side
+    }
+
+    /// The round trip to a root that may be anywhere.
+    pub fn distant(&self) -> Span {
+        self.distant
+    }
+
+    /// What will be spent beyond this node, if it is not the root, before the last hop.
+    pub fn extra(&self, node: &Id, key: &Id) -> Span {
         let class = self.class(node, key);
-        let series = if is_nearest_known { &mut self.nearest } else { &mut self.farther };
-        series[class].add(beyond.as_micros() as f64);
+        let learnt = self.extra[class].value().filter(|_| self.extra[class].samples() >= SAMPLES_MIN);
+        // Without experience: half of a typical round trip for each digit still to be fixed.
+        let guess = || self.distant.as_micros() as f64 * (class as f64 - 4.0).max(0.0) / 16.0;
+        Span::from_micros(learnt.unwrap_or_else(guess) as u64)
     }
 
-    /// The latency to expect beyond the round trip to `node`.
-    pub fn expect(&self, node: &Id, key: &Id, is_nearest_known: bool) -> Span {
-        let class = self.class(node, key);
-        let series = if is_nearest_known { &self.nearest } else { &self.farther };
-        let learnt = series[class].value().filter(|_| series[class].samples() >= SAMPLES_MIN);
-        Span::from_micros(learnt.unwrap_or_else(|| self.guess(class, is_nearest_known)) as u64)
-    }
-
-    /// Without experience: a typical round trip for each digit still to be fixed, and a quarter of one
-    /// even where the node may be the root, as far as there are nodes that are not known.
-    fn guess(&self, class: usize, is_nearest_known: bool) -> f64 {
-        let digits = (class as f64 - 2.0).max(0.0) / 4.0;
-        let hops = if is_nearest_known { (0.25 + digits / 2.0) * (1.0 - self.known) } else { 1.0 + digits };
-        hops * self.typical.value().unwrap_or(RTT_GUESS)
-    }
-
+    /// Half-octaves of how far the node is from covering the key: within a leaf set's reach numbers count, beyond it the
+    /// bits that the key and the node do not share.
     fn class(&self, node: &Id, key: &Id) -> usize {
-        let steps = node.distance(key).as_ring_share() / self.spacing;
-        if steps <= 0.25 {
-            return 0;
-        }
-        ((steps.log2() + 3.0) as usize).min(CLASSES - 1)
+        let steps = self.steps(node, key);
+        let apart = (node.prefix_u64() ^ key.prefix_u64()) as f64 / 2f64.powi(64) / self.spacing;
+        let reaches = if steps <= self.per_side { steps } else { apart.max(steps) } / self.per_side;
+        ((reaches.max(f64::MIN_POSITIVE).log2() * 2.0 + 4.0).max(0.0) as usize).min(CLASSES - 1)
+    }
+
+    fn steps(&self, node: &Id, key: &Id) -> f64 {
+        node.distance(key).as_ring_share() / self.spacing
     }
 }
 
@@ -75,36 +135,49 @@ impl Default for Ahead {
     }
 }
 
-/// From a quarter of the spacing to 2^29 spacings: half a billion nodes.
-const CLASSES: usize = 32;
-/// A new sample's weight: the last fifty count. A guess.
+/// From a quarter of a leaf set's reach to 2^30 times as far: half a billion nodes and more.
+const CLASSES: usize = 64;
+/// A new sample's weight: the last hundred count. A guess.
 const SAMPLE_WEIGHT: f64 = 0.02;
+/// Names that are looked through when the known nodes are counted. A guess.
+const COUNTED: usize = 2_048;
 /// Samples before experience beats the guess. A guess.
 const SAMPLES_MIN: u32 = 4;
-/// 100 ms, in microseconds, until the first link is measured: a guess at the Internet's median.
-const RTT_GUESS: f64 = 100_000.0;
+/// Until a leaf set is known: a guess at the Internet's median.
+const RTT_GUESS: Span = Span::from_millis(100);
+/// Of a side of the leaf set: 16 gaps sum up to within a quarter of their mean nine times in ten.
+const COVERED: f64 = 0.75;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn experience_replaces_the_guess() {
-        let mut ahead = Ahead::new();
-        ahead.set_spacing(1.0 / 64.0, 20);
-        let (near, far, key) = (Id::ZERO, Id::ZERO.with_digit(0, 7), Id::ZERO);
-        assert!(ahead.expect(&far, &key, false) > ahead.expect(&near, &key, false));
-        assert!(ahead.expect(&near, &key, true) < ahead.expect(&near, &key, false));
-        for _ in 0..10 {
-            ahead.learn(&far, &key, false, Span::from_millis(7));
-        }
-        assert_eq!(ahead.expect(&far, &key, false), Span::from_millis(7));
+    fn scale(known: usize) -> Scale {
+        Scale { spacing: 1.0 / 64.0, per_side: 4, known, distant: Some(Span::from_millis(80)) }
     }
 
     #[test]
-    fn where_everybody_is_known_nothing_is_expected_beyond_the_nearest() {
+    fn experience_replaces_the_guess() {
         let mut ahead = Ahead::new();
-        ahead.set_spacing(1.0 / 64.0, 63);
-        assert_eq!(ahead.expect(&Id::ZERO, &Id::ZERO.with_digit(0, 7), true), Span::ZERO);
+        ahead.set_scale(scale(20));
+        let (near, far, key) = (Id::ZERO, Id::ZERO.with_digit(0, 7), Id::ZERO);
+        assert!(ahead.extra(&far, &key) > ahead.extra(&near, &key));
+        assert!(ahead.is_covered(&near, &key) && !ahead.is_covered(&far, &key));
+        for _ in 0..10 {
+            ahead.learn(&far, &key, Span::from_millis(7));
+        }
+        assert_eq!(ahead.extra(&far, &key), Span::from_millis(7));
+    }
+
+    #[test]
+    fn where_everybody_is_known_the_nearest_is_the_root() {
+        let mut ahead = Ahead::new();
+        let apart = Id::ZERO.with_digit(1, 7);
+        ahead.set_scale(scale(63));
+        assert_eq!(ahead.root_chance(&Id::ZERO, &apart), 1.0);
+        ahead.set_scale(scale(20));
+        let chance = ahead.root_chance(&Id::ZERO, &apart);
+        assert!(chance > 0.05 && chance < 0.15, "{chance}: {} steps", 7.0 / 4.0);
+        assert_eq!(ahead.root_chance(&apart, &apart), 1.0);
     }
 }

@@ -4,6 +4,7 @@
 //! gone.
 //! Never does: decide that a peer is dead: it tells the Router of the silence.
 
+use super::ahead::Scale;
 use super::flight::Stage;
 use super::{Due, Forwarder};
 use crate::base::{Id, Instant, Span};
@@ -116,11 +117,7 @@ impl Forwarder {
     }
 
     pub(super) fn on_view(&mut self, now: Instant, view: Arc<RouteView>, out: &mut Outbox<Effect>) {
-        let with_a_way = view.peers.iter().filter(|peer| peer.ready && peer.rtt().is_some()).count();
-        self.ahead.set_spacing(view.spacing().unwrap_or(1.0), with_a_way);
-        for rtt in view.peers.iter().filter_map(|peer| peer.link()) {
-            self.ahead.learn_link(rtt.smoothed());
-        }
+        self.ahead.set_scale(Scale::of(&view));
         if view.me != self.view.me {
             self.me_encoded = Bytes::from(codec::encode(&*view.me));
         }

@@ -62,6 +62,7 @@ impl Forwarder {
             label: 0,
             outcome: Outcome::Answered { by: self.view.id() },
             hops: flight.header.hops,
+            last: Span::ZERO,
             trace: Vec::new(),
         };
         self.counts.answered += 1;
@@ -90,22 +91,27 @@ impl Forwarder {
         if !current && !flight.avoid.contains(&from) {
             return self.count_stray();
         }
-        if !matches!(header.outcome, Outcome::Answered { .. }) {
+        let Outcome::Answered { by } = header.outcome else {
             // That way is no way; while there is another, the source need not know.
             if current {
                 self.try_another(now, label, from, out);
             }
             return;
-        }
+        };
         if let (Stage::Sent { step, at } | Stage::Carried { step, at }, true) = (&flight.stage, current) {
             let waited = now.since(*at);
             if matches!(flight.stage, Stage::Sent { .. }) {
                 // No receipt came before: the reply itself is the first word.
                 self.patience.learn(from, waited.min(step.rtt + RECEIPT_SPAN));
             }
-            if flight.tries == 1 && Forwarder::teaches(flight.header.errand) {
-                let beyond = waited.saturating_sub(step.rtt);
-                self.ahead.learn(&step.target, &flight.header.key, step.is_nearest_known, beyond);
+            if by == step.to {
+                header.last = step.rtt;
+            }
+            let chosen_here = flight.header.detour.is_none_or(|detour| detour.to.prefix_u64() != step.to.prefix_u64());
+            let is_root = by.prefix_u64() == step.target.prefix_u64();
+            if flight.tries == 1 && chosen_here && !is_root && Forwarder::teaches(flight.header.errand) {
+                let spent = waited.saturating_sub(step.rtt + header.last);
+                self.ahead.learn(&step.target, &flight.header.key, spent);
             }
             if flight.header.traced && header.trace.len() <= usize::from(HOPS_MAX) {
                 header.trace.push(self.trace_hop(step, waited));
@@ -224,7 +230,7 @@ impl Forwarder {
     /// Ends a message's way without an answer.
     pub(super) fn conclude(&mut self, now: Instant, label: u32, outcome: Outcome, out: &mut Outbox<Effect>) {
         let hops = self.flights.get(&label).map_or(0, |flight| flight.header.hops);
-        let header = ReturnHeader { label: 0, outcome, hops, trace: Vec::new() };
+        let header = ReturnHeader { label: 0, outcome, hops, last: Span::ZERO, trace: Vec::new() };
         self.bring_back(now, label, header, Bytes::new(), out);
     }
 
@@ -262,7 +268,8 @@ impl Forwarder {
         let outcome = Outcome::Busy { at: self.view.id() };
         match *source {
             Source::Peer { id, label } => {
-                let header = ReturnHeader { label, outcome, hops: header.hops, trace: Vec::new() };
+                let (hops, last) = (header.hops, Span::ZERO);
+                let header = ReturnHeader { label, outcome, hops, last, trace: Vec::new() };
                 out.push(Effect::Send { to: id, message: Message::Routing(Routing::Return(header, Bytes::new())) });
             }
             Source::Client { request } => {

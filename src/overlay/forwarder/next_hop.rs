@@ -4,8 +4,9 @@
 //! Never does: send, log, change anything, or mark anything on the message.
 
 use super::ahead::Ahead;
-use crate::base::{Id, Span};
+use crate::base::{Coordinate, Id, Span};
 use crate::overlay::view::{PeerView, RouteView, Way};
+use crate::wire::probe::ReachEntry;
 use crate::wire::routing::{Detour, Why};
 
 /// Where a message goes next.
@@ -32,8 +33,6 @@ pub struct Step {
     pub why: Why,
     /// Whether only numeric closeness counts from here on.
     pub closing: bool,
-    /// Whether no known node is nearer to the key than the target: then it may well be the root.
-    pub is_nearest_known: bool,
 }
 
 /// What the message has behind it.
@@ -50,6 +49,13 @@ pub struct Course<'a> {
     /// Whether the message came by a detour already: then the next step is over a link of one's own. Else two
     /// nodes that each believe the other to have the link would hand it to and fro.
     pub is_detoured: bool,
+}
+
+impl Course<'_> {
+    /// Whether the node whose id begins so was tried in vain.
+    fn avoids(&self, id: &Id) -> bool {
+        self.avoid.iter().any(|avoided| avoided.prefix_u64() == id.prefix_u64())
+    }
 }
 
 /// Where a message goes next. Loop-free: each step shares a longer prefix with the key than the floor
@@ -78,82 +84,111 @@ pub fn next_hop(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Hop {
 
 /// The step to a node that is to be handed the message whatever the rule says: the far end of a detour.
 pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option<Step> {
-    let peer = view.peer(&detour.to)?;
-    let rtt = peer.link()?.smoothed();
-    if course.avoid.contains(&detour.to) {
-        return None;
-    }
-    let why = Why::Detour { to: detour.to };
+    let peer = view.peer_like(&detour.to)?;
+    let (to, rtt) = (peer.contact.id(), peer.link()?.smoothed());
+    let why = Why::Detour { to };
     let closing = course.closing;
-    Some(Step { to: detour.to, target: detour.to, rtt, why, closing, is_nearest_known: true })
+    (!course.avoid.contains(&to)).then_some(Step { to, target: to, rtt, why, closing })
 }
 
-/// Of all nodes that are progress, the one with the lowest expected latency to the key's root. While some node
-/// fixes another digit, only such nodes count: one that is merely closer leaves the next node as much to do
-/// (100,000 nodes, 78 contacts each: 4.3 hops with them, 3.8 without; 2026-11-25).
+/// A node that is known, and how it is reached.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    id: Id,
+    /// The round trip by the best way that is not to be avoided.
+    rtt: Span,
+    /// The linked peer at the beginning of that way.
+    to: Id,
+    coordinate: Option<Coordinate>,
+}
+
+/// Of all nodes that are progress, the one with the lowest expected latency to the key's root.
 fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step> {
-    let nearest = nearest_known(view, course.key);
-    let goal = nearest.and_then(|id| view.peer(&id));
-    if let Some(step) = goal.and_then(|goal| straight(view, goal, course, ahead)) {
-        return Some(step);
+    let nearest = nearest_known(view, course)?;
+    let chance = ahead.root_chance(&nearest, course.key);
+    if chance >= CERTAIN {
+        let goals = reached(view, course).chain(two_links_away(view, course)).filter(|known| known.is(&nearest));
+        let goal = goals.min_by_key(|known| known.rtt);
+        if let Some(step) = goal.and_then(|goal| straight(goal, course)) {
+            return Some(step);
+        }
     }
-    let digits_min = digits_min(view, course);
+    let there = view.peer_like(&nearest).and_then(|peer| peer.coordinate);
     let mut best: Option<(Span, Step)> = None;
-    for peer in view.peers.iter().filter(|peer| peer.ready) {
-        let id = peer.contact.id();
-        let Some(rtt) = peer.rtt() else { continue };
-        if best.as_ref().is_some_and(|(cost, _)| rtt >= *cost) {
+    for known in reached(view, course).chain(two_links_away(view, course)) {
+        if best.as_ref().is_some_and(|(cost, _)| known.rtt >= *cost) {
             continue;
         }
-        let Some(why) = progress(course, &id).filter(|_| course.key.shared_prefix(&id) >= digits_min) else { continue };
-        let is_nearest = nearest == Some(id);
-        let learnt = ahead.expect(&id, course.key, is_nearest);
-        let cost = rtt + if is_nearest { learnt } else { learnt.max(between(peer, goal)) };
-        if best.as_ref().is_none_or(|(least, _)| cost < *least)
-            && let Some(step) = step_to(view, &id, course, why)
-        {
-            best = Some((cost, step));
+        let Some((why, closing)) = progress(course, &known.id, ahead) else { continue };
+        let is_nearest = known.is(&nearest);
+        let at_goal = if is_nearest { Span::ZERO } else { between(known.coordinate, there).unwrap_or(ahead.distant()) };
+        let elsewhere = ahead.distant() + ahead.extra(&known.id, course.key);
+        let cost = known.rtt + at_goal.scaled(chance) + elsewhere.scaled(1.0 - chance);
+        if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+            best = Some((cost, known.step(Course { closing, ..course }, why)));
         }
     }
     best.map(|(_, step)| step)
 }
 
-/// How many digits of the key the next node must share at least: one more than the floor, if any that can be
-/// reached does.
-fn digits_min(view: &RouteView, course: Course<'_>) -> usize {
-    let Some(floor) = course.floor.filter(|_| !course.closing) else { return 0 };
-    let longer = course.key.shared_prefix(floor) + 1;
-    let fits = |peer: &PeerView| {
-        peer.ready && course.key.shared_prefix(&peer.contact.id()) >= longer && carrier(peer, course).is_some()
-    };
-    if view.peers.iter().any(fits) { longer } else { 0 }
+/// All ready nodes with a link that is not to be avoided.
+fn reached<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<Item = Known> + 'a {
+    view.peers.iter().filter(|peer| peer.ready).filter_map(move |peer| Known::over_link(peer, course))
+}
+
+/// Of the nodes two links away, those next to the key in each neighbour's advert: the numerically nearest and those
+/// with the longest prefix are among them. Routing with the neighbours' neighbours in sight takes
+/// `log n / log log n` hops where greedy routing takes `log n` (Manku, Naor and Wieder, STOC 2004).
+fn two_links_away<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<Item = Known> + 'a {
+    let adverts = if course.is_detoured { &[][..] } else { &view.adverts };
+    let prefix = course.key.prefix_u64();
+    let me = view.id().prefix_u64();
+    let floor = course.floor.map_or(view.id().prefix_u64(), Id::prefix_u64);
+    adverts.iter().filter(move |advert| !course.avoid.contains(&advert.via)).flat_map(move |advert| {
+        let above = advert.links.partition_point(|entry| entry.peer < prefix);
+        let known = |entry: &ReachEntry| Known {
+            id: Id::from_prefix(entry.peer),
+            rtt: advert.rtt + entry.rtt,
+            to: advert.via,
+            coordinate: None,
+        };
+        let count = advert.links.len();
+        let after = advert.links[above..].first().or(advert.links.first());
+        let before = if above > 0 { advert.links.get(above - 1) } else { advert.links.last() };
+        let before = before.filter(|_| count > 1);
+        // A name is only the beginning of an id: to be nearer than the floor it must be another.
+        let other = move |entry: &&ReachEntry| entry.peer != floor && entry.peer != me;
+        after.into_iter().chain(before).filter(other).map(known).filter(move |known| !course.avoids(&known.id))
+    })
 }
 
 /// The step to the nearest node known, where it is all but certainly the root: any way there is progress that is
 /// numeric progress, for from then on only that counts. So a key next to a digit's boundary is not led round it.
-fn straight(view: &RouteView, goal: &PeerView, course: Course<'_>, ahead: &Ahead) -> Option<Step> {
-    let id = goal.contact.id();
-    if ahead.expect(&id, course.key, true) * CERTAIN > goal.rtt()? {
-        return None;
-    }
-    let by_rule = progress(course, &id);
-    let nearer = course.floor.is_none_or(|floor| id.is_nearer(course.key, floor));
+fn straight(goal: Known, course: Course<'_>) -> Option<Step> {
+    let by_rule = longer_or_closer(course, &goal.id);
+    let nearer = course.floor.is_none_or(|floor| goal.id.is_nearer(course.key, floor));
     let why = by_rule.or(nearer.then_some(Why::SamePrefixCloser))?;
-    step_to(view, &id, Course { closing: course.closing || by_rule.is_none(), ..course }, why)
+    Some(goal.step(Course { closing: course.closing || by_rule.is_none(), ..course }, why))
 }
 
 /// What a node that is not the nearest known still has before it, at least: the way to that one, as
 /// their coordinates tell, and some more: if it had a link there, its adverts would have said so, and the
-/// way through it would be known. Experience alone would take every near node for a good start.
-fn between(peer: &PeerView, goal: Option<&PeerView>) -> Span {
-    match (peer.coordinate, goal.and_then(|goal| goal.coordinate)) {
-        (Some(from), Some(to)) => from.rtt_to(&to).scaled(UNLINKED_FACTOR),
-        _ => Span::ZERO,
-    }
+/// way through it would be known.
+fn between(from: Option<Coordinate>, to: Option<Coordinate>) -> Option<Span> {
+    Some(from?.rtt_to(&to?).scaled(UNLINKED_FACTOR))
 }
 
-/// Whether handing the message to `id` is progress, and why.
-fn progress(course: Course<'_>, id: &Id) -> Option<Why> {
+/// Whether handing the message to `id` is progress, why, and whether only numeric closeness counts from there on: so it
+/// is where a node on the other side of a digit's boundary has the key within its leaf set.
+fn progress(course: Course<'_>, id: &Id, ahead: &Ahead) -> Option<(Why, bool)> {
+    if let Some(why) = longer_or_closer(course, id) {
+        return Some((why, course.closing));
+    }
+    let nearer = course.floor.is_none_or(|floor| id.is_nearer(course.key, floor));
+    (nearer && ahead.is_covered(id, course.key)).then_some((Why::SamePrefixCloser, true))
+}
+
+fn longer_or_closer(course: Course<'_>, id: &Id) -> Option<Why> {
     let digits = course.key.shared_prefix(id);
     let Some(floor) = course.floor else { return Some(Why::LongerPrefix { digits: digits as u8 }) };
     let to_beat = course.key.shared_prefix(floor);
@@ -163,46 +198,52 @@ fn progress(course: Course<'_>, id: &Id) -> Option<Why> {
     ((course.closing || digits == to_beat) && id.is_nearer(course.key, floor)).then_some(Why::SamePrefixCloser)
 }
 
-/// The step to this known node by its best way that is not to be avoided.
+impl Known {
+    /// Whether it is this node, as far as adverts name it.
+    fn is(&self, id: &Id) -> bool {
+        self.id.prefix_u64() == id.prefix_u64()
+    }
+
+    /// This peer over its link, or over the quicker way beside it.
+    fn over_link(peer: &PeerView, course: Course<'_>) -> Option<Known> {
+        let id = peer.contact.id();
+        let usable = |candidate: &Id| !course.avoid.contains(candidate);
+        let (link, better) = match peer.way {
+            Way::Link { rtt } => (rtt, None),
+            Way::LinkButBetter { rtt, via, through } => (rtt, Some((via, through))),
+            Way::None => return None,
+        };
+        let better = better.filter(|(via, _)| !course.is_detoured && usable(via));
+        let (to, rtt) = better.unwrap_or((id, link.smoothed()));
+        usable(&to).then_some(Known { id, rtt, to, coordinate: peer.coordinate })
+    }
+
+    fn step(&self, course: Course<'_>, why: Why) -> Step {
+        let why = if self.to == self.id { why } else { Why::Detour { to: self.id } };
+        Step { to: self.to, target: self.id, rtt: self.rtt, why, closing: course.closing }
+    }
+}
+
+/// The step to this node of the leaf set.
 fn step_to(view: &RouteView, target: &Id, course: Course<'_>, why: Why) -> Option<Step> {
-    let peer = view.peer(target)?;
-    let to = carrier(peer, course)?;
-    let why = if to == *target { why } else { Why::Detour { to: *target } };
-    let rtt = if to == *target { peer.link()?.smoothed() } else { peer.rtt()? };
-    let is_nearest_known = nearest_known(view, course.key) == Some(*target);
-    Some(Step { to, target: *target, rtt, why, closing: course.closing, is_nearest_known })
+    let linked = view.peer(target).and_then(|peer| Known::over_link(peer, course));
+    let through = || {
+        let ways = two_links_away(view, Course { key: target, ..course });
+        ways.filter(|known| known.is(target)).min_by_key(|known| known.rtt).map(|known| Known { id: *target, ..known })
+    };
+    Some(linked.or_else(through)?.step(course, why))
 }
 
-/// The linked peer through which this one is best reached.
-fn carrier(peer: &PeerView, course: Course<'_>) -> Option<Id> {
-    let id = peer.contact.id();
-    let usable = |candidate: Id| (!course.avoid.contains(&candidate)).then_some(candidate);
-    match peer.way {
-        Way::Link { .. } => usable(id),
-        Way::LinkButBetter { .. } if course.is_detoured => usable(id),
-        Way::LinkButBetter { via, .. } => usable(via).or_else(|| usable(id)),
-        Way::Through { via, .. } if !course.is_detoured && !course.avoid.contains(&id) => usable(via),
-        Way::Through { .. } | Way::None => None,
-    }
-}
-
-/// Of the ready nodes known, the nearest to the key: peers stand in the order of ids, so it is one of
-/// the two between which the key falls.
-fn nearest_known(view: &RouteView, key: &Id) -> Option<Id> {
-    let above = view.peers.partition_point(|peer| peer.contact.id() < *key);
-    let ready = |peer: &&PeerView| peer.ready;
-    let after = view.peers[above..].iter().chain(&view.peers[..above]).find(ready);
-    let before = view.peers[..above].iter().rev().chain(view.peers[above..].iter().rev()).find(ready);
-    match (after.map(|peer| peer.contact.id()), before.map(|peer| peer.contact.id())) {
-        (Some(a), Some(b)) => Some(if a.is_nearer(key, &b) { a } else { b }),
-        (a, b) => a.or(b),
-    }
+/// Of the ready nodes known, the nearest to the key, whether there is a way to it or not.
+fn nearest_known(view: &RouteView, course: Course<'_>) -> Option<Id> {
+    let peers = view.peers.iter().filter(|peer| peer.ready).map(|peer| peer.contact.id());
+    let nearer = |best: Id, id: Id| if best.is_nearer(course.key, &id) { best } else { id };
+    peers.chain(two_links_away(view, course).map(|known| known.id)).reduce(nearer)
 }
 
 /// How much longer than direct the way between two nodes without a link is: the stretch of two-hop paths
 /// between 64 PlanetLab hosts with 24 links each is 1.1 to 1.5 (measured 2026-11-23, before this rule).
 const UNLINKED_FACTOR: f64 = 1.5;
-/// Where what experience expects beyond the nearest known node is at most one part in this many of the way
-/// to it, that node is as good as certainly the root, and the best way to it is known; a step to any other could
-/// only be chosen for an error of estimation.
-const CERTAIN: u64 = 4;
+/// From this chance on the nearest known node is taken for the root: the best way to it is known, and a step to any
+/// other could only be chosen for an error of estimation. A guess.
+const CERTAIN: f64 = 0.9;

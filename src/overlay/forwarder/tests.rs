@@ -120,7 +120,7 @@ fn view(contacts: &[Arc<Contact>], me: usize, leaf: usize, stride: usize) -> Rou
         .map(|contact| PeerView { contact: contact.clone(), coordinate: None, way: link, ready: true })
         .collect();
     let me = contacts[me].clone();
-    RouteView { me, coordinate: Default::default(), ready: true, peers, leaf_set }
+    RouteView { me, coordinate: Default::default(), ready: true, peers, leaf_set, adverts: Vec::new() }
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn knows(me: &Arc<Contact>, others: &[(&Arc<Contact>, u64)]) -> RouteView {
     let mut peers: Vec<PeerView> = others.iter().map(peer).collect();
     peers.sort_by_key(|peer| peer.contact.id());
     let leaf_set = LeafView::default();
-    RouteView { me: Arc::clone(me), coordinate: Default::default(), ready: true, peers, leaf_set }
+    RouteView { me: Arc::clone(me), coordinate: Default::default(), ready: true, peers, leaf_set, adverts: Vec::new() }
 }
 
 /// The first of these nodes of which this holds.

@@ -6,7 +6,8 @@
 
 use super::own::{Due, Turn};
 use super::table::slot_of;
-use super::{LeafSet, Router};
+use super::Router;
+use super::peers::Peer;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Effect, Job, Ticket};
 use crate::wire::Card;
@@ -92,9 +93,8 @@ impl Router {
     /// the one this node shares with the place, the nearest of each slot.
     pub(super) fn cards_about_place(&self, now: Instant, place: &Id, asker: &Id) -> Vec<Card> {
         let told = |id: &&Id| *id != asker && *id != place;
-        let ids: Vec<Id> = self.peers.iter().filter(|p| p.is_worth_telling(now)).map(|p| p.id()).collect();
-        let ids: Vec<Id> = ids.iter().filter(told).copied().collect();
-        let near = LeafSet::around(place, self.own.tuning.leaf_set_per_side, &ids);
+        let tellable = |peer: &Peer| peer.is_worth_telling(now) && peer.id() != *asker;
+        let near = self.peers.leaf_set(place, self.own.tuning.leaf_set_per_side, tellable);
         let mut named: Vec<Id> = near.iter().collect();
         for row in 0..=self.own.id().shared_prefix(place).min(63) as u8 {
             named.extend(self.ring.table.row(row).filter_map(|slot| slot.first()).filter(told));

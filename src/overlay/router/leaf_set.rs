@@ -21,13 +21,21 @@ impl LeafSet {
     pub(super) fn around(me: &Id, per_side: usize, ids: &[Id]) -> LeafSet {
         let split = ids.partition_point(|id| id < me);
         let skip = usize::from(ids.get(split) == Some(me));
-        let others = ids.len() - skip;
         let (smaller, larger) = (&ids[..split], &ids[split + skip..]);
-        let after = larger.iter().chain(smaller).take(per_side).copied().collect();
-        let before = smaller.iter().rev().chain(larger.iter().rev()).take(per_side).copied().collect();
+        let after = larger.iter().chain(smaller).copied();
+        let before = smaller.iter().rev().chain(larger.iter().rev()).copied();
+        LeafSet::of(per_side, before, after)
+    }
+
+    /// The leaf set of a node that sees these on either side, nearest first and each side all the way round. No more of
+    /// them is looked at than it takes.
+    pub(super) fn of(per_side: usize, before: impl Iterator<Item = Id>, after: impl Iterator<Item = Id>) -> LeafSet {
         // With 2 * per_side others the sides touch but do not overlap: a node between their ends may be
         // unknown, so the whole ring is claimed only below that.
-        LeafSet { before, after, per_side, is_whole_ring: others < 2 * per_side }
+        let mut after: Vec<Id> = after.take(2 * per_side).collect();
+        let is_whole_ring = after.len() < 2 * per_side;
+        after.truncate(per_side);
+        LeafSet { before: before.take(per_side).collect(), after, per_side, is_whole_ring }
     }
 
     /// Counter-clockwise, nearest first.

@@ -14,7 +14,7 @@ use crate::identity::{Contact, Role};
 use crate::overlay::contract::Effect;
 use crate::wire::CloseReason;
 use crate::wire::membership::About;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the choice of links looks at in one node.
@@ -36,39 +36,51 @@ pub(super) struct Prospect {
     pub(super) is_guest: bool,
     /// Whether there is a link already.
     pub(super) is_linked: bool,
+    /// Whether the other end dialled that link.
+    pub(super) is_theirs: bool,
 }
 
-/// All prospects, the most useful link first: the leaf set; the nearest of each slot, so that every
-/// prefix has its first hop; then by what the link saves against the quickest detour; clients last. A link
-/// that is there counts as somewhat more useful, so that choices do not flap.
-pub(super) fn by_usefulness(prospects: &[Prospect]) -> Vec<Id> {
-    let mut nearest: BTreeMap<Slot, (Span, Id)> = BTreeMap::new();
-    for prospect in prospects.iter().filter(|prospect| !prospect.is_guest) {
-        let found = (prospect.felt_rtt(), prospect.id);
-        let best = nearest.entry(prospect.slot).or_insert(found);
-        *best = found.min(*best);
-    }
-    let mut ranked: Vec<(u8, std::cmp::Reverse<Span>, u64, Id)> = prospects
-        .iter()
-        .map(|prospect| {
-            let covers = nearest.get(&prospect.slot).is_some_and(|(_, id)| *id == prospect.id);
-            let tier = match (prospect.is_leaf, covers, prospect.is_guest) {
-                (true, ..) => 0,
-                (_, true, _) => 1,
-                (.., false) => 2,
-                (.., true) => 3,
-            };
-            (tier, std::cmp::Reverse(prospect.saving()), prospect.lot, prospect.id)
-        })
-        .collect();
+/// All prospects, the most useful link first: the leaf set; the nearest of each slot, so that every prefix has its first
+/// hop; then, where the neighbours' adverts show the whole network, by what the link saves against the quickest detour.
+/// In a network too large for that (`per_slot` says how many of a slot to hold), the second and third nearest of each
+/// slot, links that others chose, and whoever is near. Clients last. A link that is there counts as somewhat more useful,
+/// so that choices do not flap.
+pub(super) fn by_usefulness(prospects: &[Prospect], per_slot: Option<usize>) -> Vec<Id> {
+    let felt = |each: &Prospect| each.felt_rtt(per_slot.is_some());
+    let servers = prospects.iter().filter(|prospect| !prospect.is_guest);
+    let mut in_slots: Vec<(Slot, Span, Id)> = servers.map(|each| (each.slot, felt(each), each.id)).collect();
+    in_slots.sort_unstable();
+    let firsts = in_slots.chunk_by(|one, next| one.0 == next.0);
+    let firsts = firsts.flat_map(|slot| slot.iter().take(per_slot.unwrap_or(1)).enumerate());
+    let mut places: Vec<(Id, usize)> = firsts.map(|(place, (.., id))| (*id, place)).collect();
+    places.sort_unstable();
+    let rank = |each: &Prospect| -> (u8, u64, u64, Id) {
+        let place = places.binary_search_by_key(&each.id, |(id, _)| *id).ok().map(|found| places[found].1);
+        let rtt = felt(each).as_micros();
+        let saving = u64::MAX - each.saving().as_micros();
+        let (tier, order) = match (each.is_leaf, place, per_slot) {
+            _ if each.is_guest => (u8::MAX, saving),
+            (true, ..) => (0, saving),
+            (_, Some(_), None) => (1, saving),
+            (_, Some(place), Some(_)) => (1 + place as u8, u64::from(each.slot.0)),
+            (_, None, None) => (2, saving),
+            (_, None, Some(_)) => (if each.is_theirs { u8::MAX - 2 } else { u8::MAX - 1 }, rtt),
+        };
+        (tier, order, each.lot, each.id)
+    };
+    let mut ranked: Vec<(u8, u64, u64, Id)> = prospects.iter().map(rank).collect();
     ranked.sort_unstable();
     ranked.into_iter().map(|(.., id)| id).collect()
 }
 
 impl Prospect {
-    fn felt_rtt(&self) -> Span {
+    fn felt_rtt(&self, is_vast: bool) -> Span {
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
-        if self.is_linked { rtt.scaled(INCUMBENT) } else { rtt }
+        match (self.is_linked, is_vast) {
+            (true, false) => rtt.scaled(INCUMBENT),
+            (true, true) => rtt.scaled(INCUMBENT_VAST),
+            (false, _) => rtt,
+        }
     }
 
     /// What the link saves on a trip to this very node; where no detour is known yet, the same for all.
@@ -95,7 +107,7 @@ impl Swaps {
 
 impl Router {
     /// A link is up.
-    pub(super) fn on_link_up(&mut self, t: &mut Turn, contact: Arc<Contact>, rtt: Span) {
+    pub(super) fn on_link_up(&mut self, t: &mut Turn, contact: Arc<Contact>, dialled: bool, rtt: Span) {
         let id = contact.id();
         if id == self.own.id() {
             return t.hang_up(id, CloseReason::Oneself);
@@ -106,6 +118,7 @@ impl Router {
             peer.greeting = Greeting::Due;
         }
         peer.link = Link::Up { rtt: RttEstimate::first(rtt), told: rtt, since: t.now };
+        peer.theirs = !dialled;
         peer.measured = Some((rtt, t.now));
         peer.refused_until = None;
         peer.suspected = false;
@@ -196,9 +209,11 @@ impl Router {
     /// Chooses the links to hold: dials some that are worth it, closes those that are too many.
     pub(super) fn plan_links(&mut self, t: &mut Turn) {
         self.review_table();
-        let ranked = by_usefulness(&self.prospects(t.now));
+        let ranked = self.ranked(t.now);
         let budget = self.own.tuning.link_budget;
-        let wanted: BTreeSet<Id> = ranked.iter().take(budget).copied().collect();
+        let fits = ranked.len() <= budget;
+        let quota = if self.is_vast() { self.own_choice() } else { budget };
+        let wanted: BTreeSet<Id> = ranked.iter().take(quota).copied().collect();
         for peer in self.peers.iter_mut() {
             peer.wanted = wanted.contains(&peer.id());
         }
@@ -208,9 +223,14 @@ impl Router {
         if !self.join.is_settled() {
             return;
         }
+        if !fits {
+            self.seek_nearer(t);
+        }
         let unlinked = |id: &&Id| self.peers.find(id).is_some_and(|peer| matches!(peer.link, Link::None));
-        let missing: Vec<Id> = ranked.iter().take(budget).filter(unlinked).copied().collect();
-        let fits = ranked.len() <= budget;
+        let missing: Vec<Id> = ranked.iter().take(quota).filter(unlinked).copied().collect();
+        if missing.is_empty() {
+            return;
+        }
         let dialling = self.peers.iter().filter(|peer| matches!(peer.link, Link::Dialling { .. })).count();
         let busy = self.peers.links() + dialling;
         // Some room is left for those who choose this node.
@@ -220,15 +240,41 @@ impl Router {
         for id in missing.iter().take(count) {
             self.dial(t, id);
         }
-        if count == 0 && !missing.is_empty() && dialling == 0 && t.now >= self.swaps.next {
-            self.own.tally.count("router_swaps_total");
-            self.dial(t, &missing[0]);
-            self.swaps.next = t.now + self.swaps.pace.next(&mut self.own.chance);
+        let mut again = t.now + self.own.chance.jittered(PLAN_AGAIN, 0.5);
+        if count == 0 && dialling == 0 {
+            if t.now >= self.swaps.next {
+                self.own.tally.count("router_swaps_total");
+                // Where nearness alone tells, one swap does not change what the next is worth.
+                let (count, pause) = match self.is_vast() {
+                    true => (SWAPS_VAST, self.own.chance.jittered(SWAP_PAUSE_VAST, 0.5)),
+                    false => (1, self.swaps.pace.next(&mut self.own.chance)),
+                };
+                for id in missing.iter().take(count) {
+                    self.dial(t, id);
+                }
+                self.swaps.next = t.now + pause;
+            }
+            again = again.max(self.swaps.next);
         }
-        if !missing.is_empty() {
-            let wait = self.own.chance.jittered(PLAN_AGAIN, 0.5);
-            self.own.soon(t.now, Due::Plan, wait);
-        }
+        self.own.soon(t.now, Due::Plan, again.since(t.now));
+    }
+
+    /// Whether the network is too large for the neighbours' adverts to show it whole: then nearness within each slot
+    /// tells which links are of use.
+    pub(super) fn is_vast(&self) -> bool {
+        let budget = self.own.tuning.link_budget as f64;
+        self.size_estimate().is_some_and(|size| size > budget * budget / VAST_SHARE)
+    }
+
+    /// How many links this node chooses where the network is vast: half of those beyond the leaf set. The others are
+    /// for those who choose this node.
+    fn own_choice(&self) -> usize {
+        let leaf_set = (2 * self.own.tuning.leaf_set_per_side).min(self.own.tuning.link_budget);
+        leaf_set + (self.own.tuning.link_budget - leaf_set) / 2
+    }
+
+    fn ranked(&self, now: Instant) -> Vec<Id> {
+        by_usefulness(&self.prospects(now), self.is_vast().then_some(self.own.tuning.contacts_per_slot))
     }
 
     /// How many links may be up for a moment: newcomers need theirs for a few round trips.
@@ -245,7 +291,7 @@ impl Router {
         if links <= limit {
             return;
         }
-        let ranked = by_usefulness(&self.prospects(t.now));
+        let ranked = self.ranked(t.now);
         let mut excess = links - limit;
         for id in ranked.into_iter().rev() {
             let Some(peer) = self.peers.at(&id).filter(|peer| peer.is_linked()) else { continue };
@@ -271,6 +317,7 @@ impl Router {
 
     fn prospects(&self, now: Instant) -> Vec<Prospect> {
         let (me, here) = (self.own.id(), self.own.coordinate);
+        let ways = self.reach.ways(&self.peers);
         let open = |peer: &&Peer| {
             peer.is_linked() || (peer.is_worth_telling(now) && peer.refused_until.is_none_or(|until| until <= now))
         };
@@ -280,15 +327,18 @@ impl Router {
                 Nearness::Unknown => None,
             };
             let id = peer.id();
+            let bound = rtt.unwrap_or(UNKNOWN_RTT) + UNKNOWN_RTT;
+            let detour = if peer.is_server() { self.reach.detour(&ways, &id, bound).map(|(_, rtt)| rtt) } else { rtt };
             Some(Prospect {
                 id,
                 slot: slot_of(&me, &id)?,
                 rtt,
-                detour: if peer.is_server() { self.reach.detour(&id) } else { rtt },
+                detour,
                 lot: (me.prefix_u64() ^ id.prefix_u64()).wrapping_mul(LOT_MIXER),
                 is_leaf: self.ring.all.contains(&id),
                 is_guest: !peer.is_server(),
                 is_linked: peer.is_linked(),
+                is_theirs: peer.is_linked() && peer.theirs,
             })
         };
         self.peers.iter().filter(open).filter_map(prospect).collect()
@@ -302,6 +352,10 @@ const LOT_MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// How much nearer a link that is there is felt to be, and what it saves more. Guesses, against flapping.
 const INCUMBENT: f64 = 0.6;
 const INCUMBENT_BONUS: Span = Span::from_millis(5);
+/// The same in a vast network, where a nearer contact is what makes paths short. A guess.
+const INCUMBENT_VAST: f64 = 0.85;
+/// A network is vast from a quarter of the square of the link budget on: adverts overlap, and name only the nearest links.
+const VAST_SHARE: f64 = 4.0;
 /// How long a link that was up is spared: a few round trips of the slowest pair of our data. A guess.
 const YOUNG: Span = Span::from_secs(3);
 /// Links for the moment beyond twice the budget. A guess.
@@ -311,6 +365,9 @@ const ROOM_SHARE: usize = 8;
 /// Shortest and longest pause between swaps of a link for a better one. Guesses: a swap moves the detours
 /// of all neighbours, which must settle before the next is judged.
 const SWAP_PACE: (Span, Span) = (Span::from_secs(4), Span::from_mins(10));
+/// Swaps at once and the pause between them in a vast network. Guesses.
+const SWAPS_VAST: usize = 4;
+const SWAP_PAUSE_VAST: Span = Span::from_secs(5);
 /// Handshakes for the table's sake at once: 0.8 ms of processor each (measured 2026-11-23). A guess.
 const DIALS_AT_ONCE: usize = 8;
 /// Pauses before links are chosen (again). Guesses.
@@ -334,6 +391,7 @@ mod tests {
             is_leaf: false,
             is_guest: false,
             is_linked: false,
+            is_theirs: false,
         }
     }
 
@@ -343,20 +401,20 @@ mod tests {
         let nearest_of_slot = prospect(5, 0, 20, Some(19));
         let saves_much = prospect(5, 1, 100, Some(250));
         let saves_little = prospect(5, 2, 90, Some(95));
-        let ranked = by_usefulness(&[saves_little, nearest_of_slot, saves_much, far_leaf]);
+        let ranked = by_usefulness(&[saves_little, nearest_of_slot, saves_much, far_leaf], None);
         assert_eq!(ranked, [far_leaf.id, nearest_of_slot.id, saves_much.id, saves_little.id]);
     }
 
     #[test]
     fn a_clients_link_is_the_last_of_all() {
         let guest = Prospect { is_guest: true, is_linked: true, ..prospect(7, 0, 1, None) };
-        assert_eq!(by_usefulness(&[guest, prospect(5, 1, 90, Some(95)), prospect(5, 0, 20, None)])[2], guest.id);
+        assert_eq!(by_usefulness(&[guest, prospect(5, 1, 90, Some(95)), prospect(5, 0, 20, None)], None)[2], guest.id);
     }
 
     #[test]
     fn a_link_that_is_there_gives_way_only_to_a_clearly_better_one() {
         let held = Prospect { is_linked: true, ..prospect(5, 0, 25, Some(20)) };
-        assert_eq!(by_usefulness(&[prospect(5, 1, 22, Some(20)), held])[0], held.id);
-        assert_eq!(by_usefulness(&[prospect(5, 1, 12, Some(20)), held])[1], held.id);
+        assert_eq!(by_usefulness(&[prospect(5, 1, 22, Some(20)), held], None)[0], held.id);
+        assert_eq!(by_usefulness(&[prospect(5, 1, 12, Some(20)), held], None)[1], held.id);
     }
 }

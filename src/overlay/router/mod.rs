@@ -11,6 +11,7 @@ mod join;
 mod leaf_set;
 mod leave;
 mod links;
+mod nearer;
 mod own;
 mod peers;
 mod probe;
@@ -37,6 +38,7 @@ use healing::Healing;
 use join::Join;
 use leaf_set::LeafSet;
 use links::Swaps;
+use nearer::Nearer;
 use own::{Due, Own, Turn};
 use peers::{Peer, Peers};
 use probe::Liveness;
@@ -166,6 +168,7 @@ pub struct Router {
     healing: Healing,
     publication: Publication,
     swaps: Swaps,
+    nearer: Nearer,
 }
 
 impl Router {
@@ -184,6 +187,7 @@ impl Router {
             healing: Healing::default(),
             publication: Publication::default(),
             swaps: Swaps::new(),
+            nearer: Nearer::new(),
         }
     }
 
@@ -203,9 +207,9 @@ impl Router {
                 self.heard_from(t, &from);
                 self.on_probe(t, from, message);
             }
-            Input::LinkUp { contact, dialled: _, rtt } => {
+            Input::LinkUp { contact, dialled, rtt } => {
                 self.not_alone();
-                self.on_link_up(t, contact, rtt);
+                self.on_link_up(t, contact, dialled, rtt);
             }
             Input::LinkDown { peer, why } => self.on_link_down(t, peer, why),
             Input::DialFailed { peer } => self.on_dial_failed(t, peer),

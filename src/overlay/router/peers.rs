@@ -4,12 +4,14 @@
 //! a limit.
 //! Never does: judge, dial or speak.
 
+use super::leaf_set::LeafSet;
 use super::table::Nearness;
 use crate::base::{Chance, Coordinate, Id, Instant, RttEstimate, Span};
 use crate::identity::Contact;
 use crate::identity::contact::Role;
 use crate::wire::Card;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// One known node. Its contact is proven: by the host on a link, or by a checked signature.
@@ -36,6 +38,8 @@ pub(super) struct Peer {
     pub(super) greeting: Greeting,
     /// Whether this node wants the link, so that it is kept alive.
     pub(super) wanted: bool,
+    /// Whether the other end dialled the link there is: then it wants it, and keeps it alive.
+    pub(super) theirs: bool,
 }
 
 /// The link to a node.
@@ -100,6 +104,7 @@ impl Peer {
             refusals: 0,
             greeting: Greeting::Due,
             wanted: false,
+            theirs: false,
         }
     }
 
@@ -221,6 +226,15 @@ impl Peers {
     /// Whether there is a live link to this node.
     pub(super) fn is_linked(&self, id: &Id) -> bool {
         self.by_id.get(id).is_some_and(Peer::is_linked)
+    }
+
+    /// The leaf set around a place among those that pass; whoever is at the very place is left out.
+    pub(super) fn leaf_set(&self, place: &Id, per_side: usize, passes: impl Fn(&Peer) -> bool) -> LeafSet {
+        let id = |(id, peer): (&Id, &Peer)| passes(peer).then_some(*id);
+        let smaller = || self.by_id.range(..*place);
+        let larger = || self.by_id.range((Bound::Excluded(*place), Bound::Unbounded));
+        let after = larger().chain(smaller()).filter_map(id);
+        LeafSet::of(per_side, smaller().rev().chain(larger().rev()).filter_map(id), after)
     }
 
     /// All, in the order of ids.

@@ -124,7 +124,9 @@ impl Router {
     /// never ended.
     pub(super) fn sweep(&mut self, t: &mut Turn) {
         let probe_after = self.own.tuning.probe_after;
-        let silent = |p: &&Peer| p.wanted && p.heard.is_none_or(|heard| t.now.since(heard) >= probe_after);
+        let ring = &self.ring.all;
+        let after = |p: &Peer| if ring.contains(&p.id()) { probe_after } else { probe_after * 5 / 2 };
+        let silent = |p: &&Peer| p.wanted && p.heard.is_none_or(|heard| t.now.since(heard) >= after(p));
         let mut pinged: Vec<Id> = self.peers.linked().filter(silent).map(Peer::id).collect();
         let linked: Vec<Id> = self.peers.linked().map(Peer::id).collect();
         let young = t.now.since(self.own.started) < LEARNING;

@@ -122,10 +122,10 @@ const MEASURE_PAUSE: Span = Span::from_millis(50);
 const MEASURE_IDLE: Span = Span::from_secs(10);
 /// A measurement is good for this long: paths across the Internet change within hours, load within
 /// minutes. A guess.
-const MEASURE_LASTS: Span = Span::from_mins(4);
+const MEASURE_LASTS: Span = Span::from_mins(15);
 /// Echoes missed in a row that make a node without a link gone. A guess.
 const ECHOES_MISSED_MAX: u32 = 3;
 /// An echo the host never spoke of again.
 const ECHO_FORGOTTEN: Span = Span::from_secs(10);
 /// Echoes are gathered before links are chosen again. A guess.
-const PLAN_AFTER_ECHO: Span = Span::from_millis(500);
+const PLAN_AFTER_ECHO: Span = Span::from_secs(1);

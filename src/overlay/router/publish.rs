@@ -12,7 +12,7 @@ use super::table::Nearness;
 use crate::base::{Instant, Span};
 use crate::machine::Reading;
 use crate::overlay::contract::{Effect, Fact};
-use crate::overlay::view::{LeafView, PeerView, RouteView, Way};
+use crate::overlay::view::{LeafView, PeerView, RouteView};
 use std::sync::Arc;
 
 /// What waits to be published or saved.
@@ -64,7 +64,7 @@ impl Router {
             }
         }
         self.own.tally.count("router_views_total");
-        t.out.push(Effect::Tell(Fact::View(Arc::new(self.view(t.now)))));
+        t.out.push(Effect::Tell(Fact::View(Arc::new(self.view()))));
     }
 
     /// How the routing stands, for people.
@@ -113,13 +113,10 @@ impl Router {
         self.own.tally.read(into);
     }
 
-    fn view(&self, now: Instant) -> RouteView {
-        let shown = |peer: &&Peer| peer.is_present() || peer.is_worth_telling(now);
+    fn view(&self) -> RouteView {
         let seen = |peer: &Peer| {
             let way = self.reach.way(peer);
-            // Neighbours tell of ready nodes only: whoever is reached through one is known to be ready.
-            let ready = peer.ready || matches!(way, Way::Through { .. });
-            PeerView { contact: Arc::clone(&peer.contact), coordinate: peer.coordinate, way, ready }
+            PeerView { contact: Arc::clone(&peer.contact), coordinate: peer.coordinate, way, ready: peer.ready }
         };
         // A client roots nothing and asks nobody to confirm its leaf set: it has none to show.
         let leaf_set = if self.own.is_client() { LeafView::default() } else { self.ring.ready.view() };
@@ -127,12 +124,13 @@ impl Router {
             me: Arc::clone(&self.own.me),
             coordinate: self.own.coordinate,
             ready: self.join.is_ready(),
-            peers: self.peers.iter().filter(shown).map(seen).collect(),
+            peers: self.peers.iter().filter(|peer| peer.is_present()).map(seen).collect(),
+            adverts: self.reach.ways(&self.peers),
             leaf_set: LeafView { is_whole_ring: leaf_set.is_whole_ring && self.join.is_ready(), ..leaf_set },
         }
     }
 
-    fn size_estimate(&self) -> Option<f64> {
+    pub(super) fn size_estimate(&self) -> Option<f64> {
         let leaf_set = self.ring.ready.view();
         if leaf_set.is_whole_ring {
             return Some(leaf_set.len() as f64 + 1.0);
@@ -168,7 +166,7 @@ impl Router {
 const GATHER: Span = Span::from_millis(15);
 /// And this long where it is only that something costs more or less than before: in a simulation of 200 nodes
 /// views made for that at once were 60 % of all work (2026-11-25).
-const GATHER_DRIFT: Span = Span::from_millis(500);
+const GATHER_DRIFT: Span = Span::from_secs(2);
 /// Contacts are saved soon after the start, then at most this often. Guesses.
 const SAVE_FIRST: Span = Span::from_secs(5);
 const SAVE_PAUSE: Span = Span::from_secs(30);

@@ -52,10 +52,8 @@ impl Router {
             return;
         }
         let (me, per_side) = (self.own.id(), self.own.tuning.leaf_set_per_side);
-        let present: Vec<Id> = self.peers.iter().filter(|p| p.is_present()).map(Peer::id).collect();
-        let all = LeafSet::around(&me, per_side, &present);
-        let ready: Vec<Id> = self.peers.iter().filter(|p| p.is_present() && p.ready).map(Peer::id).collect();
-        let ready = LeafSet::around(&me, per_side, &ready);
+        let all = self.peers.leaf_set(&me, per_side, Peer::is_present);
+        let ready = self.peers.leaf_set(&me, per_side, |peer| peer.is_present() && peer.ready);
         if ready != self.ring.ready {
             self.ring.ready = ready;
             self.publication.is_urgent = true;
@@ -186,6 +184,11 @@ impl Router {
             About::Row(row) => self.cards_of_row(t.now, row, &from),
             About::Place(place) => self.cards_about_place(t.now, &place, &from),
             About::Nearby => self.cards_nearby(t.now, &from),
+            About::Node(prefix) => {
+                let place = Id::from_prefix(prefix);
+                let named = self.peers.next_from(&place).filter(|id| id.prefix_u64() == prefix);
+                self.cards(t.now, named.into_iter().collect())
+            }
         };
         t.tell(from, Membership::Contacts { round, about, ready: self.join.is_ready(), cards });
     }
@@ -226,9 +229,8 @@ impl Router {
     fn candidates(&self, now: Instant) -> Vec<Id> {
         let (me, per_side) = (self.own.id(), self.own.tuning.leaf_set_per_side);
         let refused = |p: &Peer| p.refused_at.is_some_and(|at| now.since(at) < REFUSED_PAUSE);
-        let hopeful = |p: &&Peer| p.is_present() || (p.is_server() && !refused(p));
-        let ids: Vec<Id> = self.peers.iter().filter(hopeful).map(Peer::id).collect();
-        let wanted = LeafSet::around(&me, per_side, &ids);
+        let hopeful = |p: &Peer| p.is_present() || (p.is_server() && !refused(p));
+        let wanted = self.peers.leaf_set(&me, per_side, hopeful);
         let unlinked = |id: &Id| self.peers.find(id).is_some_and(|peer| matches!(peer.link, Link::None));
         wanted.iter().filter(unlinked).collect()
     }
@@ -242,12 +244,12 @@ impl Router {
     }
 
     fn missing_for(&self, now: Instant, asker: &Id, listed: &[Id]) -> Vec<Card> {
-        let mut ids: Vec<Id> = self.peers.iter().filter(|p| p.is_present()).map(Peer::id).collect();
+        let per_side = self.own.tuning.leaf_set_per_side;
+        let mut ids: Vec<Id> = self.peers.leaf_set(asker, per_side, Peer::is_present).iter().collect();
         ids.extend(listed);
-        ids.retain(|id| id != asker);
         ids.sort_unstable();
         ids.dedup();
-        let wanted = LeafSet::around(asker, self.own.tuning.leaf_set_per_side, &ids);
+        let wanted = LeafSet::around(asker, per_side, &ids);
         self.cards(now, wanted.iter().filter(|id| !listed.contains(id)).collect())
     }
 

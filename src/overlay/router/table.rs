@@ -31,18 +31,14 @@ pub(super) struct Table {
 impl Table {
     /// The best table of `me` among these nodes.
     pub(super) fn of(me: &Id, per_slot: usize, nodes: impl Iterator<Item = (Id, Nearness)>) -> Table {
-        let mut ranked: BTreeMap<Slot, Vec<(Nearness, Id)>> = BTreeMap::new();
-        for (id, nearness) in nodes {
-            if let Some(slot) = slot_of(me, &id) {
-                ranked.entry(slot).or_default().push((nearness, id));
-            }
+        let mut ranked: Vec<(Slot, Nearness, Id)> =
+            nodes.filter_map(|(id, nearness)| Some((slot_of(me, &id)?, nearness, id))).collect();
+        ranked.sort_unstable();
+        let mut slots: BTreeMap<Slot, Vec<Id>> = BTreeMap::new();
+        for same in ranked.chunk_by(|one, next| one.0 == next.0) {
+            slots.insert(same[0].0, same.iter().take(per_slot).map(|(.., id)| *id).collect());
         }
-        let keep = |mut nodes: Vec<(Nearness, Id)>| {
-            nodes.sort_unstable();
-            nodes.truncate(per_slot);
-            nodes.into_iter().map(|(_, id)| id).collect()
-        };
-        Table { slots: ranked.into_iter().map(|(slot, nodes)| (slot, keep(nodes))).collect() }
+        Table { slots }
     }
 
     /// Whether this node stands in its slot.

@@ -31,7 +31,8 @@ pub struct Tuning {
     /// Shortest and longest interval of prefix-table maintenance, one row a turn. DESIGN §6: "near rows
     /// in minutes".
     pub table_interval: (Span, Span),
-    /// How long a link may be silent before it is probed. A third of the transport's idle time-out.
+    /// How long a link to a leaf-set member may be silent before it is probed; other links two and a half times as long. A
+    /// third of the transport's idle time-out, so that no link that is wanted meets that.
     pub probe_after: Span,
     /// Longest pause between attempts to rejoin when nobody is left; the pause starts at 1 s and
     /// doubles, jittered. It never ends.

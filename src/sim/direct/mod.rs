@@ -17,6 +17,7 @@ use crate::base::{Chance, Coordinate, Id, RttEstimate};
 use crate::identity::{Contact, NodeName, PublicKey, Role};
 use crate::overlay::RouteView;
 use crate::overlay::view::{LeafView, PeerView, Way};
+use crate::wire::probe::{REACH_MAX, ReachEntry};
 use slots::Slots;
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct Recipe {
     pub contacts_max: usize,
     /// Nodes that are looked at for each slot, drawn evenly; all, where a slot has no more.
     pub sample: usize,
+    /// Links each node tells its neighbours of, the nearest first; 0: nobody tells.
+    pub adverts: usize,
     /// Whether nodes know each other's coordinates, learnt by Vivaldi over their own contacts.
     pub coordinates: bool,
 }
@@ -65,6 +68,7 @@ impl Recipe {
             contacts_per_slot: 3,
             contacts_max: 256,
             sample: 32,
+            adverts: REACH_MAX,
             coordinates: true,
         }
     }
@@ -156,12 +160,23 @@ impl Built {
             coordinate: self.coordinates.get(node).copied().unwrap_or_default(),
             ready: true,
             peers: self.contacts_of(node).into_iter().map(peer).collect(),
+            adverts: Vec::new(),
             leaf_set: LeafView {
                 before: ids(self.side(node, true)),
                 after: ids(self.side(node, false)),
                 is_whole_ring: self.len() - 1 < 2 * self.recipe.leaf_set_per_side,
             },
         }
+    }
+
+    /// What this node tells its neighbours of its links, in the order of ids.
+    pub fn advert_of(&self, node: usize, underlay: &dyn Underlay) -> Arc<[ReachEntry]> {
+        let entry = |peer: usize| ReachEntry { peer: self.id(peer).prefix_u64(), rtt: underlay.round_trip(node, peer) };
+        let mut links: Vec<ReachEntry> = self.contacts_of(node).into_iter().map(entry).collect();
+        links.sort_unstable_by_key(|entry| (entry.rtt, entry.peer));
+        links.truncate(self.recipe.adverts);
+        links.sort_unstable();
+        links.into()
     }
 
     /// The nearest on one side, nearest first.

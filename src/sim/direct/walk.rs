@@ -6,10 +6,14 @@
 
 use super::Built;
 use crate::base::{Id, Span};
-use crate::overlay::forwarder::ahead::Ahead;
-use crate::overlay::forwarder::next_hop::{Course, Hop, Step, next_hop};
+use crate::overlay::forwarder::ahead::{Ahead, Scale};
+use crate::overlay::forwarder::next_hop::{Course, Hop, Step, hand_over, next_hop};
+use crate::overlay::view::{Advert, RouteView};
 use crate::sim::underlay::Underlay;
-use crate::wire::routing::HOPS_MAX;
+use crate::wire::probe::ReachEntry;
+use crate::wire::routing::{Detour, HOPS_MAX};
+use std::cell::OnceCell;
+use std::sync::Arc;
 
 /// Carries lookups. What they teach of the ways ahead is shared by all nodes: one experience, where live
 /// nodes have one each. Every output says so.
@@ -19,6 +23,8 @@ pub struct Walker<'a> {
     ahead: Ahead,
     learns: bool,
     dead: Vec<bool>,
+    /// What each node says of its links, once somebody wants to know.
+    adverts: Vec<OnceCell<Arc<[ReachEntry]>>>,
     trace: blake3::Hasher,
     visits: u64,
 }
@@ -43,11 +49,24 @@ pub struct Trip {
 impl<'a> Walker<'a> {
     /// Nobody is dead, and nothing is learnt yet.
     pub fn new(built: &'a Built, underlay: &'a dyn Underlay) -> Walker<'a> {
-        let mut ahead = Ahead::new();
-        let known = if built.is_empty() { 0 } else { built.contacts_of(0).len() };
-        ahead.set_spacing(1.0 / built.len() as f64, known);
-        let dead = vec![false; built.len()];
-        Walker { built, underlay, ahead, learns: true, dead, trace: blake3::Hasher::new(), visits: 0 }
+        let (ahead, dead) = (Ahead::new(), vec![false; built.len()]);
+        let adverts = vec![OnceCell::new(); built.len()];
+        let trace = blake3::Hasher::new();
+        let mut walker = Walker { built, underlay, ahead, learns: true, dead, adverts, trace, visits: 0 };
+        let distant = (built.len() > 1).then(|| walker.distant());
+        let view = RouteView { adverts: walker.adverts(0), ..built.view(0, underlay) };
+        let spacing = 1.0 / built.len() as f64;
+        walker.ahead.set_scale(Scale { spacing, distant, ..Scale::of(&view) });
+        walker
+    }
+
+    /// The mean round trip of pairs all over.
+    fn distant(&self) -> Span {
+        let of = |pair: usize| {
+            let from = pair * PAIR_STEP % self.built.len();
+            self.underlay.round_trip(from, (from + 1) % self.built.len())
+        };
+        (0..DISTANT_PAIRS).map(of).fold(Span::ZERO, |total, rtt| total + rtt) / DISTANT_PAIRS as u64
     }
 
     /// Lets these die, and nobody know it beforehand.
@@ -74,8 +93,9 @@ impl<'a> Walker<'a> {
     pub fn walk(&mut self, from: usize, key: Id) -> Trip {
         let mut trip = Trip { from, key, root: None, path: Vec::new(), routed: Span::ZERO, in_vain: 0 };
         let (mut at, mut closing, mut steps) = (from, false, Vec::new());
+        let mut detour: Option<Detour> = None;
         while trip.path.len() <= usize::from(HOPS_MAX) {
-            match self.hop(at, closing, &mut trip) {
+            match self.hop(at, closing, detour, &mut trip) {
                 Hop::Root => {
                     trip.root = Some(at);
                     break;
@@ -83,11 +103,14 @@ impl<'a> Walker<'a> {
                 Hop::Stuck => break,
                 Hop::Forward(step) => {
                     let Some(next) = self.built.index_of(&step.to) else { break };
+                    let floor = detour.map_or(self.built.id(at), |detour| detour.floor);
                     let rtt = self.underlay.round_trip(at, next);
                     trip.routed += rtt;
                     trip.path.push(next);
+                    let is_handed_over = detour.is_some_and(|detour| detour.to.prefix_u64() == step.to.prefix_u64());
+                    detour = (step.to != step.target).then_some(Detour { to: step.target, floor });
                     (at, closing) = (next, step.closing);
-                    steps.push((step, rtt));
+                    steps.push((step, rtt, is_handed_over));
                 }
             }
         }
@@ -109,14 +132,24 @@ impl<'a> Walker<'a> {
     }
 
     /// The next hop from here that is alive.
-    fn hop(&mut self, at: usize, closing: bool, trip: &mut Trip) -> Hop {
+    fn hop(&mut self, at: usize, closing: bool, detour: Option<Detour>, trip: &mut Trip) -> Hop {
         self.visits += 1;
-        let view = self.built.view(at, self.underlay);
+        let mut view = self.built.view(at, self.underlay);
+        if detour.is_none() {
+            view.adverts = self.adverts(at);
+        }
         let me = view.id();
+        let floor = detour.map_or(me, |detour| detour.floor);
         let mut avoid = Vec::new();
         loop {
-            let course = Course { key: &trip.key, closing, floor: Some(&me), avoid: &avoid, is_detoured: false };
-            match next_hop(&view, course, &self.ahead) {
+            let is_detoured = detour.is_some();
+            let course = Course { key: &trip.key, closing, floor: Some(&floor), avoid: &avoid, is_detoured };
+            let relayed = detour.and_then(|detour| hand_over(&view, detour, course));
+            let hop = match relayed {
+                Some(step) if !view.is_root_of(&trip.key) => Hop::Forward(step),
+                _ => next_hop(&view, course, &self.ahead),
+            };
+            match hop {
                 Hop::Forward(step) if self.built.index_of(&step.to).is_some_and(|next| self.dead[next]) => {
                     avoid.push(step.to);
                     trip.in_vain += 1;
@@ -126,12 +159,29 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// What a node's contacts said of their links.
+    fn adverts(&self, node: usize) -> Vec<Advert> {
+        if self.built.recipe().adverts == 0 {
+            return Vec::new();
+        }
+        let advert = |peer: usize| Advert {
+            via: self.built.id(peer),
+            rtt: self.underlay.round_trip(node, peer),
+            links: Arc::clone(self.adverts[peer].get_or_init(|| self.built.advert_of(peer, self.underlay))),
+        };
+        self.built.contacts_of(node).into_iter().map(advert).collect()
+    }
+
     /// What each hop's node learns when the answer comes back.
-    fn take_in(&mut self, key: &Id, steps: &[(Step, Span)]) {
+    fn take_in(&mut self, key: &Id, steps: &[(Step, Span, bool)]) {
         let mut beyond = Span::ZERO;
-        for (step, rtt) in steps.iter().rev() {
-            self.ahead.learn(&step.target, key, step.is_nearest_known, beyond);
-            self.ahead.learn_link(*rtt);
+        let last = steps.last().map_or(Span::ZERO, |(_, rtt, _)| *rtt);
+        let root = steps.last().map(|(step, ..)| step.to);
+        for (step, rtt, is_handed_over) in steps.iter().rev() {
+            let is_root = root.is_some_and(|root| root.prefix_u64() == step.target.prefix_u64());
+            if !is_handed_over && !is_root {
+                self.ahead.learn(&step.target, key, (beyond + *rtt).saturating_sub(step.rtt + last));
+            }
             beyond += *rtt;
         }
     }
@@ -146,3 +196,8 @@ impl<'a> Walker<'a> {
         self.trace.update(&[u8::from(trip.root.is_some())]);
     }
 }
+
+/// Pairs whose mean round trip stands for that to a root anywhere. A guess.
+const DISTANT_PAIRS: usize = 1_024;
+/// A prime, so that they come from all over.
+const PAIR_STEP: usize = 7_919;

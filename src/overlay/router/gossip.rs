@@ -85,7 +85,7 @@ impl Router {
         self.ring.stale = true;
         self.forget_surplus();
         self.knock_when_alone(t);
-        self.own.soon(t.now, Due::Plan, PLAN_AFTER_NEWS);
+        self.plan_soon(t.now, PLAN_AFTER_NEWS);
         self.own.soon(t.now, Due::Measure, MEASURE_AFTER_NEWS);
     }
 

@@ -320,14 +320,14 @@ impl Router {
             t.tell(id, Membership::LeafSet { round: 0, ready: true, cards: Vec::new(), leaf_set });
         }
         self.start_exchanges(t);
-        self.own.soon(t.now, Due::Plan, PLAN_AFTER_JOIN);
+        self.plan_soon(t.now, PLAN_AFTER_JOIN);
     }
 
     fn settle_as_client(&mut self, t: &mut Turn) {
         self.join = Join::Client;
         self.own.due.clear(&Due::Join);
         self.start_exchanges(t);
-        self.own.soon(t.now, Due::Plan, PLAN_AFTER_JOIN);
+        self.plan_soon(t.now, PLAN_AFTER_JOIN);
     }
 
     fn greet_again(&mut self, t: &mut Turn) {

@@ -97,11 +97,12 @@ impl Prospect {
 pub(super) struct Swaps {
     pace: Trickle,
     next: Instant,
+    planned: Instant,
 }
 
 impl Swaps {
     pub(super) fn new() -> Swaps {
-        Swaps { pace: Trickle::new(SWAP_PACE), next: Instant::ORIGIN }
+        Swaps { pace: Trickle::new(SWAP_PACE), next: Instant::ORIGIN, planned: Instant::ORIGIN }
     }
 }
 
@@ -127,7 +128,7 @@ impl Router {
         self.publication.is_unsaved = true;
         self.heard_from(t, &id);
         if contact.role() == Role::Server {
-            self.own.soon(t.now, Due::Plan, PLAN_AFTER_LINK);
+            self.plan_soon(t.now, PLAN_AFTER_LINK);
         }
         self.own.soon(t.now, Due::Sweep, super::probe::SWEEP);
         self.join_from(t, id);
@@ -175,7 +176,7 @@ impl Router {
             Down::Lost | Down::Closed(_) if in_ring || wanted => self.doubt_lost(t, &id),
             Down::Lost | Down::Closed(_) | Down::Ours => {}
         }
-        self.own.soon(t.now, Due::Plan, PLAN_AFTER_LINK);
+        self.plan_soon(t.now, PLAN_AFTER_LINK);
         self.knock_when_alone(t);
     }
 
@@ -187,7 +188,7 @@ impl Router {
         }
         peer.link = Link::None;
         self.own.tally.count("router_dials_failed_total");
-        self.own.soon(t.now, Due::Plan, PLAN_AFTER_LINK);
+        self.plan_soon(t.now, PLAN_AFTER_LINK);
         // A doubted node has others asked after it first: its verdict is due in any case.
         if !self.peers.find(&id).is_some_and(|peer| peer.suspected) {
             self.bury(t, &id, "unreachable");
@@ -209,6 +210,7 @@ impl Router {
     /// Chooses the links to hold: dials some that are worth it, closes those that are too many.
     pub(super) fn plan_links(&mut self, t: &mut Turn) {
         self.review_table();
+        self.swaps.planned = t.now;
         let ranked = self.ranked(t.now);
         let budget = self.own.tuning.link_budget;
         let fits = ranked.len() <= budget;
@@ -256,7 +258,14 @@ impl Router {
             }
             again = again.max(self.swaps.next);
         }
-        self.own.soon(t.now, Due::Plan, again.since(t.now));
+        self.plan_soon(t.now, again.since(t.now));
+    }
+
+    /// Lets links be chosen again after `wait`, or somewhat later where they were just now.
+    pub(super) fn plan_soon(&mut self, now: Instant, wait: Span) {
+        let pause = if self.is_vast() { PLAN_PAUSE_VAST } else { PLAN_PAUSE };
+        let at = (now + wait).max(self.swaps.planned + pause);
+        self.own.due.set_earlier(Due::Plan, at);
     }
 
     /// Whether the network is too large for the neighbours' adverts to show it whole: then nearness within each slot
@@ -300,7 +309,7 @@ impl Router {
                 break;
             }
             if young && spare_young {
-                self.own.soon(t.now, Due::Plan, YOUNG);
+                self.plan_soon(t.now, YOUNG);
                 continue;
             }
             excess -= 1;
@@ -370,6 +379,9 @@ const SWAPS_VAST: usize = 4;
 const SWAP_PAUSE_VAST: Span = Span::from_secs(5);
 /// Handshakes for the table's sake at once: 0.8 ms of processor each (measured 2026-11-23). A guess.
 const DIALS_AT_ONCE: usize = 8;
+/// Least pause between choices: one looks at all known nodes. Guesses.
+const PLAN_PAUSE: Span = Span::from_millis(200);
+const PLAN_PAUSE_VAST: Span = Span::from_secs(2);
 /// Pauses before links are chosen (again). Guesses.
 const PLAN_AGAIN: Span = Span::from_millis(700);
 const PLAN_AFTER_LINK: Span = Span::from_millis(500);

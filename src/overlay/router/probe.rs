@@ -248,7 +248,7 @@ impl Router {
         self.ring.stale = true;
         self.publication.is_stale = true;
         self.publication.is_unsaved = true;
-        self.own.soon(t.now, Due::Plan, PLAN_AFTER_DEATH);
+        self.plan_soon(t.now, PLAN_AFTER_DEATH);
         self.knock_when_alone(t);
     }
 

@@ -54,7 +54,7 @@ impl Router {
                 let there = peer.coordinate;
                 self.learn_coordinate(there, rtt);
                 self.publication.has_drifted = true;
-                self.own.soon(t.now, Due::Plan, PLAN_AFTER_ECHO);
+                self.plan_soon(t.now, PLAN_AFTER_ECHO);
             }
             None => {
                 peer.missed_echoes += 1;
@@ -118,7 +118,7 @@ impl Router {
 /// Echoes awaited at once: one packet each. A guess.
 pub(super) const MEASURES_MAX: usize = 8;
 /// Pause between turns while there is something to measure, and otherwise. Guesses.
-const MEASURE_PAUSE: Span = Span::from_millis(50);
+const MEASURE_PAUSE: Span = Span::from_millis(100);
 const MEASURE_IDLE: Span = Span::from_secs(10);
 /// A measurement is good for this long: paths across the Internet change within hours, load within
 /// minutes. A guess.

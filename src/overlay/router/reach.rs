@@ -7,7 +7,6 @@
 use super::Router;
 use super::own::{Due, Turn};
 use super::peers::{Link, Peer, Peers};
-use super::trickle::Trickle;
 use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::overlay::view::{self, Advert as Way};
 use crate::wire::Probe;
@@ -23,7 +22,6 @@ pub(super) struct Reach {
     /// Linked nodes that are reached quicker through another: through whom, and how long the round trip is.
     better: BTreeMap<Id, (Id, Span)>,
     told: Arc<[ReachEntry]>,
-    pace: Trickle,
     is_stale: bool,
     computed: Instant,
 }
@@ -41,7 +39,6 @@ impl Reach {
             adverts: BTreeMap::new(),
             better: BTreeMap::new(),
             told: Arc::new([]),
-            pace: Trickle::new(PACE),
             is_stale: false,
             computed: Instant::ORIGIN,
         }
@@ -136,18 +133,19 @@ impl Router {
     pub(super) fn reach_changed(&mut self, t: &mut Turn) {
         self.reach.is_stale = true;
         let links = self.links_to_tell();
-        if !differs(&self.reach.told, &links) {
-            return;
+        let changed = differences(&self.reach.told, &links);
+        if changed > 0 {
+            // The more there is to tell, the sooner.
+            let wait = TELL_AFTER * (links.len() / (2 * changed)).max(1) as u64;
+            let wait = self.own.chance.jittered(wait, 0.5);
+            self.own.soon(t.now, Due::Reach, wait);
         }
-        self.reach.pace.reset();
-        let wait = self.reach.pace.next(&mut self.own.chance);
-        self.own.soon(t.now, Due::Reach, wait);
     }
 
     /// Tells the neighbours what the links cost: at most 64 entries of about 12 bytes to the 64 nearest
     /// links: 49 KiB each time, once in ten minutes when nothing changes.
     pub(super) fn tell_reach(&mut self, t: &mut Turn) {
-        let wait = self.reach.pace.next(&mut self.own.chance);
+        let wait = self.own.chance.jittered(TELL_AGAIN, 0.5);
         self.own.due.set(Due::Reach, t.now + wait);
         let links = self.links_to_tell();
         if links.len() < 2 {
@@ -234,24 +232,28 @@ fn sane(links: Arc<[ReachEntry]>) -> Arc<[ReachEntry]> {
     kept.into()
 }
 
-/// Whether these links are not those told, or cost clearly something else.
-fn differs(told: &[ReachEntry], links: &[ReachEntry]) -> bool {
-    let same = |(told, now): (&ReachEntry, &ReachEntry)| {
-        let (old, new) = (told.rtt.as_micros(), now.rtt.as_micros());
-        told.peer == now.peer && old.abs_diff(new) <= old.max(new) * DRIFT_PERCENT / 100 + DRIFT_FLOOR_US
+/// How many of these links were not told, or cost clearly something else; and how many of those told are gone.
+fn differences(told: &[ReachEntry], links: &[ReachEntry]) -> usize {
+    let same = |entry: &&ReachEntry| {
+        told.binary_search_by_key(&entry.peer, |told| told.peer).is_ok_and(|index| {
+            let (old, new) = (told[index].rtt.as_micros(), entry.rtt.as_micros());
+            old.abs_diff(new) <= old.max(new) * DRIFT_PERCENT / 100 + DRIFT_FLOOR_US
+        })
     };
-    told.len() != links.len() || !told.iter().zip(links).all(same)
+    told.len().max(links.len()) - links.iter().filter(same).count()
 }
 
 /// Known nodes at which nobody is asked after any more: everybody, in a network where that makes the best
 /// paths. A guess.
 const KNOWN_ENOUGH: usize = 200;
-/// Shortest and longest interval between adverts. Guesses: a new link is of use within seconds.
-const PACE: (Span, Span) = (Span::from_secs(4), Span::from_mins(10));
+/// How soon a node tells of its links when half of them are new; of one in sixty-four after two minutes; and how soon
+/// when nothing changes. Guesses.
+const TELL_AFTER: Span = Span::from_secs(4);
+const TELL_AGAIN: Span = Span::from_mins(10);
 /// Links over which a node tells its own, the nearest: nobody goes far for a way beside. With 32 instead of all of 80
 /// stretch rose by 0.3 %, with 16 by 2.5 %; with 48 of 150 by 0.8 % (16,384 nodes on PlanetLab hosts, 2026-11-25).
 const REACH_TO: usize = 64;
-/// An advert not renewed within two of the longest intervals and a half is forgotten.
+/// An advert not renewed within two and a half of these intervals is forgotten.
 const ADVERT_LASTS: Span = Span::from_mins(25);
 /// Least pause between computations of the detours. A guess.
 const COMPUTE_PAUSE: Span = Span::from_secs(2);
@@ -290,8 +292,10 @@ mod tests {
     fn small_drift_is_not_worth_telling() {
         let entry = |peer, millis| ReachEntry { peer, rtt: Span::from_millis(millis) };
         let told = [entry(1, 100)];
-        assert!(!differs(&told, &[entry(1, 110)]));
-        assert!(differs(&told, &[entry(1, 130)]));
-        assert!(differs(&told, &[entry(2, 100)]));
+        assert_eq!(differences(&told, &[entry(1, 110)]), 0);
+        assert_eq!(differences(&told, &[entry(1, 130)]), 1);
+        assert_eq!(differences(&told, &[entry(2, 100)]), 1);
+        assert_eq!(differences(&told, &[entry(1, 100), entry(2, 100)]), 1);
+        assert_eq!(differences(&told, &[]), 1);
     }
 }

@@ -155,7 +155,7 @@ impl Router {
     pub(super) fn refresh_table(&mut self, t: &mut Turn) {
         let wait = self.ring.refresh.next(&mut self.own.chance);
         self.own.due.set(Due::Table, t.now + wait);
-        self.own.soon(t.now, Due::Plan, Span::ZERO);
+        self.plan_soon(t.now, Span::ZERO);
         let rows = self.ring.table.row_fill().len().max(1) as u8;
         self.ring.next_row = (self.ring.next_row + 1) % rows;
         let row = self.ring.next_row;
@@ -204,7 +204,7 @@ impl Router {
     fn on_ring_changed(&mut self, t: &mut Turn, lost: bool) {
         self.publication.is_stale = true;
         self.publication.is_unsaved = true;
-        self.own.soon(t.now, Due::Plan, PLAN_AFTER_CHANGE);
+        self.plan_soon(t.now, PLAN_AFTER_CHANGE);
         if self.ring.exchange.reset() {
             let wait = self.ring.exchange.next(&mut self.own.chance);
             self.own.soon(t.now, Due::LeafSet, wait);

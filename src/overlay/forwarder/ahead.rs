@@ -21,6 +21,8 @@ pub struct Ahead {
     known: f64,
     distant: Span,
     extra: [Ewma; CLASSES],
+    /// How often the nearest known node was the root, by its distance to the key.
+    rooted: [Ewma; CLASSES],
 }
 
 /// What a node can tell about its surroundings when its view changes.
@@ -73,8 +75,8 @@ fn known(view: &RouteView) -> usize {
 impl Ahead {
     /// No experience.
     pub fn new() -> Ahead {
-        let extra = [Ewma::new(SAMPLE_WEIGHT); CLASSES];
-        Ahead { spacing: 1.0, per_side: 1.0, known: 0.0, distant: RTT_GUESS, extra }
+        let (extra, rooted) = ([Ewma::new(SAMPLE_WEIGHT); CLASSES], [Ewma::new(SAMPLE_WEIGHT); CLASSES]);
+        Ahead { spacing: 1.0, per_side: 1.0, known: 0.0, distant: RTT_GUESS, extra, rooted }
     }
 
     /// Sets what is known of the surroundings.
@@ -90,10 +92,19 @@ impl Ahead {
         self.extra[self.class(node, key)].add(spent.as_micros() as f64);
     }
 
+    /// Takes in whether the nearest known node was the root.
+    pub fn learn_root(&mut self, nearest: &Id, key: &Id, was_root: bool) {
+        self.rooted[half_octave(self.steps(nearest, key))].add(f64::from(u8::from(was_root)));
+    }
+
     /// How likely the nearest known node is the root: no other within its distance on either side of the key. Nodes
-    /// fall evenly, so that is a Poisson law over those that are not known.
+    /// fall evenly, so that is a Poisson law over those that are not known. How many these are a leaf set of eight tells
+    /// to a third only: experience is better as soon as there is some.
     pub fn root_chance(&self, node: &Id, key: &Id) -> f64 {
-        (-2.0 * self.steps(node, key) * (1.0 - self.known)).exp()
+        let steps = self.steps(node, key);
+        let learnt = &self.rooted[half_octave(steps)];
+        let learnt = learnt.value().filter(|_| learnt.samples() >= SAMPLES_MIN_ROOTED);
+        learnt.unwrap_or_else(|| (-2.0 * steps * (1.0 - self.known)).exp())
     }
 
     /// Whether a node's leaf set as good as certainly holds the key's root.
@@ -121,12 +132,17 @@ impl Ahead {
         let steps = self.steps(node, key);
         let apart = (node.prefix_u64() ^ key.prefix_u64()) as f64 / 2f64.powi(64) / self.spacing;
         let reaches = if steps <= self.per_side { steps } else { apart.max(steps) } / self.per_side;
-        ((reaches.max(f64::MIN_POSITIVE).log2() * 2.0 + 4.0).max(0.0) as usize).min(CLASSES - 1)
+        half_octave(reaches)
     }
 
     fn steps(&self, node: &Id, key: &Id) -> f64 {
         node.distance(key).as_ring_share() / self.spacing
     }
+}
+
+/// In steps of half an octave, from a quarter on.
+fn half_octave(value: f64) -> usize {
+    ((value.max(f64::MIN_POSITIVE).log2() * 2.0 + 4.0).max(0.0) as usize).min(CLASSES - 1)
 }
 
 impl Default for Ahead {
@@ -143,6 +159,7 @@ const SAMPLE_WEIGHT: f64 = 0.02;
 const COUNTED: usize = 2_048;
 /// Samples before experience beats the guess. A guess.
 const SAMPLES_MIN: u32 = 4;
+const SAMPLES_MIN_ROOTED: u32 = 10;
 /// Until a leaf set is known: a guess at the Internet's median.
 const RTT_GUESS: Span = Span::from_millis(100);
 /// Of a side of the leaf set: 16 gaps sum up to within a quarter of their mean nine times in ten.

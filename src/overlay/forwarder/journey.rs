@@ -113,6 +113,9 @@ impl Forwarder {
                 let spent = waited.saturating_sub(step.rtt + header.last);
                 self.ahead.learn(&step.target, &flight.header.key, spent);
             }
+            if let Some(nearest) = step.nearest.filter(|_| flight.tries == 1) {
+                self.ahead.learn_root(&nearest, &flight.header.key, by.prefix_u64() == nearest.prefix_u64());
+            }
             if flight.header.traced && header.trace.len() <= usize::from(HOPS_MAX) {
                 header.trace.push(self.trace_hop(step, waited));
             }

@@ -33,6 +33,8 @@ pub struct Step {
     pub why: Why,
     /// Whether only numeric closeness counts from here on.
     pub closing: bool,
+    /// The nearest node to the key that was known, where the choice rested on whether that is the root.
+    pub nearest: Option<Id>,
 }
 
 /// What the message has behind it.
@@ -88,7 +90,7 @@ pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option
     let (to, rtt) = (peer.contact.id(), peer.link()?.smoothed());
     let why = Why::Detour { to };
     let closing = course.closing;
-    (!course.avoid.contains(&to)).then_some(Step { to, target: to, rtt, why, closing })
+    (!course.avoid.contains(&to)).then_some(Step { to, target: to, rtt, why, closing, nearest: None })
 }
 
 /// A node that is known, and how it is reached.
@@ -110,7 +112,7 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
         let goals = reached(view, course).chain(two_links_away(view, course)).filter(|known| known.is(&nearest));
         let goal = goals.min_by_key(|known| known.rtt);
         if let Some(step) = goal.and_then(|goal| straight(goal, course)) {
-            return Some(step);
+            return Some(Step { nearest: Some(nearest), ..step });
         }
     }
     let there = view.peer_like(&nearest).and_then(|peer| peer.coordinate);
@@ -128,7 +130,7 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
             best = Some((cost, known.step(Course { closing, ..course }, why)));
         }
     }
-    best.map(|(_, step)| step)
+    best.map(|(_, step)| Step { nearest: Some(nearest), ..step })
 }
 
 /// All ready nodes with a link that is not to be avoided.
@@ -220,7 +222,7 @@ impl Known {
 
     fn step(&self, course: Course<'_>, why: Why) -> Step {
         let why = if self.to == self.id { why } else { Why::Detour { to: self.id } };
-        Step { to: self.to, target: self.id, rtt: self.rtt, why, closing: course.closing }
+        Step { to: self.to, target: self.id, rtt: self.rtt, why, closing: course.closing, nearest: None }
     }
 }
 

@@ -182,6 +182,9 @@ impl<'a> Walker<'a> {
             if !is_handed_over && !is_root {
                 self.ahead.learn(&step.target, key, (beyond + *rtt).saturating_sub(step.rtt + last));
             }
+            if let (Some(nearest), Some(root)) = (step.nearest, root) {
+                self.ahead.learn_root(&nearest, key, root.prefix_u64() == nearest.prefix_u64());
+            }
             beyond += *rtt;
         }
     }

@@ -379,7 +379,14 @@ fn machine_alone(links: usize) -> f64 {
     let before: Vec<Id> = around.iter().rev().take(LEAF_SET).copied().collect();
     let ids: Vec<Id> = peers.iter().map(|peer| peer.contact.id()).collect();
     let leaf_set = LeafView { before, after, is_whole_ring: false };
-    let view = RouteView { me: me.clone(), coordinate: Coordinate::default(), ready: true, peers, leaf_set };
+    let view = RouteView {
+        me: me.clone(),
+        coordinate: Coordinate::default(),
+        ready: true,
+        peers,
+        leaf_set,
+        adverts: Vec::new(),
+    };
     let mut machine = Forwarder::new(
         me,
         forwarder::Tuning { origin_rate: u32::MAX, ..Default::default() },
@@ -405,6 +412,7 @@ fn machine_alone(links: usize) -> f64 {
                 label: header.label,
                 outcome: Outcome::Answered { by: to },
                 hops: header.hops,
+                last: Span::ZERO,
                 trace: Vec::new(),
             };
             carried += 2;

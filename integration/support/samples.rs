@@ -90,7 +90,7 @@ fn probes() -> Vec<(&'static str, Message)> {
         ("probe.pong", Probe::Pong { round: 1, coordinate, ready: true }),
         ("probe.ping-for", Probe::PingFor { round: 2, suspect: card() }),
         ("probe.pong-for", Probe::PongFor { round: 2, suspect: id(1), alive: false }),
-        ("probe.reach", Probe::Reach { links }),
+        ("probe.reach", Probe::Reach { links: links.into() }),
     ]
     .map(|(name, probe)| (name, Message::Probe(probe)))
     .to_vec()

@@ -24,7 +24,8 @@ fn header() -> Header {
 }
 
 fn samples() -> Vec<Message> {
-    let returned = ReturnHeader { label: 9, outcome: Outcome::Answered { by: Id::MAX }, hops: 2, last: Span::ZERO, trace: vec![] };
+    let returned =
+        ReturnHeader { label: 9, outcome: Outcome::Answered { by: Id::MAX }, hops: 2, last: Span::ZERO, trace: vec![] };
     vec![
         Message::Routing(Routing::Forward(header(), Bytes::from_static(b"payload"))),
         Message::Routing(Routing::Return(returned, Bytes::new())),
@@ -57,7 +58,7 @@ fn a_message_past_its_limits_is_refused() {
     let long = Bytes::from(vec![1; MESSAGE_BYTES_MAX + 1]);
     assert!(matches!(Message::decode(&long), Err(Malformed::TooLong { .. })));
     let links = vec![probe::ReachEntry { peer: 1, rtt: Span::ZERO }; probe::REACH_MAX + 1];
-    let crowded = Bytes::from(Message::Probe(Probe::Reach { links }).encode());
+    let crowded = Bytes::from(Message::Probe(Probe::Reach { links: links.into() }).encode());
     assert_eq!(Message::decode(&crowded), Err(Malformed::OutOfRange { what: "reach" }));
     let travelled = Header { hops: routing::HOPS_MAX + 1, ..header() };
     let bytes = Message::Routing(Routing::Forward(travelled, Bytes::new())).encode();

@@ -4,10 +4,10 @@
 //! may be told to others about third nodes.
 //! Never does: believe an unchecked card, or a card no newer than its node's death.
 
-use super::own::{Due, Turn};
-use super::table::slot_of;
 use super::Router;
+use super::own::{Due, Turn};
 use super::peers::Peer;
+use super::table::slot_of;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Effect, Job, Ticket};
 use crate::wire::Card;

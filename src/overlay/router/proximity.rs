@@ -122,7 +122,7 @@ const MEASURE_PAUSE: Span = Span::from_millis(100);
 const MEASURE_IDLE: Span = Span::from_secs(10);
 /// A measurement is good for this long: paths across the Internet change within hours, load within
 /// minutes. A guess.
-const MEASURE_LASTS: Span = Span::from_mins(15);
+const MEASURE_LASTS: Span = Span::from_mins(4);
 /// Echoes missed in a row that make a node without a link gone. A guess.
 const ECHOES_MISSED_MAX: u32 = 3;
 /// An echo the host never spoke of again.

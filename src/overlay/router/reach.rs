@@ -274,7 +274,7 @@ const STAY: f64 = 0.97;
 const RTT_MAX: Span = Span::from_secs(10);
 /// Drift that is worth telling before the next advert is due. A guess; the floor keeps the noise of a fast network
 /// (half a millisecond and more, where processors are busy) from being news.
-const DRIFT_PERCENT: u64 = 5;
+const DRIFT_PERCENT: u64 = 20;
 const DRIFT_FLOOR_US: u64 = 2_000;
 
 #[cfg(test)]

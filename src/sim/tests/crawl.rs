@@ -18,7 +18,7 @@ fn town(nodes: usize, seed: u64) -> Stage {
     let router = router::Tuning { leaf_set_per_side: 4, link_budget: 16, ..router::Tuning::default() };
     let mut stage = Stage::with(Plan { router, ..Plan::from_seed(seed) });
     stage.join(nodes);
-    stage.pass(Span::from_secs(15));
+    stage.pass(Span::from_mins(3));
     stage
 }
 

@@ -248,8 +248,8 @@ fn a_simulation_is_the_same_every_time() {
     }
 }
 
-const CROWD_HASH: &str = "949d503d1038a5a4";
-const DIRECT_HASH: &str = "2dde8ef9cf53ce36";
+const CROWD_HASH: &str = "bbd993b03c65ab33";
+const DIRECT_HASH: &str = "dbc2013360c9cf11";
 
 #[test]
 fn a_simulation_without_sense_is_refused() {

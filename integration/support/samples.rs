@@ -114,6 +114,7 @@ fn membership() -> Vec<(&'static str, Message)> {
         ("membership.contacts-wanted.row", wanted(About::Row(2))),
         ("membership.contacts-wanted.place", wanted(About::Place(id(9)))),
         ("membership.contacts-wanted.nearby", wanted(About::Nearby)),
+        ("membership.contacts-wanted.node", wanted(About::Node(9))),
         ("membership.contacts", contacts),
         ("membership.announce", Membership::Announce { round: 1, card: card(), leaf_set: leaf_set.clone() }),
         ("membership.leaf-set", Membership::LeafSet { round: 1, ready: false, cards: vec![card()], leaf_set }),

@@ -63,3 +63,6 @@ pub struct ReachEntry {
 /// Links advertised to neighbours, the nearest: 64 entries of about 12 bytes fit one packet. Of 80 links 48 made 1.144 of
 /// stretch, 64 1.141, all 1.139 (16,384 nodes on PlanetLab hosts, 2026-11-25).
 pub const REACH_MAX: usize = 64;
+/// Links over which a node tells its own, the nearest: nobody goes far for a way beside. With 32 instead of all of 80
+/// stretch rose by 0.3 %, with 16 by 2.5 %; with 48 of 150 by 0.8 % (16,384 nodes on PlanetLab hosts, 2026-11-25).
+pub const REACH_TO: usize = 64;

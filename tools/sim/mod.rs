@@ -7,6 +7,7 @@ mod options;
 mod outcome;
 mod overlay;
 mod scenario;
+mod seeds;
 
 use crate::output::{Exit, FAILED, Output};
 use options::Options;
@@ -43,14 +44,26 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Exit> {
     let mut wrong = Vec::new();
     for run in &runs {
         let options = options(run);
-        let found = overlay::run(&options, output.quiet)?;
-        let mut value = outcome::json(&options, &found);
-        let theirs =
-            run.published.iter().map(|other| json!({ "figure": other.figure, "value": other.value, "of": other.of }));
-        value["published"] = theirs.collect();
-        value["run"] = json!(run.name);
-        output.print(&value, || outcome::text(&run.name, &value, &run.published) + "\n")?;
-        wrong.extend(outcome::verdict(&options, &value).err().map(|line| format!("{}: {line}", run.name)));
+        let mut outcomes = Vec::new();
+        for options in options.each_seed() {
+            let found = overlay::run(&options, output.quiet)?;
+            let value = told(run, outcome::json(&options, &found));
+            output.print(&value, || outcome::text(&run.name, &value, &run.published) + "\n")?;
+            wrong.extend(outcome::verdict(&options, &value).err().map(|line| format!("{}: {line}", run.name)));
+            outcomes.push(value);
+        }
+        if outcomes.len() > 1 {
+            let value = seeds::json(&run.name, &outcomes, &run.published);
+            output.print(&value, || seeds::text(&value, &run.published) + "\n")?;
+        }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Exit::new(FAILED, wrong.join("; "))) }
+}
+
+/// An outcome with its run's name and what was published.
+fn told(run: &Run, mut outcome: serde_json::Value) -> serde_json::Value {
+    let theirs = |other: &scenario::Published| json!({ "figure": other.figure, "value": other.value, "of": other.of });
+    outcome["published"] = run.published.iter().map(theirs).collect();
+    outcome["run"] = json!(run.name);
+    outcome
 }

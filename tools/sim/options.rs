@@ -45,6 +45,9 @@ pub struct Network {
     /// Draws everything [default: 1]
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Runs under this many seeds, that one and those after it, with means and 95 % intervals at the end [default: 1]
+    #[arg(long)]
+    pub seeds: Option<u64>,
 }
 
 /// What the nodes know of each other, and how they come to know it.
@@ -130,6 +133,7 @@ impl Options {
                 side_ms: self.network.side_ms.or(network.side_ms),
                 missing: self.network.missing.or(network.missing),
                 seed: self.network.seed.or(network.seed),
+                seeds: self.network.seeds.or(network.seeds),
             },
             tables: Tables {
                 build: self.tables.build.or(tables.build),
@@ -167,6 +171,9 @@ impl Options {
             let least = 2 * leaf_set;
             return usage(format!("--link-budget {} is less than the leaf set needs ({least})", self.link_budget()));
         }
+        if !(1..=1_000).contains(&self.network.seeds.unwrap_or(1)) {
+            return usage("--seeds takes 1 to 1000".to_owned());
+        }
         if !(1..=8).contains(&self.contacts_per_slot()) {
             return usage(format!("--contacts-per-slot takes 1 to 8, not {}", self.contacts_per_slot()));
         }
@@ -199,6 +206,17 @@ impl Options {
             return usage("--access-ms and --side-ms take 0 to 60000".to_owned());
         }
         Ok(())
+    }
+
+    /// The same under each of its seeds.
+    pub fn each_seed(&self) -> Vec<Options> {
+        let count = self.network.seeds.unwrap_or(1);
+        let under = |seed: u64| {
+            let mut options = self.clone();
+            options.network.seed = Some(seed);
+            options
+        };
+        (0..count).map(|each| under(self.seed() + each)).collect()
     }
 
     pub fn nodes(&self) -> usize {

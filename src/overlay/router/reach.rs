@@ -11,7 +11,7 @@ use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::overlay::view::{self, Advert as Way};
 use crate::wire::Probe;
 use crate::wire::membership::About;
-use crate::wire::probe::{REACH_MAX, ReachEntry};
+use crate::wire::probe::{REACH_MAX, REACH_TO, ReachEntry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -253,9 +253,6 @@ const KNOWN_ENOUGH: usize = 200;
 const TELL_AFTER: Span = Span::from_secs(4);
 const TELL_SMALL: Span = Span::from_secs(6);
 const TELL_AGAIN: Span = Span::from_mins(10);
-/// Links over which a node tells its own, the nearest: nobody goes far for a way beside. With 32 instead of all of 80
-/// stretch rose by 0.3 %, with 16 by 2.5 %; with 48 of 150 by 0.8 % (16,384 nodes on PlanetLab hosts, 2026-11-25).
-const REACH_TO: usize = 64;
 /// An advert not renewed within two and a half of these intervals is forgotten.
 const ADVERT_LASTS: Span = Span::from_mins(25);
 /// Least pause between computations of the detours. A guess.

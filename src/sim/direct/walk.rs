@@ -10,7 +10,7 @@ use crate::overlay::forwarder::ahead::{Ahead, Scale};
 use crate::overlay::forwarder::next_hop::{Course, Hop, Step, hand_over, next_hop};
 use crate::overlay::view::{Advert, RouteView};
 use crate::sim::underlay::Underlay;
-use crate::wire::probe::ReachEntry;
+use crate::wire::probe::{REACH_TO, ReachEntry};
 use crate::wire::routing::{Detour, HOPS_MAX};
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -159,7 +159,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// What a node's contacts said of their links.
+    /// What a node's nearest contacts said of their links.
     fn adverts(&self, node: usize) -> Vec<Advert> {
         if self.built.recipe().adverts == 0 {
             return Vec::new();
@@ -169,7 +169,9 @@ impl<'a> Walker<'a> {
             rtt: self.underlay.round_trip(node, peer),
             links: Arc::clone(self.adverts[peer].get_or_init(|| self.built.advert_of(peer, self.underlay))),
         };
-        self.built.contacts_of(node).into_iter().map(advert).collect()
+        let mut told = self.built.contacts_of(node);
+        told.sort_by_key(|peer| self.underlay.round_trip(node, *peer));
+        told.into_iter().take(REACH_TO).map(advert).collect()
     }
 
     /// What each hop's node learns when the answer comes back.

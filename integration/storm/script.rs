@@ -38,11 +38,11 @@ enum Act {
 }
 
 impl Storm {
-    /// The storm of this seed: 20 to 60 nodes, small tables in half of the cases, so that routing is
+    /// The storm of this seed: 50 to 200 nodes, small tables in half of the cases, so that routing is
     /// really multi-hop.
     pub fn draw(seed: u64) -> Storm {
         let mut chance = Chance::from_seed(seed ^ STORM);
-        let nodes = 20 + chance.index(41);
+        let nodes = 50 + chance.index(151);
         let mut plan = Plan { underlay: underlay(&mut chance), ..Plan::from_seed(seed) };
         plan.shards = 1 + chance.index(3);
         if chance.happens(0.5) {

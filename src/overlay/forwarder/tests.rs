@@ -299,6 +299,35 @@ fn a_root_across_a_digits_boundary_is_gone_for_straight_where_everybody_is_known
 }
 
 #[test]
+fn a_near_neighbours_neighbour_that_has_the_key_in_its_leaf_set_is_worth_the_detour() {
+    let contacts: Vec<Arc<Contact>> = (1..=200).map(contact).collect();
+    let key = Id::ZERO.with_digit(0, 6).with_digit(1, 8);
+    let me = some(&contacts, |id| id.digit(0) == 1);
+    let near = some(&contacts, |id| id.digit(0) == 9);
+    let fixes = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 10);
+    let covers = key.with_digit(3, 1);
+    let mut view = knows(me, &[(near, 4), (fixes, 30)]);
+    let mut ahead = Ahead::new();
+    ahead.set_scale(scale(1e-3));
+    assert!(ahead.is_covered(&covers, &key) && !ahead.is_covered(&fixes.id(), &key));
+    let (floor, avoid) = (me.id(), [near.id()]);
+    let course = Course { key: &key, closing: false, floor: Some(&floor), avoid: &[], is_detoured: false };
+    let hop = |view: &RouteView, course| match next_hop(view, course, &ahead) {
+        Hop::Forward(step) => (step.to, step.target.prefix_u64()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(hop(&view, course), (fixes.id(), fixes.id().prefix_u64()));
+    let link = |id: &Id, millis| ReachEntry { peer: id.prefix_u64(), rtt: Span::from_millis(millis) };
+    let mut links = [link(&covers, 6), link(&me.id(), 4), link(&fixes.id(), 28)];
+    links.sort_unstable();
+    view.adverts.push(Advert { via: near.id(), rtt: Span::from_millis(4), links: Arc::new(links) });
+    assert_eq!(hop(&view, course), (near.id(), covers.prefix_u64()));
+    // Not through whom was tried in vain, nor by a second detour.
+    assert_eq!(hop(&view, Course { avoid: &avoid, ..course }).0, fixes.id());
+    assert_eq!(hop(&view, Course { is_detoured: true, ..course }).0, fixes.id());
+}
+
+#[test]
 fn a_node_without_anybody_says_that_it_is_not_ready() {
     let mut alone = Forwarder::new(contact(1), Tuning::default(), Arc::new(Interest::new((0, 0))));
     let mut out = Outbox::new();

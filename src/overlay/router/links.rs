@@ -418,6 +418,17 @@ mod tests {
     }
 
     #[test]
+    fn in_a_vast_network_the_nearest_of_each_slot_come_first_and_others_choices_before_what_is_merely_near() {
+        let first = prospect(5, 0, 20, Some(21));
+        let second = prospect(5, 1, 40, Some(300));
+        let third = prospect(5, 2, 50, Some(300));
+        let theirs = Prospect { is_linked: true, is_theirs: true, ..prospect(5, 3, 90, None) };
+        let far_slot = prospect(6, 0, 200, Some(201));
+        let ranked = by_usefulness(&[theirs, third, second, first, far_slot], Some(2));
+        assert_eq!(ranked, [first.id, far_slot.id, second.id, theirs.id, third.id]);
+    }
+
+    #[test]
     fn a_clients_link_is_the_last_of_all() {
         let guest = Prospect { is_guest: true, is_linked: true, ..prospect(7, 0, 1, None) };
         assert_eq!(by_usefulness(&[guest, prospect(5, 1, 90, Some(95)), prospect(5, 0, 20, None)], None)[2], guest.id);

@@ -23,6 +23,8 @@ pub struct Walker<'a> {
     ahead: Ahead,
     learns: bool,
     dead: Vec<bool>,
+    /// Whom the node that chose last has tried in vain.
+    tried: Vec<Id>,
     /// What each node says of its links, once somebody wants to know.
     adverts: Vec<OnceCell<Arc<[ReachEntry]>>>,
     trace: blake3::Hasher,
@@ -52,7 +54,8 @@ impl<'a> Walker<'a> {
         let (ahead, dead) = (Ahead::new(), vec![false; built.len()]);
         let adverts = vec![OnceCell::new(); built.len()];
         let trace = blake3::Hasher::new();
-        let mut walker = Walker { built, underlay, ahead, learns: true, dead, adverts, trace, visits: 0 };
+        let mut walker =
+            Walker { built, underlay, ahead, learns: true, dead, tried: Vec::new(), adverts, trace, visits: 0 };
         let distant = (built.len() > 1).then(|| walker.distant());
         let view = RouteView { adverts: walker.adverts(0), ..built.view(0, underlay) };
         let spacing = 1.0 / built.len() as f64;
@@ -94,11 +97,24 @@ impl<'a> Walker<'a> {
         let mut trip = Trip { from, key, root: None, path: Vec::new(), routed: Span::ZERO, in_vain: 0 };
         let (mut at, mut closing, mut steps) = (from, false, Vec::new());
         let mut detour: Option<Detour> = None;
+        // Who chose the detour under way, as it stood there, and whom it has tried in vain.
+        let mut before: Option<(usize, bool)> = None;
+        let mut avoid: Vec<Id> = Vec::new();
         while trip.path.len() <= usize::from(HOPS_MAX) {
-            match self.hop(at, closing, detour, &mut trip) {
+            match self.hop(at, closing, detour, std::mem::take(&mut avoid), &mut trip) {
                 Hop::Root => {
                     trip.root = Some(at);
                     break;
+                }
+                // Whoever chose this node for a link that leads nowhere can choose better (`forwarder/journey.rs`).
+                Hop::Stuck if detour.is_some() && before.is_some() => {
+                    let Some((chooser, was_closing)) = before.take() else { break };
+                    trip.in_vain += 1;
+                    trip.path.pop();
+                    steps.pop();
+                    avoid = std::mem::take(&mut self.tried);
+                    avoid.push(self.built.id(at));
+                    (at, closing, detour) = (chooser, was_closing, None);
                 }
                 Hop::Stuck => break,
                 Hop::Forward(step) => {
@@ -108,6 +124,7 @@ impl<'a> Walker<'a> {
                     trip.routed += rtt;
                     trip.path.push(next);
                     let is_handed_over = detour.is_some_and(|detour| detour.to.prefix_u64() == step.to.prefix_u64());
+                    before = (detour.is_none() && step.to != step.target).then_some((at, closing));
                     detour = (step.to != step.target).then_some(Detour { to: step.target, floor });
                     (at, closing) = (next, step.closing);
                     steps.push((step, rtt, is_handed_over));
@@ -132,7 +149,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The next hop from here that is alive.
-    fn hop(&mut self, at: usize, closing: bool, detour: Option<Detour>, trip: &mut Trip) -> Hop {
+    fn hop(&mut self, at: usize, closing: bool, detour: Option<Detour>, mut avoid: Vec<Id>, trip: &mut Trip) -> Hop {
         self.visits += 1;
         let mut view = self.built.view(at, self.underlay);
         if detour.is_none() {
@@ -140,7 +157,6 @@ impl<'a> Walker<'a> {
         }
         let me = view.id();
         let floor = detour.map_or(me, |detour| detour.floor);
-        let mut avoid = Vec::new();
         loop {
             let is_detoured = detour.is_some();
             let course = Course { key: &trip.key, closing, floor: Some(&floor), avoid: &avoid, is_detoured };
@@ -154,7 +170,12 @@ impl<'a> Walker<'a> {
                     avoid.push(step.to);
                     trip.in_vain += 1;
                 }
-                hop => return hop,
+                hop => {
+                    if detour.is_none() {
+                        self.tried = avoid;
+                    }
+                    return hop;
+                }
             }
         }
     }

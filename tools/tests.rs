@@ -248,7 +248,7 @@ fn a_simulation_is_the_same_every_time() {
     }
 }
 
-const CROWD_HASH: &str = "bbd993b03c65ab33";
+const CROWD_HASH: &str = "eb53f33339fab593";
 const DIRECT_HASH: &str = "dbc2013360c9cf11";
 
 #[test]

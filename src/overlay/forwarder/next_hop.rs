@@ -124,7 +124,8 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
         let Some((why, closing)) = progress(course, &known.id, ahead) else { continue };
         let is_nearest = known.is(&nearest);
         let at_goal = if is_nearest { Span::ZERO } else { between(known.coordinate, there).unwrap_or(ahead.distant()) };
-        let elsewhere = ahead.distant() + ahead.extra(&known.id, course.key);
+        let search = if ahead.is_covered(&known.id, course.key) { Span::ZERO } else { SEARCH_PRICE };
+        let elsewhere = ahead.distant() + ahead.extra(&known.id, course.key) + search;
         let cost = known.rtt + at_goal.scaled(chance) + elsewhere.scaled(1.0 - chance);
         if best.as_ref().is_none_or(|(least, _)| cost < *least) {
             best = Some((cost, known.step(Course { closing, ..course }, why)));
@@ -246,6 +247,9 @@ fn nearest_known(view: &RouteView, course: Course<'_>) -> Option<Id> {
 /// How much longer than direct the way between two nodes without a link is: the stretch of two-hop paths
 /// between 64 PlanetLab hosts with 24 links each is 1.1 to 1.5 (measured 2026-11-23, before this rule).
 const UNLINKED_FACTOR: f64 = 1.5;
+/// What a further hop is felt to cost beside its time, where a node does not have the key in its leaf set yet: where all
+/// are near, paths of many small steps would else be as good as short ones. A guess.
+const SEARCH_PRICE: Span = Span::from_millis(2);
 /// From this chance on the nearest known node is taken for the root: the best way to it is known, and a step to any
 /// other could only be chosen for an error of estimation. A guess.
 const CERTAIN: f64 = 0.9;

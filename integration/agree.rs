@@ -1,7 +1,7 @@
-//! Does the simulator tell the truth? The same 64 nodes, hosts, latencies and keys, once in virtual time and once on
-//! sockets.
+//! Does the simulator tell the truth?
 //!
-//! Owns: the comparison of their stretch.
+//! Owns: the same 64 nodes, hosts, latencies and keys, once in virtual time and once on sockets, and the comparison of
+//! their stretch.
 //! Never does: judge the stretch itself.
 
 use serde_json::Value;

@@ -131,6 +131,11 @@ impl Id {
         Id(bytes)
     }
 
+    /// Whether the two begin with the same 64 bits: adverts name a node by no more.
+    pub fn begins_like(&self, other: &Id) -> bool {
+        self.prefix_u64() == other.prefix_u64()
+    }
+
     /// The most significant 64 bits.
     pub fn prefix_u64(&self) -> u64 {
         (self.halves().0 >> 64) as u64

@@ -111,7 +111,7 @@ impl RouteView {
     pub fn peer_like(&self, id: &Id) -> Option<&PeerView> {
         let prefix = id.prefix_u64();
         let index = self.peers.partition_point(|peer| peer.contact.id().prefix_u64() < prefix);
-        self.peers.get(index).filter(|peer| peer.contact.id().prefix_u64() == prefix)
+        self.peers.get(index).filter(|peer| peer.contact.id().begins_like(id))
     }
 
     /// Whether the key lies between the ends of the leaf set, so that its root is among the leaf set

@@ -37,15 +37,15 @@ pub fn json(name: &str, outcomes: &[Value], published: &[Published]) -> Value {
 
 /// The same as a table.
 pub fn text(over_seeds: &Value, published: &[Published]) -> String {
-    let title = format!("{}, {} seeds", over_seeds["run"].as_str().unwrap_or("-"), over_seeds["seeds"]);
-    let mut table = Table::new(&title, ["figure", "mean", "95 % from", "to", "published"]);
+    let head = format!("{}, {} seeds", over_seeds["run"].as_str().unwrap_or("-"), over_seeds["seeds"]);
+    let mut table = Table::new("", ["figure", "mean", "95 % from", "to", "published"]);
     for (name, interval) in over_seeds["over_seeds"].as_object().into_iter().flatten() {
         let cell = |part: &str| interval[part].as_f64().map_or_else(|| Cell::from("-"), Cell::from);
         let theirs = published.iter().find(|other| other.figure == *name);
         let theirs = theirs.map_or_else(|| Cell::from("-"), |other| Cell::from(other.value));
         table.row([Cell::from(name.clone()), cell("mean"), cell("low"), cell("high"), theirs]);
     }
-    table.to_string()
+    format!("{head}\n{table}")
 }
 
 #[cfg(test)]

@@ -107,14 +107,13 @@ impl Forwarder {
             if by == step.to {
                 header.last = step.rtt;
             }
-            let chosen_here = flight.header.detour.is_none_or(|detour| detour.to.prefix_u64() != step.to.prefix_u64());
-            let is_root = by.prefix_u64() == step.target.prefix_u64();
-            if flight.tries == 1 && chosen_here && !is_root && Forwarder::teaches(flight.header.errand) {
+            let is_search = !step.is_handed_over() && !by.begins_like(&step.target);
+            if flight.tries == 1 && is_search && Forwarder::teaches(flight.header.errand) {
                 let spent = waited.saturating_sub(step.rtt + header.last);
                 self.ahead.learn(&step.target, &flight.header.key, spent);
             }
             if let Some(nearest) = step.nearest.filter(|_| flight.tries == 1) {
-                self.ahead.learn_root(&nearest, &flight.header.key, by.prefix_u64() == nearest.prefix_u64());
+                self.ahead.learn_root(&nearest, &flight.header.key, by.begins_like(&nearest));
             }
             if flight.header.traced && header.trace.len() <= usize::from(HOPS_MAX) {
                 header.trace.push(self.trace_hop(step, waited));

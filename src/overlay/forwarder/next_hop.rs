@@ -37,6 +37,13 @@ pub struct Step {
     pub nearest: Option<Id>,
 }
 
+impl Step {
+    /// Whether it carries out another node's choice: the second half of a detour.
+    pub fn is_handed_over(&self) -> bool {
+        matches!(self.why, Why::Detour { to } if to == self.to)
+    }
+}
+
 /// What the message has behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct Course<'a> {
@@ -56,7 +63,12 @@ pub struct Course<'a> {
 impl Course<'_> {
     /// Whether the node whose id begins so was tried in vain.
     fn avoids(&self, id: &Id) -> bool {
-        self.avoid.iter().any(|avoided| avoided.prefix_u64() == id.prefix_u64())
+        self.avoid.iter().any(|avoided| avoided.begins_like(id))
+    }
+
+    /// Whether this node is numerically nearer to the key than the one that must be outdone.
+    fn is_nearer(&self, id: &Id) -> bool {
+        self.floor.is_none_or(|floor| id.is_nearer(self.key, floor))
     }
 }
 
@@ -109,15 +121,14 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
     let nearest = nearest_known(view, course)?;
     let chance = ahead.root_chance(&nearest, course.key);
     if chance >= CERTAIN {
-        let goals = reached(view, course).chain(two_links_away(view, course)).filter(|known| known.is(&nearest));
-        let goal = goals.min_by_key(|known| known.rtt);
+        let goal = all_known(view, course).filter(|known| known.is(&nearest)).min_by_key(|known| known.rtt);
         if let Some(step) = goal.and_then(|goal| straight(goal, course)) {
             return Some(Step { nearest: Some(nearest), ..step });
         }
     }
     let there = view.peer_like(&nearest).and_then(|peer| peer.coordinate);
     let mut best: Option<(Span, Step)> = None;
-    for known in reached(view, course).chain(two_links_away(view, course)) {
+    for known in all_known(view, course) {
         if best.as_ref().is_some_and(|(cost, _)| known.rtt >= *cost) {
             continue;
         }
@@ -134,6 +145,11 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
     best.map(|(_, step)| Step { nearest: Some(nearest), ..step })
 }
 
+/// All ready nodes with a way that is not to be avoided.
+fn all_known<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<Item = Known> + 'a {
+    reached(view, course).chain(two_links_away(view, course))
+}
+
 /// All ready nodes with a link that is not to be avoided.
 fn reached<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<Item = Known> + 'a {
     view.peers.iter().filter(|peer| peer.ready).filter_map(move |peer| Known::over_link(peer, course))
@@ -146,7 +162,7 @@ fn two_links_away<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<
     let adverts = if course.is_detoured { &[][..] } else { &view.adverts };
     let prefix = course.key.prefix_u64();
     let me = view.id().prefix_u64();
-    let floor = course.floor.map_or(view.id().prefix_u64(), Id::prefix_u64);
+    let floor = course.floor.map_or(me, Id::prefix_u64);
     adverts.iter().filter(move |advert| !course.avoid.contains(&advert.via)).flat_map(move |advert| {
         let above = advert.links.partition_point(|entry| entry.peer < prefix);
         let known = |entry: &ReachEntry| Known {
@@ -169,8 +185,7 @@ fn two_links_away<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<
 /// numeric progress, for from then on only that counts. So a key next to a digit's boundary is not led round it.
 fn straight(goal: Known, course: Course<'_>) -> Option<Step> {
     let by_rule = longer_or_closer(course, &goal.id);
-    let nearer = course.floor.is_none_or(|floor| goal.id.is_nearer(course.key, floor));
-    let why = by_rule.or(nearer.then_some(Why::SamePrefixCloser))?;
+    let why = by_rule.or(course.is_nearer(&goal.id).then_some(Why::SamePrefixCloser))?;
     Some(goal.step(Course { closing: course.closing || by_rule.is_none(), ..course }, why))
 }
 
@@ -187,8 +202,7 @@ fn progress(course: Course<'_>, id: &Id, ahead: &Ahead) -> Option<(Why, bool)> {
     if let Some(why) = longer_or_closer(course, id) {
         return Some((why, course.closing));
     }
-    let nearer = course.floor.is_none_or(|floor| id.is_nearer(course.key, floor));
-    (nearer && ahead.is_covered(id, course.key)).then_some((Why::SamePrefixCloser, true))
+    (course.is_nearer(id) && ahead.is_covered(id, course.key)).then_some((Why::SamePrefixCloser, true))
 }
 
 fn longer_or_closer(course: Course<'_>, id: &Id) -> Option<Why> {
@@ -204,7 +218,7 @@ fn longer_or_closer(course: Course<'_>, id: &Id) -> Option<Why> {
 impl Known {
     /// Whether it is this node, as far as adverts name it.
     fn is(&self, id: &Id) -> bool {
-        self.id.prefix_u64() == id.prefix_u64()
+        self.id.begins_like(id)
     }
 
     /// This peer over its link, or over the quicker way beside it.

@@ -243,6 +243,11 @@ fn knows(me: &Arc<Contact>, others: &[(&Arc<Contact>, u64)]) -> RouteView {
     RouteView { me: Arc::clone(me), coordinate: Default::default(), ready: true, peers, leaf_set, adverts: Vec::new() }
 }
 
+/// Of a message that starts at this node.
+fn course<'a>(key: &'a Id, floor: &'a Id) -> Course<'a> {
+    Course { key, closing: false, floor: Some(floor), avoid: &[], is_detoured: false }
+}
+
 /// Of a node that knows two others of a network this dense.
 fn scale(spacing: f64) -> Scale {
     Scale { spacing, per_side: 16, known: 2, distant: Some(Span::from_millis(100)) }
@@ -264,7 +269,7 @@ fn a_node_that_fixes_a_digit_beats_one_that_is_merely_closer_and_hardly_nearer()
     let mut ahead = Ahead::new();
     ahead.set_scale(scale(1e-3));
     let floor = me.id();
-    let course = Course { key: &key, closing: false, floor: Some(&floor), avoid: &[], is_detoured: false };
+    let course = course(&key, &floor);
     let Hop::Forward(step) = next_hop(&near, course, &ahead) else { panic!("no way") };
     assert_eq!((step.to, step.why), (fixes.id(), Why::LongerPrefix { digits: 1 }));
     // A digit is not worth any price; and the other is all there is when this one is to be avoided.
@@ -284,7 +289,7 @@ fn a_root_across_a_digits_boundary_is_gone_for_straight_where_everybody_is_known
     let same_digit = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 8);
     let (view, mut ahead) = (knows(me, &[(root, 100), (same_digit, 1)]), Ahead::new());
     let floor = me.id();
-    let course = Course { key: &key, closing: false, floor: Some(&floor), avoid: &[], is_detoured: false };
+    let course = course(&key, &floor);
     ahead.set_scale(scale(1.0 / 3.0));
     let Hop::Forward(step) = next_hop(&view, course, &ahead) else { panic!("no way") };
     assert_eq!((step.to, step.closing), (root.id(), false));
@@ -311,7 +316,7 @@ fn a_near_neighbours_neighbour_that_has_the_key_in_its_leaf_set_is_worth_the_det
     ahead.set_scale(scale(1e-3));
     assert!(ahead.is_covered(&covers, &key) && !ahead.is_covered(&fixes.id(), &key));
     let (floor, avoid) = (me.id(), [near.id()]);
-    let course = Course { key: &key, closing: false, floor: Some(&floor), avoid: &[], is_detoured: false };
+    let course = course(&key, &floor);
     let hop = |view: &RouteView, course| match next_hop(view, course, &ahead) {
         Hop::Forward(step) => (step.to, step.target.prefix_u64()),
         other => panic!("{other:?}"),

@@ -48,6 +48,11 @@ impl LeafSet {
         &self.after
     }
 
+    /// Whether the sides meet: the members are the whole network.
+    pub(super) fn is_whole_ring(&self) -> bool {
+        self.is_whole_ring
+    }
+
     /// All members, each once.
     pub(super) fn iter(&self) -> impl Iterator<Item = Id> + '_ {
         self.before.iter().chain(self.after.iter().filter(|id| !self.before.contains(id))).copied()

@@ -6,6 +6,7 @@
 
 use super::own::{Due, Turn};
 use super::peers::{Greeting, Link, Peer};
+use super::reach::detour;
 use super::table::{Nearness, Slot, slot_of};
 use super::trickle::Trickle;
 use super::{Down, Router};
@@ -214,7 +215,8 @@ impl Router {
         let ranked = self.ranked(t.now);
         let budget = self.own.tuning.link_budget;
         let fits = ranked.len() <= budget;
-        let quota = if self.is_vast() { self.own_choice() } else { budget };
+        let is_vast = self.is_vast();
+        let quota = if is_vast { self.own_choice() } else { budget };
         let wanted: BTreeSet<Id> = ranked.iter().take(quota).copied().collect();
         for peer in self.peers.iter_mut() {
             peer.wanted = wanted.contains(&peer.id());
@@ -247,7 +249,7 @@ impl Router {
             if t.now >= self.swaps.next {
                 self.own.tally.count("router_swaps_total");
                 // Where nearness alone tells, one swap does not change what the next is worth.
-                let (count, pause) = match self.is_vast() {
+                let (count, pause) = match is_vast {
                     true => (SWAPS_VAST, self.own.chance.jittered(SWAP_PAUSE_VAST, 0.5)),
                     false => (1, self.swaps.pace.next(&mut self.own.chance)),
                 };
@@ -326,7 +328,7 @@ impl Router {
 
     fn prospects(&self, now: Instant) -> Vec<Prospect> {
         let (me, here) = (self.own.id(), self.own.coordinate);
-        let ways = self.reach.ways(&self.peers);
+        let adverts = self.reach.adverts(&self.peers);
         let open = |peer: &&Peer| {
             peer.is_linked() || (peer.is_worth_telling(now) && peer.refused_until.is_none_or(|until| until <= now))
         };
@@ -337,7 +339,7 @@ impl Router {
             };
             let id = peer.id();
             let bound = rtt.unwrap_or(UNKNOWN_RTT) + UNKNOWN_RTT;
-            let detour = if peer.is_server() { self.reach.detour(&ways, &id, bound).map(|(_, rtt)| rtt) } else { rtt };
+            let detour = if peer.is_server() { detour(&adverts, &id, bound).map(|(_, rtt)| rtt) } else { rtt };
             Some(Prospect {
                 id,
                 slot: slot_of(&me, &id)?,

@@ -48,15 +48,15 @@ impl Router {
         let (me, per_slot) = (self.own.id(), self.own.tuning.contacts_per_slot);
         let mut held: BTreeMap<Slot, Span> = BTreeMap::new();
         let mut best: BTreeMap<Slot, (Span, Id, u64)> = BTreeMap::new();
-        for way in self.reach.ways(&self.peers) {
-            for entry in way.links.iter() {
+        for advert in self.reach.adverts(&self.peers) {
+            for entry in advert.links.iter() {
                 let id = Id::from_prefix(entry.peer);
-                let hoped = (way.rtt + entry.rtt).scaled(HOPED);
+                let hoped = (advert.rtt + entry.rtt).scaled(HOPED);
                 let Some(slot) = slot_of(&me, &id).filter(|_| !self.ring.all.has_place_for(&me, &id)) else { continue };
                 let held = *held.entry(slot).or_insert_with(|| self.farthest_held(slot, per_slot));
                 let better = hoped < held && best.get(&slot).is_none_or(|(other, ..)| hoped < *other);
                 if better && !self.nearer.asked.contains(&entry.peer) && !self.knows(entry.peer) {
-                    best.insert(slot, (hoped, way.via, entry.peer));
+                    best.insert(slot, (hoped, advert.via, entry.peer));
                 }
             }
         }
@@ -74,9 +74,9 @@ impl Router {
         last.and_then(super::Peer::rtt).unwrap_or(Span::MAX)
     }
 
-    fn knows(&self, prefix: u64) -> bool {
-        prefix == self.own.id().prefix_u64()
-            || self.peers.next_from(&Id::from_prefix(prefix)).is_some_and(|id| id.prefix_u64() == prefix)
+    /// Whether a known node's id begins so, or this node's own.
+    pub(super) fn knows(&self, prefix: u64) -> bool {
+        prefix == self.own.id().prefix_u64() || self.peers.named(prefix).is_some()
     }
 }
 

@@ -218,9 +218,10 @@ impl Peers {
         self.by_id.get(id)
     }
 
-    /// The first known id from this place on.
-    pub(super) fn next_from(&self, place: &Id) -> Option<Id> {
-        self.by_id.range(place..).next().map(|(id, _)| *id)
+    /// The known node whose id begins with these 64 bits.
+    pub(super) fn named(&self, prefix: u64) -> Option<Id> {
+        let first = Id::from_prefix(prefix);
+        self.by_id.range(first..).next().map(|(id, _)| *id).filter(|id| id.begins_like(&first))
     }
 
     /// Whether there is a live link to this node.

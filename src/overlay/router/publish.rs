@@ -125,17 +125,17 @@ impl Router {
             coordinate: self.own.coordinate,
             ready: self.join.is_ready(),
             peers: self.peers.iter().filter(|peer| peer.is_present()).map(seen).collect(),
-            adverts: self.reach.ways(&self.peers),
+            adverts: self.reach.adverts(&self.peers),
             leaf_set: LeafView { is_whole_ring: leaf_set.is_whole_ring && self.join.is_ready(), ..leaf_set },
         }
     }
 
     pub(super) fn size_estimate(&self) -> Option<f64> {
-        let leaf_set = self.ring.ready.view();
-        if leaf_set.is_whole_ring {
+        let leaf_set = &self.ring.ready;
+        if leaf_set.is_whole_ring() {
             return Some(leaf_set.len() as f64 + 1.0);
         }
-        let (first, last) = (leaf_set.before.last()?, leaf_set.after.last()?);
+        let (first, last) = (leaf_set.before().last()?, leaf_set.after().last()?);
         let share = first.clockwise(last).as_ring_share();
         // One spacing less than there are: else the estimate is too high on average (`survey::size`).
         (share > 0.0).then(|| (leaf_set.len() as f64 - 1.0) / share + 1.0)

@@ -8,7 +8,7 @@ use super::Router;
 use super::own::{Due, Turn};
 use super::peers::{Link, Peer, Peers};
 use crate::base::{Id, Instant, RttEstimate, Span};
-use crate::overlay::view::{self, Advert as Way};
+use crate::overlay::view::{Advert, Way};
 use crate::wire::Probe;
 use crate::wire::membership::About;
 use crate::wire::probe::{REACH_MAX, REACH_TO, ReachEntry};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// Adverts heard, and the links that are not the best way.
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
-    adverts: BTreeMap<Id, Advert>,
+    heard: BTreeMap<Id, Heard>,
     /// Linked nodes that are reached quicker through another: through whom, and how long the round trip is.
     better: BTreeMap<Id, (Id, Span)>,
     told: Arc<[ReachEntry]>,
@@ -27,7 +27,7 @@ pub(super) struct Reach {
 }
 
 #[derive(Clone, Debug)]
-struct Advert {
+struct Heard {
     /// In the order of ids.
     links: Arc<[ReachEntry]>,
     at: Instant,
@@ -36,7 +36,7 @@ struct Advert {
 impl Reach {
     pub(super) fn new() -> Reach {
         Reach {
-            adverts: BTreeMap::new(),
+            heard: BTreeMap::new(),
             better: BTreeMap::new(),
             told: Arc::new([]),
             is_stale: false,
@@ -46,29 +46,11 @@ impl Reach {
 
     /// The link to this node is gone, and with it all ways through it.
     pub(super) fn forget(&mut self, id: &Id) {
-        if self.adverts.remove(id).is_some() {
+        if self.heard.remove(id).is_some() {
             self.better.retain(|_, (via, _)| via != id);
             self.is_stale = true;
         }
         self.better.remove(id);
-    }
-
-    /// The quickest way to this node through another, and its round trip, if that is below the bound; `ways` as from
-    /// [`Reach::ways`].
-    pub(super) fn detour(&self, ways: &[Way], id: &Id, bound: Span) -> Option<(Id, Span)> {
-        let prefix = id.prefix_u64();
-        let mut best: Option<(Id, Span)> = None;
-        for way in ways {
-            let bound = best.map_or(bound, |(_, through)| through);
-            if way.rtt >= bound {
-                break;
-            }
-            if let Ok(entry) = way.links.binary_search_by_key(&prefix, |entry| entry.peer) {
-                let through = way.rtt + way.links[entry].rtt;
-                best = if through < bound { Some((way.via, through)) } else { best };
-            }
-        }
-        best
     }
 
     /// Whether links must be compared with the ways beside them anew.
@@ -82,24 +64,42 @@ impl Reach {
     }
 
     /// The best way to this node.
-    pub(super) fn way(&self, peer: &Peer) -> view::Way {
+    pub(super) fn way(&self, peer: &Peer) -> Way {
         match (peer.link, self.better.get(&peer.id())) {
-            (Link::Up { rtt, .. }, Some(&(via, through))) => view::Way::LinkButBetter { rtt, via, through },
-            (Link::Up { rtt, .. }, None) => view::Way::Link { rtt },
-            _ => view::Way::None,
+            (Link::Up { rtt, .. }, Some(&(via, through))) => Way::LinkButBetter { rtt, via, through },
+            (Link::Up { rtt, .. }, None) => Way::Link { rtt },
+            _ => Way::None,
         }
     }
 
     /// What the linked nodes that are not doubted said, and the way to them, the nearest first.
-    pub(super) fn ways(&self, peers: &Peers) -> Vec<Way> {
-        let way = |(via, advert): (&Id, &Advert)| {
+    pub(super) fn adverts(&self, peers: &Peers) -> Vec<Advert> {
+        let advert = |(via, heard): (&Id, &Heard)| {
             let rtt = peers.find(via).filter(|peer| !peer.suspected).and_then(Peer::link_rtt)? + RELAY_COST;
-            Some(Way { via: *via, rtt, links: Arc::clone(&advert.links) })
+            Some(Advert { via: *via, rtt, links: Arc::clone(&heard.links) })
         };
-        let mut ways: Vec<Way> = self.adverts.iter().filter_map(way).collect();
-        ways.sort_unstable_by_key(|way| (way.rtt, way.via));
-        ways
+        let mut adverts: Vec<Advert> = self.heard.iter().filter_map(advert).collect();
+        adverts.sort_unstable_by_key(|advert| (advert.rtt, advert.via));
+        adverts
     }
+}
+
+/// The quickest way to this node through another, and its round trip, if that is below the bound; `adverts` as from
+/// [`Reach::adverts`].
+pub(super) fn detour(adverts: &[Advert], id: &Id, bound: Span) -> Option<(Id, Span)> {
+    let prefix = id.prefix_u64();
+    let mut best: Option<(Id, Span)> = None;
+    for advert in adverts {
+        let bound = best.map_or(bound, |(_, through)| through);
+        if advert.rtt >= bound {
+            break;
+        }
+        if let Ok(entry) = advert.links.binary_search_by_key(&prefix, |entry| entry.peer) {
+            let through = advert.rtt + advert.links[entry].rtt;
+            best = if through < bound { Some((advert.via, through)) } else { best };
+        }
+    }
+    best
 }
 
 /// Whether the detour is to be preferred to the link, given that it was (`before`). Two thresholds, so
@@ -119,12 +119,12 @@ impl Router {
             return;
         }
         let links = sane(links);
-        if let Some(advert) = self.reach.adverts.get_mut(&from).filter(|advert| advert.links == links) {
+        if let Some(advert) = self.reach.heard.get_mut(&from).filter(|advert| advert.links == links) {
             advert.at = t.now;
             return;
         }
         self.ask_after_strangers(t, from, &links);
-        self.reach.adverts.insert(from, Advert { links, at: t.now });
+        self.reach.heard.insert(from, Heard { links, at: t.now });
         self.reach.is_stale = true;
         self.publication.has_drifted = true;
     }
@@ -168,17 +168,16 @@ impl Router {
         }
         self.reach.is_stale = false;
         self.reach.computed = now;
-        self.reach.adverts.retain(|_, advert| now.since(advert.at) < ADVERT_LASTS);
-        let ways = self.reach.ways(&self.peers);
-        let reach = &self.reach;
+        self.reach.heard.retain(|_, advert| now.since(advert.at) < ADVERT_LASTS);
+        let adverts = self.reach.adverts(&self.peers);
         let better = self.peers.linked().filter_map(|peer| {
             let (Link::Up { rtt, .. }, id) = (peer.link, peer.id()) else { return None };
-            let before = reach.better.get(&id);
-            let (best, through) = reach.detour(&ways, &id, rtt.smoothed())?;
+            let before = self.reach.better.get(&id);
+            let (best, through) = detour(&adverts, &id, rtt.smoothed())?;
             // The way told before stays unless another is clearly quicker.
             let old = before.and_then(|(old, _)| {
-                let way = ways.iter().position(|way| way.via == *old)?;
-                reach.detour(&ways[way..=way], &id, Span::MAX)
+                let advert = adverts.iter().position(|advert| advert.via == *old)?;
+                detour(&adverts[advert..=advert], &id, Span::MAX)
             });
             let (via, through) = old.filter(|(_, old)| old.scaled(STAY) <= through).unwrap_or((best, through));
             is_better(&rtt, through, before.is_some()).then_some((id, (via, through)))
@@ -192,12 +191,7 @@ impl Router {
         if !self.join.is_settled() || self.peers.len() >= KNOWN_ENOUGH {
             return;
         }
-        let known = |prefix: u64| {
-            let first = Id::from_prefix(prefix);
-            self.peers.next_from(&first).is_some_and(|id| id.prefix_u64() == prefix)
-                || self.graves.recent().iter().any(|id| id.prefix_u64() == prefix)
-                || self.own.id().prefix_u64() == prefix
-        };
+        let known = |prefix: u64| self.knows(prefix) || self.graves.recent().iter().any(|id| id.prefix_u64() == prefix);
         let strangers: Vec<u64> = links.iter().map(|entry| entry.peer).filter(|prefix| !known(*prefix)).collect();
         if let Some(prefix) = self.own.chance.pick(&strangers) {
             self.ask(t, from, About::Place(Id::from_prefix(*prefix)));
@@ -205,18 +199,9 @@ impl Router {
     }
 
     fn links_to_tell(&self) -> Arc<[ReachEntry]> {
-        let mut links: Vec<(Span, Id)> = self
-            .peers
-            .linked()
-            .filter(|peer| peer.is_server() && peer.ready && !peer.suspected)
-            .filter_map(|peer| Some((peer.link_rtt()?, peer.id())))
-            .collect();
-        links.sort_unstable();
-        links.truncate(REACH_MAX);
-        let entry = |(rtt, id): (Span, Id)| ReachEntry { peer: id.prefix_u64(), rtt };
-        let mut links: Vec<ReachEntry> = links.into_iter().map(entry).collect();
-        links.sort_unstable();
-        links.into()
+        let told = self.peers.linked().filter(|peer| peer.is_server() && peer.ready && !peer.suspected);
+        let entry = |peer: &Peer| Some(ReachEntry { peer: peer.id().prefix_u64(), rtt: peer.link_rtt()? });
+        ReachEntry::nearest(told.filter_map(entry).collect(), REACH_MAX)
     }
 }
 

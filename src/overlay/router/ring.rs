@@ -184,11 +184,7 @@ impl Router {
             About::Row(row) => self.cards_of_row(t.now, row, &from),
             About::Place(place) => self.cards_about_place(t.now, &place, &from),
             About::Nearby => self.cards_nearby(t.now, &from),
-            About::Node(prefix) => {
-                let place = Id::from_prefix(prefix);
-                let named = self.peers.next_from(&place).filter(|id| id.prefix_u64() == prefix);
-                self.cards(t.now, named.into_iter().collect())
-            }
+            About::Node(prefix) => self.cards(t.now, self.peers.named(prefix).into_iter().collect()),
         };
         t.tell(from, Membership::Contacts { round, about, ready: self.join.is_ready(), cards });
     }

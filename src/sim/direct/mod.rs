@@ -172,11 +172,7 @@ impl Built {
     /// What this node tells its neighbours of its links, in the order of ids.
     pub fn advert_of(&self, node: usize, underlay: &dyn Underlay) -> Arc<[ReachEntry]> {
         let entry = |peer: usize| ReachEntry { peer: self.id(peer).prefix_u64(), rtt: underlay.round_trip(node, peer) };
-        let mut links: Vec<ReachEntry> = self.contacts_of(node).into_iter().map(entry).collect();
-        links.sort_unstable_by_key(|entry| (entry.rtt, entry.peer));
-        links.truncate(self.recipe.adverts);
-        links.sort_unstable();
-        links.into()
+        ReachEntry::nearest(self.contacts_of(node).into_iter().map(entry).collect(), self.recipe.adverts)
     }
 
     /// The nearest on one side, nearest first.

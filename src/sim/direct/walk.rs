@@ -23,8 +23,6 @@ pub struct Walker<'a> {
     ahead: Ahead,
     learns: bool,
     dead: Vec<bool>,
-    /// Whom the node that chose last has tried in vain.
-    tried: Vec<Id>,
     /// What each node says of its links, once somebody wants to know.
     adverts: Vec<OnceCell<Arc<[ReachEntry]>>>,
     trace: blake3::Hasher,
@@ -54,8 +52,7 @@ impl<'a> Walker<'a> {
         let (ahead, dead) = (Ahead::new(), vec![false; built.len()]);
         let adverts = vec![OnceCell::new(); built.len()];
         let trace = blake3::Hasher::new();
-        let mut walker =
-            Walker { built, underlay, ahead, learns: true, dead, tried: Vec::new(), adverts, trace, visits: 0 };
+        let mut walker = Walker { built, underlay, ahead, learns: true, dead, adverts, trace, visits: 0 };
         let distant = (built.len() > 1).then(|| walker.distant());
         let view = RouteView { adverts: walker.adverts(0), ..built.view(0, underlay) };
         let spacing = 1.0 / built.len() as f64;
@@ -97,37 +94,36 @@ impl<'a> Walker<'a> {
         let mut trip = Trip { from, key, root: None, path: Vec::new(), routed: Span::ZERO, in_vain: 0 };
         let (mut at, mut closing, mut steps) = (from, false, Vec::new());
         let mut detour: Option<Detour> = None;
-        // Who chose the detour under way, as it stood there, and whom it has tried in vain.
-        let mut before: Option<(usize, bool)> = None;
+        // Whom the node at hand has tried in vain; and who chose the detour under way, as it stood there.
         let mut avoid: Vec<Id> = Vec::new();
+        let mut chosen: Option<(usize, bool, Vec<Id>)> = None;
         while trip.path.len() <= usize::from(HOPS_MAX) {
-            match self.hop(at, closing, detour, std::mem::take(&mut avoid), &mut trip) {
+            match self.hop(at, closing, detour, &mut avoid, &mut trip) {
                 Hop::Root => {
                     trip.root = Some(at);
                     break;
                 }
-                // Whoever chose this node for a link that leads nowhere can choose better (`forwarder/journey.rs`).
-                Hop::Stuck if detour.is_some() && before.is_some() => {
-                    let Some((chooser, was_closing)) = before.take() else { break };
+                Hop::Stuck => {
+                    // Whoever chose this node for a link that leads nowhere can choose better (`forwarder/journey.rs`).
+                    let Some((chooser, was_closing, tried)) = chosen.take() else { break };
                     trip.in_vain += 1;
                     trip.path.pop();
                     steps.pop();
-                    avoid = std::mem::take(&mut self.tried);
+                    avoid = tried;
                     avoid.push(self.built.id(at));
                     (at, closing, detour) = (chooser, was_closing, None);
                 }
-                Hop::Stuck => break,
                 Hop::Forward(step) => {
                     let Some(next) = self.built.index_of(&step.to) else { break };
                     let floor = detour.map_or(self.built.id(at), |detour| detour.floor);
                     let rtt = self.underlay.round_trip(at, next);
                     trip.routed += rtt;
                     trip.path.push(next);
-                    let is_handed_over = detour.is_some_and(|detour| detour.to.prefix_u64() == step.to.prefix_u64());
-                    before = (detour.is_none() && step.to != step.target).then_some((at, closing));
+                    let tried = std::mem::take(&mut avoid);
+                    chosen = (detour.is_none() && step.to != step.target).then_some((at, closing, tried));
                     detour = (step.to != step.target).then_some(Detour { to: step.target, floor });
                     (at, closing) = (next, step.closing);
-                    steps.push((step, rtt, is_handed_over));
+                    steps.push((step, rtt));
                 }
             }
         }
@@ -149,7 +145,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The next hop from here that is alive.
-    fn hop(&mut self, at: usize, closing: bool, detour: Option<Detour>, mut avoid: Vec<Id>, trip: &mut Trip) -> Hop {
+    fn hop(&mut self, at: usize, closing: bool, detour: Option<Detour>, avoid: &mut Vec<Id>, trip: &mut Trip) -> Hop {
         self.visits += 1;
         let mut view = self.built.view(at, self.underlay);
         if detour.is_none() {
@@ -159,7 +155,7 @@ impl<'a> Walker<'a> {
         let floor = detour.map_or(me, |detour| detour.floor);
         loop {
             let is_detoured = detour.is_some();
-            let course = Course { key: &trip.key, closing, floor: Some(&floor), avoid: &avoid, is_detoured };
+            let course = Course { key: &trip.key, closing, floor: Some(&floor), avoid, is_detoured };
             let relayed = detour.and_then(|detour| hand_over(&view, detour, course));
             let hop = match relayed {
                 Some(step) if !view.is_root_of(&trip.key) => Hop::Forward(step),
@@ -170,12 +166,7 @@ impl<'a> Walker<'a> {
                     avoid.push(step.to);
                     trip.in_vain += 1;
                 }
-                hop => {
-                    if detour.is_none() {
-                        self.tried = avoid;
-                    }
-                    return hop;
-                }
+                hop => return hop,
             }
         }
     }
@@ -191,22 +182,20 @@ impl<'a> Walker<'a> {
             links: Arc::clone(self.adverts[peer].get_or_init(|| self.built.advert_of(peer, self.underlay))),
         };
         let mut told = self.built.contacts_of(node);
-        told.sort_by_key(|peer| self.underlay.round_trip(node, *peer));
+        told.sort_by_cached_key(|peer| self.underlay.round_trip(node, *peer));
         told.into_iter().take(REACH_TO).map(advert).collect()
     }
 
     /// What each hop's node learns when the answer comes back.
-    fn take_in(&mut self, key: &Id, steps: &[(Step, Span, bool)]) {
+    fn take_in(&mut self, key: &Id, steps: &[(Step, Span)]) {
         let mut beyond = Span::ZERO;
-        let last = steps.last().map_or(Span::ZERO, |(_, rtt, _)| *rtt);
-        let root = steps.last().map(|(step, ..)| step.to);
-        for (step, rtt, is_handed_over) in steps.iter().rev() {
-            let is_root = root.is_some_and(|root| root.prefix_u64() == step.target.prefix_u64());
-            if !is_handed_over && !is_root {
+        let Some((root, last)) = steps.last().map(|(step, rtt)| (step.to, *rtt)) else { return };
+        for (step, rtt) in steps.iter().rev() {
+            if !step.is_handed_over() && !root.begins_like(&step.target) {
                 self.ahead.learn(&step.target, key, (beyond + *rtt).saturating_sub(step.rtt + last));
             }
-            if let (Some(nearest), Some(root)) = (step.nearest, root) {
-                self.ahead.learn_root(&nearest, key, root.prefix_u64() == nearest.prefix_u64());
+            if let Some(nearest) = step.nearest {
+                self.ahead.learn_root(&nearest, key, root.begins_like(&nearest));
             }
             beyond += *rtt;
         }

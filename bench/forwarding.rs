@@ -385,7 +385,7 @@ fn machine_alone(links: usize) -> f64 {
         ready: true,
         peers,
         leaf_set,
-        adverts: Vec::new(),
+        adverts: Arc::default(),
     };
     let mut machine = Forwarder::new(
         me,

@@ -111,7 +111,7 @@ impl Direct {
         let answer = match message {
             Message::Membership(Membership::ContactsWanted { round, about }) => {
                 let card = |index: usize| Card {
-                    contact: self.nodes[index].contact.clone(),
+                    contact: self.nodes[index].contact.clone().into(),
                     coordinate: Coordinate::default(),
                 };
                 let cards = self.named(index, *about).into_iter().map(card).collect();

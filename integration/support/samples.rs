@@ -28,7 +28,7 @@ fn contact() -> Contact {
 }
 
 fn card() -> Card {
-    Card { contact: contact(), coordinate: Coordinate::default() }
+    Card { contact: contact().into(), coordinate: Coordinate::default() }
 }
 
 fn id(first: u8) -> Id {

@@ -5,11 +5,12 @@
 //! Never does: say who lives at a place.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 /// A 256-bit identifier on a ring of 2^256 places, written as 64 hex digits, most significant first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Id([u8; ID_BYTES]);
 
 /// The shorter way round the ring between two places: at most 2^255. Ordered as a number.
@@ -29,6 +30,19 @@ pub enum ParseIdError {
         /// Its position, from 0.
         at: usize,
     },
+}
+
+/// As numbers. Tables of nodes are trees of ids, and the first 8 bytes tell almost any two apart.
+impl Ord for Id {
+    fn cmp(&self, other: &Id) -> Ordering {
+        self.prefix_u64().cmp(&other.prefix_u64()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for Id {
+    fn partial_cmp(&self, other: &Id) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Id {
@@ -80,13 +94,12 @@ impl Id {
 
     /// How many leading digits the two share, 0 to 64.
     pub fn shared_prefix(&self, other: &Id) -> usize {
-        for (index, (a, b)) in self.0.iter().zip(&other.0).enumerate() {
-            let differing = a ^ b;
-            if differing != 0 {
-                return index * 2 + usize::from(differing < 0x10);
-            }
-        }
-        DIGITS
+        let (one, two) = (self.halves(), other.halves());
+        let bits = match (one.0 ^ two.0, one.1 ^ two.1) {
+            (0, low) => u128::BITS + low.leading_zeros(),
+            (high, _) => high.leading_zeros(),
+        };
+        bits as usize / 4
     }
 
     /// The shorter way round the ring to `other`.
@@ -138,7 +151,9 @@ impl Id {
 
     /// The most significant 64 bits.
     pub fn prefix_u64(&self) -> u64 {
-        (self.halves().0 >> 64) as u64
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.0[..8]);
+        u64::from_be_bytes(first)
     }
 
     /// The id as a number, its upper and its lower half: on the forwarding path distances are most of the work.

@@ -119,7 +119,8 @@ impl Town {
             _ if lost => return,
             Message::Membership(Membership::ContactsWanted { round, about }) => {
                 let named = self.named(of, *about).into_iter();
-                let cards = named.map(|contact| Card { contact, coordinate: Coordinate::default() }).collect();
+                let cards =
+                    named.map(|contact| Card { contact: contact.into(), coordinate: Coordinate::default() }).collect();
                 Membership::Contacts { round: *round, about: *about, ready: true, cards }
             }
             Message::Membership(Membership::ProfileWanted { round }) => {

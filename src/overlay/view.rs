@@ -29,7 +29,7 @@ pub struct RouteView {
     /// The ready nodes next to this one on the ring.
     pub leaf_set: LeafView,
     /// What linked nodes said of their own links: the nodes two links away, each with its price.
-    pub adverts: Vec<Advert>,
+    pub adverts: Arc<[Advert]>,
 }
 
 /// What a linked node says its links cost.
@@ -92,8 +92,8 @@ impl RouteView {
     /// The view of a node that knows nobody.
     pub fn alone(me: Arc<Contact>, ready: bool) -> RouteView {
         let leaf_set = LeafView { is_whole_ring: true, ..LeafView::default() };
-        let (peers, adverts) = (Vec::new(), Vec::new());
-        RouteView { me, coordinate: Coordinate::default(), ready, peers, leaf_set, adverts }
+        let (coordinate, peers, adverts) = (Coordinate::default(), Vec::new(), Arc::default());
+        RouteView { me, coordinate, ready, peers, leaf_set, adverts }
     }
 
     /// This node's id.
@@ -191,7 +191,9 @@ impl LeafView {
     /// All members, counter-clockwise ones first. In a small network a node may stand on both sides;
     /// it is named once.
     pub fn iter(&self) -> impl Iterator<Item = Id> + '_ {
-        self.before.iter().chain(self.after.iter().filter(|id| !self.before.contains(id))).copied()
+        // The sides overlap only if each reaches into the other.
+        let overlap = self.after.last().is_some_and(|last| self.before.contains(last));
+        self.before.iter().chain(self.after.iter().filter(move |id| !overlap || !self.before.contains(id))).copied()
     }
 
     /// How many members there are.

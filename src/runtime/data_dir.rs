@@ -323,7 +323,7 @@ mod tests {
         let key = SecretKey::from_seed([seed; 32]);
         let address = "127.0.0.1:7420".parse().expect("an address");
         let contact = Contact::sign(&key, NodeName::solve(key.public(), 0), &[address], Role::Server, 1);
-        Card { contact, coordinate: Coordinate::default() }
+        Card { contact: contact.into(), coordinate: Coordinate::default() }
     }
 
     fn mode(path: &Path) -> u32 {

@@ -135,7 +135,7 @@ impl World {
 
     /// The number of the node of this id. Ids nobody bears lead nowhere.
     pub(super) fn named(&self, id: &Id) -> Option<usize> {
-        self.by_id.get(id).copied()
+        self.index_of(id)
     }
 }
 

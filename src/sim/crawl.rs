@@ -155,7 +155,7 @@ fn invented(chance: &mut Chance) -> Card {
     let name = NodeName { key: key.public(), nonce: 0 };
     let address = SocketAddr::from(([192, 0, 2, 1], 7_420));
     let contact = Contact::sign(&key, name, &[address], Role::Server, 1);
-    Card { contact, coordinate: Coordinate::default() }
+    Card { contact: contact.into(), coordinate: Coordinate::default() }
 }
 
 /// When a dial to nobody is given up: as any other dial.

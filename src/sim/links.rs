@@ -5,14 +5,23 @@
 //! Never does: tell a machine. A node that crashed leaves the other end standing until that gives up.
 
 use crate::base::{Instant, RttEstimate, Span};
-use std::collections::BTreeMap;
 
 /// The standing ends of all links.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    /// By the node at which they stand, then by peer.
-    ends: Vec<BTreeMap<usize, End>>,
+    /// By the node at which they stand.
+    at: Vec<Ends>,
     opened: u64,
+}
+
+/// The ends that stand at one node.
+#[derive(Debug, Default)]
+struct Ends {
+    /// To whom, in order; and the ends, in the same order.
+    peers: Vec<u32>,
+    ends: Vec<End>,
+    /// The peers of whom something was heard since the last report.
+    fresh: Vec<u32>,
 }
 
 /// One end of a link.
@@ -23,44 +32,113 @@ pub(super) struct End {
     /// When anything was heard last, acknowledgements included.
     pub heard: Instant,
     /// Whether anything was heard since the last report.
-    pub fresh: bool,
+    pub is_fresh: bool,
     /// The transport's round-trip estimate.
     pub rtt: RttEstimate,
+}
+
+impl Ends {
+    fn set(&mut self, peer: usize, end: End) {
+        match self.peers.binary_search(&(peer as u32)) {
+            Ok(at) => self.ends[at] = end,
+            Err(at) => {
+                self.peers.insert(at, peer as u32);
+                self.ends.insert(at, end);
+            }
+        }
+        self.fresh.push(peer as u32);
+    }
+
+    fn remove(&mut self, peer: usize) -> Option<End> {
+        let at = self.peers.binary_search(&(peer as u32)).ok()?;
+        self.peers.remove(at);
+        Some(self.ends.remove(at))
+    }
+
+    fn get(&self, peer: usize) -> Option<&End> {
+        self.peers.binary_search(&(peer as u32)).ok().map(|at| &self.ends[at])
+    }
+
+    fn get_mut(&mut self, peer: usize) -> Option<&mut End> {
+        self.peers.binary_search(&(peer as u32)).ok().map(|at| &mut self.ends[at])
+    }
 }
 
 impl Links {
     /// Makes both ends stand, in place of any old ones; gives the link's number.
     pub fn open(&mut self, a: usize, b: usize, now: Instant, rtt: Span) -> u64 {
         self.opened += 1;
-        let end = End { number: self.opened, heard: now, fresh: true, rtt: RttEstimate::first(rtt) };
-        self.ends.resize_with(self.ends.len().max(a.max(b) + 1), BTreeMap::new);
-        self.ends[a].insert(b, end);
-        self.ends[b].insert(a, end);
+        let end = End { number: self.opened, heard: now, is_fresh: true, rtt: RttEstimate::first(rtt) };
+        self.at.resize_with(self.at.len().max(a.max(b) + 1), Ends::default);
+        self.at[a].set(b, end);
+        self.at[b].set(a, end);
         self.opened
     }
 
     /// Takes the end at `at` away; says which link it was.
     pub fn close(&mut self, at: usize, peer: usize) -> Option<u64> {
-        self.ends.get_mut(at)?.remove(&peer).map(|end| end.number)
+        self.at.get_mut(at)?.remove(peer).map(|end| end.number)
     }
 
     /// The end at `at`, if it stands.
     pub fn end(&self, at: usize, peer: usize) -> Option<&End> {
-        self.ends.get(at)?.get(&peer)
+        self.at.get(at)?.get(peer)
     }
 
     /// The end at `at` of this very link, to change.
     pub fn end_of(&mut self, at: usize, peer: usize, number: u64) -> Option<&mut End> {
-        self.ends.get_mut(at)?.get_mut(&peer).filter(|end| end.number == number)
+        self.at.get_mut(at)?.get_mut(peer).filter(|end| end.number == number)
+    }
+
+    /// Takes in that something was heard at `at` over this very link, now or (an acknowledgement) soon: gives the end to
+    /// change, if it stands.
+    pub fn hear(&mut self, at: usize, peer: usize, number: u64, when: Instant) -> Option<&mut End> {
+        let Ends { peers, ends, fresh } = self.at.get_mut(at)?;
+        let end = &mut ends[peers.binary_search(&(peer as u32)).ok()?];
+        if end.number != number {
+            return None;
+        }
+        end.heard = end.heard.max(when);
+        if !std::mem::replace(&mut end.is_fresh, true) {
+            fresh.push(peer as u32);
+        }
+        Some(end)
+    }
+
+    /// The ends at `at` on which something was heard by now since the last time, in order; what is only on its way stays
+    /// for the next time.
+    pub fn take_fresh(&mut self, at: usize, now: Instant) -> Vec<(usize, End)> {
+        let Some(Ends { peers, ends, fresh }) = self.at.get_mut(at) else { return Vec::new() };
+        fresh.sort_unstable();
+        fresh.dedup();
+        let mut heard = Vec::new();
+        fresh.retain(|peer| {
+            let Ok(place) = peers.binary_search(peer) else { return false };
+            let end = &mut ends[place];
+            let is_late = end.heard > now;
+            if !is_late {
+                end.is_fresh = false;
+                heard.push((*peer as usize, *end));
+            }
+            is_late
+        });
+        heard
+    }
+
+    /// The peers of `at` of whom nothing was heard for so long, in order.
+    pub fn silent_for(&self, at: usize, now: Instant, span: Span) -> Vec<usize> {
+        let Some(Ends { peers, ends, .. }) = self.at.get(at) else { return Vec::new() };
+        let silent = peers.iter().zip(ends).filter(|(_, end)| now.since(end.heard) >= span);
+        silent.map(|(peer, _)| *peer as usize).collect()
     }
 
     /// The peers to whom an end stands at `at`, in order.
     pub fn peers(&self, at: usize) -> Vec<usize> {
-        self.ends.get(at).map(|ends| ends.keys().copied().collect()).unwrap_or_default()
+        self.at.get(at).map(|ends| ends.peers.iter().map(|peer| *peer as usize).collect()).unwrap_or_default()
     }
 
     /// How many ends stand at `at`.
     pub fn count(&self, at: usize) -> usize {
-        self.ends.get(at).map_or(0, BTreeMap::len)
+        self.at.get(at).map_or(0, |ends| ends.peers.len())
     }
 }

@@ -5,6 +5,7 @@
 //! Never does: keep order between packets: a message never waits behind another's loss.
 
 use super::book::Note;
+use super::links::End;
 use super::node::Feed;
 use super::world::{Happening, World};
 use crate::base::{Id, Instant, Span};
@@ -225,11 +226,11 @@ impl World {
         let (from, to, link, sent) = (packet.from, packet.to, packet.link, packet.sent);
         let at = self.now();
         let back = self.plan.underlay.one_way(to, from) + self.weather.slowness(from, to);
-        let Some(end) = self.links.end_of(to, from, link) else { return self.reset(&packet, back) };
-        (end.heard, end.fresh) = (at, true);
-        if let Some(end) = self.links.end_of(from, to, link) {
-            // The acknowledgement: it is on its way, and nothing but its arrival matters.
-            (end.heard, end.fresh) = (end.heard.max(at + back), true);
+        if self.links.hear(to, from, link, at).is_none() {
+            return self.reset(&packet, back);
+        }
+        // The acknowledgement: it is on its way, and nothing but its arrival matters.
+        if let Some(end) = self.links.hear(from, to, link, at + back) {
             end.rtt.add(at.since(sent) + back);
         }
         let Packet { message, bytes, .. } = *packet;
@@ -269,19 +270,13 @@ impl World {
     /// and gives up those on which nothing was for too long.
     pub(super) fn tick(&mut self, index: usize) {
         let now = self.now();
-        let mut reports = Vec::new();
-        let mut lost = Vec::new();
-        for peer in self.links.peers(index) {
-            let Some(number) = self.links.end(index, peer).map(|end| end.number) else { continue };
-            let id = self.nodes[peer].contact.id();
-            let Some(end) = self.links.end_of(index, peer, number) else { continue };
-            if now.since(end.heard) >= IDLE_MAX {
-                lost.push(peer);
-            } else if end.fresh && end.heard <= now {
-                end.fresh = false;
-                reports.push(LinkReport { peer: id, rtt: end.rtt.smoothed(), silent_for: now.since(end.heard) });
-            }
-        }
+        let report = |(peer, end): (usize, End)| LinkReport {
+            peer: self.nodes[peer].contact.id(),
+            rtt: end.rtt.smoothed(),
+            silent_for: now.since(end.heard),
+        };
+        let reports: Vec<LinkReport> = self.links.take_fresh(index, now).into_iter().map(report).collect();
+        let lost = self.links.silent_for(index, now, IDLE_MAX);
         if !reports.is_empty() {
             self.feed(index, Feed::Router(router::Input::Links(reports)));
         }

@@ -6,6 +6,7 @@
 use crate::base::{Coordinate, Id, Span};
 use crate::identity::Contact;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What nodes say to each other about who belongs where.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,7 +108,7 @@ pub enum About {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     /// Who and where, signed.
-    pub contact: Contact,
+    pub contact: Arc<Contact>,
     /// Its Vivaldi coordinate as last heard; unsigned, an estimate.
     pub coordinate: Coordinate,
 }

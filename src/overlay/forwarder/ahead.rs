@@ -5,7 +5,7 @@
 //! Never does: choose a hop.
 
 use crate::base::{Ewma, Id, Span};
-use crate::overlay::view::{PeerView, RouteView};
+use crate::overlay::view::RouteView;
 
 /// What is to be expected beyond a node, from three things: whether it is the root, which density tells; the round
 /// trip to a root anywhere, which the leaf set shows, for its members are anywhere; and what is spent on the way
@@ -41,9 +41,8 @@ pub struct Scale {
 impl Scale {
     /// Of a node with this view.
     pub fn of(view: &RouteView) -> Scale {
-        let leaf = |peer: &&PeerView| view.leaf_set.contains(&peer.contact.id());
-        let leaf_rtts: Vec<Span> =
-            view.peers.iter().filter(leaf).filter_map(|peer| Some(peer.link()?.smoothed())).collect();
+        let rtt = |id: Id| Some(view.peer(&id)?.link()?.smoothed());
+        let leaf_rtts: Vec<Span> = view.leaf_set.iter().filter_map(rtt).collect();
         let total = leaf_rtts.iter().fold(Span::ZERO, |total, rtt| total + *rtt);
         Scale {
             spacing: view.spacing().unwrap_or(1.0),

@@ -7,6 +7,7 @@
 use super::ahead::Scale;
 use super::flight::Stage;
 use super::{Due, Forwarder};
+use super::{STOCK_PAUSE, Surroundings};
 use crate::base::{Id, Instant, Span};
 use crate::machine::Outbox;
 use crate::overlay::contract::{Effect, Fact, Failure};
@@ -116,8 +117,17 @@ impl Forwarder {
         }
     }
 
+    /// Takes stock of the surroundings if they changed, but not with every view: that looks at all that adverts name.
+    pub(super) fn take_stock(&mut self, now: Instant) {
+        let Surroundings { has_changed, taken } = self.surroundings;
+        if has_changed && taken.is_none_or(|taken| now.since(taken) >= STOCK_PAUSE) {
+            self.surroundings = Surroundings { has_changed: false, taken: Some(now) };
+            self.ahead.set_scale(Scale::of(&self.view));
+        }
+    }
+
     pub(super) fn on_view(&mut self, now: Instant, view: Arc<RouteView>, out: &mut Outbox<Effect>) {
-        self.ahead.set_scale(Scale::of(&view));
+        self.surroundings.has_changed = true;
         if view.me != self.view.me {
             self.me_encoded = Bytes::from(codec::encode(&*view.me));
         }

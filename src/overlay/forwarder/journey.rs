@@ -163,6 +163,7 @@ impl Forwarder {
 
     /// Moves a message one step: to the root's business if this is it, else to the next hop.
     pub(super) fn proceed(&mut self, now: Instant, label: u32, out: &mut Outbox<Effect>) {
+        self.take_stock(now);
         let view = self.view.clone();
         let me = view.id();
         let Some(flight) = self.flights.get_mut(&label) else { return };

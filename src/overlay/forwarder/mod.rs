@@ -16,7 +16,7 @@ pub use tuning::Tuning;
 
 use super::contract::{Command, Effect, Label, RequestId, Wish};
 use super::view::{Interest, RouteView};
-use crate::base::{Deadlines, Id, Instant};
+use crate::base::{Deadlines, Id, Instant, Span};
 use crate::identity::Contact;
 use crate::machine::{Machine, Outbox, Reading};
 use crate::wire::{Routing, codec};
@@ -80,6 +80,7 @@ pub struct Forwarder {
     tuning: Tuning,
     interest: Arc<Interest>,
     ahead: Ahead,
+    surroundings: Surroundings,
     shares: Shares,
     flights: BTreeMap<u32, Flight>,
     receipts: Receipts,
@@ -101,6 +102,14 @@ enum Due {
     Patience(u32),
     /// This flight of our own has taken suspiciously long.
     Second(u32),
+}
+
+/// When the surroundings were last taken stock of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Surroundings {
+    /// Whether the view changed since.
+    has_changed: bool,
+    taken: Option<Instant>,
 }
 
 /// What happened so far.
@@ -127,6 +136,7 @@ impl Forwarder {
             tuning,
             interest,
             ahead: Ahead::new(),
+            surroundings: Surroundings::default(),
             flights: BTreeMap::new(),
             receipts: Receipts::default(),
             patience: Patience::new(),
@@ -196,6 +206,8 @@ impl Machine for Forwarder {
     }
 }
 
+/// Least pause between two stocktakings of the surroundings. A guess: within it a network hardly grows.
+const STOCK_PAUSE: Span = Span::from_secs(2);
 /// Messages in a node's hands at once: at 10 s of patience and a hundred thousand a second more than
 /// a node can carry anyway; some 300 bytes each.
 const FLIGHTS_MAX: usize = 65_536;

@@ -159,7 +159,7 @@ fn reached<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<Item = 
 /// with the longest prefix are among them. Routing with the neighbours' neighbours in sight takes
 /// `log n / log log n` hops where greedy routing takes `log n` (Manku, Naor and Wieder, STOC 2004).
 fn two_links_away<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<Item = Known> + 'a {
-    let adverts = if course.is_detoured { &[][..] } else { &view.adverts };
+    let adverts = if course.is_detoured { &[][..] } else { &view.adverts[..] };
     let prefix = course.key.prefix_u64();
     let me = view.id().prefix_u64();
     let floor = course.floor.map_or(me, Id::prefix_u64);

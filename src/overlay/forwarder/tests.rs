@@ -122,7 +122,7 @@ fn view(contacts: &[Arc<Contact>], me: usize, leaf: usize, stride: usize) -> Rou
         .map(|contact| PeerView { contact: contact.clone(), coordinate: None, way: link, ready: true })
         .collect();
     let me = contacts[me].clone();
-    RouteView { me, coordinate: Default::default(), ready: true, peers, leaf_set, adverts: Vec::new() }
+    RouteView { me, coordinate: Default::default(), ready: true, peers, leaf_set, adverts: Arc::default() }
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_dead_root_gives_one_typed_failure() {
 fn only_through(view: &mut RouteView, via: Id, target: Id) {
     view.peers.iter_mut().filter(|peer| peer.contact.id() == target).for_each(|peer| peer.way = Way::None);
     let link = ReachEntry { peer: target.prefix_u64(), rtt: Span::from_millis(1) };
-    view.adverts.push(Advert { via, rtt: Span::from_millis(3), links: Arc::new([link]) });
+    view.adverts = Arc::new([Advert { via, rtt: Span::from_millis(3), links: Arc::new([link]) }]);
 }
 
 #[test]
@@ -240,7 +240,14 @@ fn knows(me: &Arc<Contact>, others: &[(&Arc<Contact>, u64)]) -> RouteView {
     let mut peers: Vec<PeerView> = others.iter().map(peer).collect();
     peers.sort_by_key(|peer| peer.contact.id());
     let leaf_set = LeafView::default();
-    RouteView { me: Arc::clone(me), coordinate: Default::default(), ready: true, peers, leaf_set, adverts: Vec::new() }
+    RouteView {
+        me: Arc::clone(me),
+        coordinate: Default::default(),
+        ready: true,
+        peers,
+        leaf_set,
+        adverts: Arc::default(),
+    }
 }
 
 /// Of a message that starts at this node.
@@ -325,7 +332,7 @@ fn a_near_neighbours_neighbour_that_has_the_key_in_its_leaf_set_is_worth_the_det
     let link = |id: &Id, millis| ReachEntry { peer: id.prefix_u64(), rtt: Span::from_millis(millis) };
     let mut links = [link(&covers, 6), link(&me.id(), 4), link(&fixes.id(), 28)];
     links.sort_unstable();
-    view.adverts.push(Advert { via: near.id(), rtt: Span::from_millis(4), links: Arc::new(links) });
+    view.adverts = Arc::new([Advert { via: near.id(), rtt: Span::from_millis(4), links: Arc::new(links) }]);
     assert_eq!(hop(&view, course), (near.id(), covers.prefix_u64()));
     // Not through whom was tried in vain, nor by a second detour.
     assert_eq!(hop(&view, Course { avoid: &avoid, ..course }).0, fixes.id());

@@ -13,7 +13,6 @@ use crate::overlay::contract::{Effect, Job, Ticket};
 use crate::wire::Card;
 use crate::wire::membership::CARDS_MAX;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// The checks under way.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +78,7 @@ impl Router {
             let Card { contact, coordinate } = card;
             if !self.graves.outlasts(&contact) {
                 self.graves.raise(&contact.id());
-                self.peers.learn(Arc::new(contact), Some(coordinate));
+                self.peers.learn(contact, Some(coordinate));
             }
         }
         self.ring.stale = true;
@@ -132,13 +131,20 @@ impl Router {
             .collect()
     }
 
+    /// How many nodes are known at most, beside those that must be.
+    pub(super) fn known_max(&self) -> usize {
+        self.own.tuning.link_budget + super::peers::KNOWN_SPARE
+    }
+
     /// Forgets nodes beyond the limit that stand nowhere.
     pub(super) fn forget_surplus(&mut self) {
-        if self.peers.len() <= super::peers::KNOWN_MAX {
+        let known_max = self.known_max();
+        // Not for each newcomer: all known nodes are looked at.
+        if self.peers.len() <= known_max + SURPLUS {
             return;
         }
         let (me, ring) = (self.own.id(), &self.ring);
-        self.peers.make_room(|peer| {
+        self.peers.make_room(known_max, |peer| {
             let linked = !matches!(peer.link, super::peers::Link::None) || peer.suspected;
             let (id, heard) = (peer.id(), peer.heard.is_some() || peer.measured.is_some());
             let fills_a_gap = slot_of(&me, &id).is_some_and(|slot| ring.table.slot(slot).is_empty());
@@ -182,6 +188,8 @@ impl Router {
     }
 }
 
+/// Nodes known beyond the limit before some are forgotten. A guess.
+const SURPLUS: usize = 16;
 /// Cards being checked at once: 512 signatures are 20 ms of a core. A guess.
 const CHECKING_MAX: usize = 512;
 /// Urgent cards of one answer beyond a full leaf set. A guess.

@@ -55,7 +55,11 @@ impl LeafSet {
 
     /// All members, each once.
     pub(super) fn iter(&self) -> impl Iterator<Item = Id> + '_ {
-        self.before.iter().chain(self.after.iter().filter(|id| !self.before.contains(id))).copied()
+        // Where the whole ring is not known the sides do not overlap: see [`LeafSet::of`].
+        self.before
+            .iter()
+            .chain(self.after.iter().filter(|id| !self.is_whole_ring || !self.before.contains(id)))
+            .copied()
     }
 
     /// How many members there are.
@@ -65,7 +69,15 @@ impl LeafSet {
 
     /// Whether this node is a member.
     pub(super) fn contains(&self, id: &Id) -> bool {
-        self.before.contains(id) || self.after.contains(id)
+        self.is_within(id) && (self.before.contains(id) || self.after.contains(id))
+    }
+
+    /// Whether this id lies between the ends or is one of them: of many known nodes few do.
+    fn is_within(&self, id: &Id) -> bool {
+        match (self.before.last(), self.after.last()) {
+            (Some(first), Some(last)) if !self.is_whole_ring => id == first || id == last || id.is_between(first, last),
+            _ => true,
+        }
     }
 
     /// Whether this id would be a member if it were there.

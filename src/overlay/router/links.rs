@@ -122,7 +122,7 @@ impl Router {
         peer.link = Link::Up { rtt: RttEstimate::first(rtt), told: rtt, since: t.now };
         peer.theirs = !dialled;
         peer.measured = Some((rtt, t.now));
-        peer.refused_until = None;
+        peer.refused.until = None;
         peer.suspected = false;
         self.ring.stale = true;
         self.publication.is_stale = true;
@@ -131,7 +131,7 @@ impl Router {
         if contact.role() == Role::Server {
             self.plan_soon(t.now, PLAN_AFTER_LINK);
         }
-        self.own.soon(t.now, Due::Sweep, super::probe::SWEEP);
+        self.watch(t, id);
         self.join_from(t, id);
         self.review_ring(t);
         if self.peers.find(&id).is_some_and(|peer| peer.greeting == Greeting::Due) {
@@ -328,9 +328,10 @@ impl Router {
 
     fn prospects(&self, now: Instant) -> Vec<Prospect> {
         let (me, here) = (self.own.id(), self.own.coordinate);
-        let adverts = self.reach.adverts(&self.peers);
+        // Where nearness alone tells, the ways beside a link do not matter.
+        let adverts = if self.is_vast() { Arc::default() } else { self.reach.adverts() };
         let open = |peer: &&Peer| {
-            peer.is_linked() || (peer.is_worth_telling(now) && peer.refused_until.is_none_or(|until| until <= now))
+            peer.is_linked() || (peer.is_worth_telling(now) && peer.refused.until.is_none_or(|until| until <= now))
         };
         let prospect = |peer: &Peer| {
             let rtt = match peer.nearness(&here) {

@@ -290,7 +290,7 @@ impl Router {
         }
     }
 
-    /// What holds after every input.
+    /// What holds after every input; looked at after those that change who is known.
     fn assert_invariants(&self) {
         debug_assert!(self.peers.find(&self.own.id()).is_none(), "a node does not know itself");
         debug_assert!(self.peers.iter().all(|peer| !self.graves.contains(&peer.id())), "the dead are not known");
@@ -312,6 +312,7 @@ impl Machine for Router {
             }
             return;
         }
+        let is_small = matches!(input, Input::Probe { .. } | Input::Links(_) | Input::Echo { .. });
         self.dispatch(t, input);
         if matches!(self.join, Join::Gone) {
             return;
@@ -321,7 +322,9 @@ impl Machine for Router {
         }
         self.advance_join(t);
         self.publish_if_due(t);
-        self.assert_invariants();
+        if !is_small {
+            self.assert_invariants();
+        }
     }
 
     fn next_deadline(&self) -> Option<Instant> {

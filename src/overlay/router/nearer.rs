@@ -6,7 +6,7 @@
 
 use super::Router;
 use super::own::Turn;
-use super::table::{Slot, slot_of};
+use super::table::Slot;
 use crate::base::{Id, Instant, Span};
 use crate::wire::membership::About;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,11 @@ impl Router {
             self.nearer.asked.clear();
             self.nearer.since = t.now;
         }
-        for (via, prefix) in self.promising() {
+        let promising = self.promising();
+        if promising.is_empty() {
+            self.nearer.next = t.now + SEEK_AGAIN;
+        }
+        for (via, prefix) in promising {
             self.nearer.asked.insert(prefix);
             self.own.tally.count("router_nearer_asked_total");
             self.ask(t, via, About::Node(prefix));
@@ -45,33 +49,42 @@ impl Router {
 
     /// The most promising of each slot, and who named it; those that promise most.
     fn promising(&self) -> Vec<(Id, u64)> {
-        let (me, per_slot) = (self.own.id(), self.own.tuning.contacts_per_slot);
-        let mut held: BTreeMap<Slot, Span> = BTreeMap::new();
+        let me = self.own.id();
+        // By slot: the longest round trip that promises something, once it was looked up.
+        let mut hopeful: [Option<Span>; SLOTS] = [None; SLOTS];
         let mut best: BTreeMap<Slot, (Span, Id, u64)> = BTreeMap::new();
-        for advert in self.reach.adverts(&self.peers) {
+        for advert in self.reach.adverts().iter() {
             for entry in advert.links.iter() {
-                let id = Id::from_prefix(entry.peer);
-                let hoped = (advert.rtt + entry.rtt).scaled(HOPED);
-                let Some(slot) = slot_of(&me, &id).filter(|_| !self.ring.all.has_place_for(&me, &id)) else { continue };
-                let held = *held.entry(slot).or_insert_with(|| self.farthest_held(slot, per_slot));
-                let better = hoped < held && best.get(&slot).is_none_or(|(other, ..)| hoped < *other);
-                if better && !self.nearer.asked.contains(&entry.peer) && !self.knows(entry.peer) {
-                    best.insert(slot, (hoped, advert.via, entry.peer));
+                let Some(slot) = slot_of_prefix(me.prefix_u64(), entry.peer) else { continue };
+                let at = usize::from(slot.0) * 16 + usize::from(slot.1);
+                let hopeful = hopeful[at].get_or_insert_with(|| self.farthest_held(slot).scaled(1.0 / HOPED));
+                let sum = advert.rtt + entry.rtt;
+                if sum < *hopeful && self.is_stranger(&me, entry.peer) {
+                    *hopeful = sum;
+                    best.insert(slot, (sum.scaled(HOPED), advert.via, entry.peer));
                 }
             }
         }
-        let gain = |slot: &Slot, hoped: Span| held.get(slot).map_or(Span::ZERO, |held| held.saturating_sub(hoped));
+        let gain = |slot: &Slot, hoped: Span| self.farthest_held(*slot).saturating_sub(hoped);
         let mut ranked: Vec<(Span, Id, u64)> =
             best.iter().map(|(slot, (hoped, via, prefix))| (gain(slot, *hoped), *via, *prefix)).collect();
         ranked.sort_unstable_by(|one, other| other.cmp(one));
         ranked.into_iter().take(ASKED_AT_ONCE).map(|(_, via, prefix)| (via, prefix)).collect()
     }
 
+    /// Whether it is worth asking after this node: it was not, is not known, and is no matter of the leaf set.
+    fn is_stranger(&self, me: &Id, prefix: u64) -> bool {
+        !self.nearer.asked.contains(&prefix)
+            && !self.knows(prefix)
+            && !self.ring.all.has_place_for(me, &Id::from_prefix(prefix))
+    }
+
     /// How near the farthest of a slot's contacts is, all being there.
-    fn farthest_held(&self, slot: Slot, per_slot: usize) -> Span {
+    fn farthest_held(&self, slot: Slot) -> Span {
+        let per_slot = self.own.tuning.contacts_per_slot;
         let held = self.ring.table.slot(slot);
         let last = held.last().filter(|_| held.len() >= per_slot).and_then(|id| self.peers.find(id));
-        last.and_then(super::Peer::rtt).unwrap_or(Span::MAX)
+        last.and_then(super::Peer::rtt).unwrap_or(SLOT_OPEN)
     }
 
     /// Whether a known node's id begins so, or this node's own.
@@ -80,12 +93,46 @@ impl Router {
     }
 }
 
+/// The slot of the node whose id begins so, as far as 64 bits tell.
+fn slot_of_prefix(me: u64, prefix: u64) -> Option<Slot> {
+    let row = (me ^ prefix).leading_zeros() / 4;
+    (me != prefix).then(|| (row as u8, (prefix >> (60 - 4 * row)) as u8 & 15))
+}
+
+/// Slots of the 16 rows that 64 bits tell apart.
+const SLOTS: usize = 16 * 16;
+/// Stands for the round trip of a contact that is missing: longer than any.
+const SLOT_OPEN: Span = Span::from_secs(60);
 /// Nodes asked after in one turn: as many as are measured at once.
 const ASKED_AT_ONCE: usize = super::proximity::MEASURES_MAX;
 /// Pause between turns. A guess.
 const SEEK_PAUSE: Span = Span::from_secs(2);
+/// And where nobody promised to be nearer. A guess.
+const SEEK_AGAIN: Span = Span::from_secs(15);
 /// How long, and for how many nodes, it is remembered that they were asked after. Guesses.
 const ASKED_FOR: Span = Span::from_mins(10);
 const ASKED_MAX: usize = 1_024;
 /// The round trip to a neighbour's neighbour as part of the sum of the two on the way. A guess.
 const HOPED: f64 = 0.75;
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::slot_of;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_beginning_of_an_id_tells_its_slot(me in any::<[u8; 32]>(), raw in any::<[u8; 32]>(), shared in 0usize..16) {
+            let (me, mut id) = (Id::from_bytes(me), Id::from_bytes(raw));
+            for index in 0..shared { id = id.with_digit(index, me.digit(index)); }
+            prop_assume!(!me.begins_like(&id));
+            prop_assert_eq!(slot_of_prefix(me.prefix_u64(), id.prefix_u64()), slot_of(&me, &id));
+        }
+    }
+
+    #[test]
+    fn nobody_stands_in_a_slot_of_its_own_table() {
+        assert_eq!(slot_of_prefix(7, 7), None);
+    }
+}

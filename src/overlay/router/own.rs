@@ -92,7 +92,7 @@ impl Own {
 
     /// Its card.
     pub(super) fn card(&self) -> Card {
-        Card { contact: (*self.me).clone(), coordinate: self.coordinate }
+        Card { contact: Arc::clone(&self.me), coordinate: self.coordinate }
     }
 
     /// A number for a question, never 0.

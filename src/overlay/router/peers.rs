@@ -10,13 +10,12 @@ use crate::base::{Chance, Coordinate, Id, Instant, RttEstimate, Span};
 use crate::identity::Contact;
 use crate::identity::contact::Role;
 use crate::wire::Card;
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// One known node. Its contact is proven: by the host on a link, or by a checked signature.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
+    id: Id,
     pub(super) contact: Arc<Contact>,
     pub(super) coordinate: Option<Coordinate>,
     pub(super) link: Link,
@@ -30,16 +29,22 @@ pub(super) struct Peer {
     pub(super) heard: Option<Instant>,
     /// Whether it is being asked after.
     pub(super) suspected: bool,
-    /// Until when it is not to be dialled for the table's sake, because it refused.
-    pub(super) refused_until: Option<Instant>,
-    /// When it last refused, or was refused.
-    pub(super) refused_at: Option<Instant>,
-    refusals: u32,
+    pub(super) refused: Refused,
     pub(super) greeting: Greeting,
     /// Whether this node wants the link, so that it is kept alive.
     pub(super) wanted: bool,
     /// Whether the other end dialled the link there is: then it wants it, and keeps it alive.
     pub(super) theirs: bool,
+}
+
+/// What came of links to a node that had to give way, here or there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Refused {
+    /// Until when it is not to be dialled for the table's sake.
+    pub(super) until: Option<Instant>,
+    /// When that was last.
+    pub(super) at: Option<Instant>,
+    times: u32,
 }
 
 /// The link to a node.
@@ -81,16 +86,20 @@ pub(super) enum Greeting {
     Answered,
 }
 
-/// All known nodes, in the order of ids.
+/// All known nodes, in the order of ids. Two plain lists: they are walked all the time, changed seldom, and in a
+/// simulation of many nodes every line of memory touched is waited for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Peers {
-    by_id: BTreeMap<Id, Peer>,
+    /// How the ids of `known` begin, to find one by.
+    prefixes: Vec<u64>,
+    known: Vec<Peer>,
     given_way: u64,
 }
 
 impl Peer {
     fn new(contact: Arc<Contact>, coordinate: Option<Coordinate>) -> Peer {
         Peer {
+            id: contact.id(),
             contact,
             coordinate,
             link: Link::None,
@@ -99,9 +108,7 @@ impl Peer {
             ready: false,
             heard: None,
             suspected: false,
-            refused_until: None,
-            refused_at: None,
-            refusals: 0,
+            refused: Refused::default(),
             greeting: Greeting::Due,
             wanted: false,
             theirs: false,
@@ -110,7 +117,7 @@ impl Peer {
 
     /// Who.
     pub(super) fn id(&self) -> Id {
-        self.contact.id()
+        self.id
     }
 
     /// Whether it routes and stores for others.
@@ -155,15 +162,14 @@ impl Peer {
 
     /// The link had to give way here or there: it is remembered, longer with each time.
     pub(super) fn refuse(&mut self, now: Instant, chance: &mut Chance) {
-        let pause = REFUSED * (1 << self.refusals.min(REFUSALS_MAX));
-        self.refusals += 1;
-        self.refused_at = Some(now);
-        self.refused_until = Some(now + chance.jittered(pause, 0.5));
+        let pause = REFUSED * (1 << self.refused.times.min(REFUSALS_MAX));
+        let until = Some(now + chance.jittered(pause, 0.5));
+        self.refused = Refused { until, at: Some(now), times: self.refused.times + 1 };
     }
 
     /// Its card, as others are told.
     pub(super) fn card(&self) -> Card {
-        Card { contact: (*self.contact).clone(), coordinate: self.coordinate.unwrap_or_default() }
+        Card { contact: Arc::clone(&self.contact), coordinate: self.coordinate.unwrap_or_default() }
     }
 
     /// Whether others may be told of it: heard from or measured not long ago.
@@ -178,7 +184,13 @@ impl Peer {
 impl Peers {
     /// Learns of a node, or of its newer contact. With the link up or its signature checked.
     pub(super) fn learn(&mut self, contact: Arc<Contact>, coordinate: Option<Coordinate>) -> &mut Peer {
-        let peer = self.by_id.entry(contact.id()).or_insert_with(|| Peer::new(Arc::clone(&contact), coordinate));
+        let id = contact.id();
+        let at = self.place(&id).unwrap_or_else(|at| {
+            self.prefixes.insert(at, id.prefix_u64());
+            self.known.insert(at, Peer::new(Arc::clone(&contact), coordinate));
+            at
+        });
+        let peer = &mut self.known[at];
         if contact.supersedes(&peer.contact) {
             peer.contact = contact;
         }
@@ -190,62 +202,72 @@ impl Peers {
 
     /// Forgets a node.
     pub(super) fn remove(&mut self, id: &Id) -> Option<Peer> {
-        self.by_id.remove(id)
+        let at = self.place(id).ok()?;
+        self.prefixes.remove(at);
+        Some(self.known.remove(at))
     }
 
-    /// Makes room: beyond the limit, nodes for which `keep` does not hold go, those not heard from for
+    /// Makes room: beyond this many, nodes for which `keep` does not hold go, those not heard from for
     /// longest first.
-    pub(super) fn make_room(&mut self, keep: impl Fn(&Peer) -> bool) {
-        if self.by_id.len() <= KNOWN_MAX {
-            return;
-        }
-        let mut spare: Vec<(Option<Instant>, Id)> =
-            self.by_id.values().filter(|peer| !keep(peer)).map(|peer| (peer.heard, peer.id())).collect();
+    pub(super) fn make_room(&mut self, known_max: usize, keep: impl Fn(&Peer) -> bool) {
+        let spare = self.known.iter().filter(|peer| !keep(peer));
+        let mut spare: Vec<(Option<Instant>, Id)> = spare.map(|peer| (peer.heard, peer.id)).collect();
         spare.sort_unstable();
-        for (_, id) in spare.into_iter().take(self.by_id.len() - KNOWN_MAX) {
-            self.by_id.remove(&id);
+        for (_, id) in spare.into_iter().take(self.known.len().saturating_sub(known_max)) {
+            self.remove(&id);
             self.given_way += 1;
+        }
+    }
+
+    /// Forgets dials of which the host never spoke again.
+    pub(super) fn forget_dials(&mut self, now: Instant) {
+        for peer in &mut self.known {
+            if matches!(peer.link, Link::Dialling { since } if now.since(since) > DIAL_FORGOTTEN) {
+                peer.link = Link::None;
+            }
         }
     }
 
     /// This node, to change.
     pub(super) fn at(&mut self, id: &Id) -> Option<&mut Peer> {
-        self.by_id.get_mut(id)
+        let at = self.place(id).ok()?;
+        Some(&mut self.known[at])
     }
 
     /// This node.
     pub(super) fn find(&self, id: &Id) -> Option<&Peer> {
-        self.by_id.get(id)
+        self.place(id).ok().map(|at| &self.known[at])
     }
 
     /// The known node whose id begins with these 64 bits.
     pub(super) fn named(&self, prefix: u64) -> Option<Id> {
-        let first = Id::from_prefix(prefix);
-        self.by_id.range(first..).next().map(|(id, _)| *id).filter(|id| id.begins_like(&first))
+        self.prefixes.binary_search(&prefix).ok().map(|at| self.known[at].id)
     }
 
     /// Whether there is a live link to this node.
     pub(super) fn is_linked(&self, id: &Id) -> bool {
-        self.by_id.get(id).is_some_and(Peer::is_linked)
+        self.find(id).is_some_and(Peer::is_linked)
     }
 
     /// The leaf set around a place among those that pass; whoever is at the very place is left out.
     pub(super) fn leaf_set(&self, place: &Id, per_side: usize, passes: impl Fn(&Peer) -> bool) -> LeafSet {
-        let id = |(id, peer): (&Id, &Peer)| passes(peer).then_some(*id);
-        let smaller = || self.by_id.range(..*place);
-        let larger = || self.by_id.range((Bound::Excluded(*place), Bound::Unbounded));
-        let after = larger().chain(smaller()).filter_map(id);
-        LeafSet::of(per_side, smaller().rev().chain(larger().rev()).filter_map(id), after)
+        let (smaller, larger) = match self.place(place) {
+            Ok(at) => (&self.known[..at], &self.known[at + 1..]),
+            Err(at) => self.known.split_at(at),
+        };
+        let id = |peer: &Peer| passes(peer).then_some(peer.id);
+        let after = larger.iter().chain(smaller).filter_map(id);
+        LeafSet::of(per_side, smaller.iter().rev().chain(larger.iter().rev()).filter_map(id), after)
     }
 
     /// All, in the order of ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
-        self.by_id.values()
+        self.known.iter()
     }
 
     /// All, in the order of ids, to change.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
-        self.by_id.values_mut()
+        self.known.iter_mut()
     }
 
     /// All with a live link, in the order of ids.
@@ -260,18 +282,30 @@ impl Peers {
 
     /// How many nodes are known.
     pub(super) fn len(&self) -> usize {
-        self.by_id.len()
+        self.known.len()
     }
 
     /// How many were forgotten for want of room.
     pub(super) fn given_way(&self) -> u64 {
         self.given_way
     }
+
+    /// Where this node stands among the known ones, or would stand.
+    fn place(&self, id: &Id) -> Result<usize, usize> {
+        let mut at = self.prefixes.partition_point(|prefix| *prefix < id.prefix_u64());
+        // Ids that begin alike are as good as never met.
+        while self.known.get(at).is_some_and(|peer| peer.id < *id) {
+            at += 1;
+        }
+        if self.known.get(at).is_some_and(|peer| peer.id == *id) { Ok(at) } else { Err(at) }
+    }
 }
 
-/// Nodes known beside those with a link or a place in the tables: enough for everybody to know everybody
-/// in a small network, about 150 KiB. A guess.
-pub(super) const KNOWN_MAX: usize = 320;
+/// Nodes known beyond the link budget, candidates for links, some 300 bytes each: as many as are measured anew in a
+/// few seconds. A guess.
+pub(super) const KNOWN_SPARE: usize = 64;
+/// A dial that never came to an end is forgotten: beyond any transport's handshake time-out.
+const DIAL_FORGOTTEN: Span = Span::from_secs(20);
 /// How long a refusal for want of room keeps a node from being dialled for the table's sake, and how often
 /// that doubles at most: to half an hour. Guesses.
 const REFUSED: Span = Span::from_secs(60);

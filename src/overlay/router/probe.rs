@@ -8,7 +8,7 @@
 use super::own::{Due, Turn};
 use super::peers::{Link, Peer};
 use super::{LinkReport, Router};
-use crate::base::{Id, Instant, RttEstimate, Span};
+use crate::base::{Deadlines, Id, Instant, RttEstimate, Span};
 use crate::wire::{Card, Probe};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Liveness {
     doubts: BTreeMap<Id, Doubt>,
+    /// When each linked node is to be looked at for its silence.
+    looks: Deadlines<Id>,
     errands: BTreeMap<Id, Vec<(Id, u32)>>,
     /// 0 is well; grows while this node is late or wrong, and lengthens its patience.
     unfitness: u32,
@@ -84,6 +86,7 @@ impl Router {
         }
         if peer.suspected {
             peer.suspected = false;
+            self.reach.trust();
             self.ring.stale = true;
             self.own.tally.count("router_suspicions_refuted_total");
             self.liveness.unfitness = (self.liveness.unfitness + 1).min(UNFITNESS_MAX);
@@ -120,37 +123,52 @@ impl Router {
         }
     }
 
-    /// Looks for links that fell silent, pings some to learn their coordinates, and forgets dials that
-    /// never ended.
+    /// Looks for links that fell silent, and pings some to learn their coordinates.
     pub(super) fn sweep(&mut self, t: &mut Turn) {
-        let probe_after = self.own.tuning.probe_after;
-        let ring = &self.ring.all;
-        let after = |p: &Peer| if ring.contains(&p.id()) { probe_after } else { probe_after * 5 / 2 };
-        let silent = |p: &&Peer| p.wanted && p.heard.is_none_or(|heard| t.now.since(heard) >= after(p));
-        let mut pinged: Vec<Id> = self.peers.linked().filter(silent).map(Peer::id).collect();
-        let linked: Vec<Id> = self.peers.linked().map(Peer::id).collect();
-        let young = t.now.since(self.own.started) < LEARNING;
-        if young || self.own.chance.happens(LEARNING_RATE) {
-            pinged.extend(self.own.chance.pick(&linked));
+        let mut pinged = self.silent(t.now);
+        let is_young = t.now.since(self.own.started) < LEARNING;
+        if is_young || self.own.chance.happens(LEARNING_RATE) {
+            let drawn = self.own.chance.index(self.liveness.looks.len());
+            pinged.extend(self.peers.linked().nth(drawn).map(Peer::id));
         }
-        // Word of a neighbour's readiness may have been lost; the pong says it again.
-        let unready = |id: &Id| self.peers.find(id).is_some_and(|peer| !peer.ready);
-        pinged.extend(self.ring.all.iter().filter(unready));
+        if self.ring.all != self.ring.ready {
+            // Word of a neighbour's readiness may have been lost; the pong says it again.
+            let unready = |id: &Id| self.peers.find(id).is_some_and(|peer| !peer.ready);
+            pinged.extend(self.ring.all.iter().filter(unready));
+        }
         for id in pinged {
             self.ping(t, &id);
-        }
-        for peer in self.peers.iter_mut() {
-            if matches!(peer.link, Link::Dialling { since } if t.now.since(since) > DIAL_FORGOTTEN) {
-                peer.link = Link::None;
-            }
         }
         self.liveness.errands.retain(|id, _| self.liveness.doubts.contains_key(id));
         if (t.now.as_micros() / SWEEP.as_micros()).is_multiple_of(UNFITNESS_HEALS) {
             self.liveness.unfitness = self.liveness.unfitness.saturating_sub(1);
         }
-        if !linked.is_empty() {
+        if !self.liveness.looks.is_empty() {
             self.own.due.set(Due::Sweep, t.now + SWEEP);
         }
+    }
+
+    /// A link is up: from now on its silence is noticed.
+    pub(super) fn watch(&mut self, t: &Turn, id: Id) {
+        self.liveness.looks.set(id, t.now + self.own.tuning.probe_after);
+        self.own.soon(t.now, Due::Sweep, SWEEP);
+    }
+
+    /// The wanted links that were silent for too long, of those that were to be looked at by now.
+    fn silent(&mut self, now: Instant) -> Vec<Id> {
+        let probe_after = self.own.tuning.probe_after;
+        let mut silent = Vec::new();
+        while let Some(id) = self.liveness.looks.pop_due(now) {
+            let Some(peer) = self.peers.find(&id).filter(|peer| peer.is_linked()) else { continue };
+            let patience = if self.ring.all.contains(&id) { probe_after } else { probe_after * 5 / 2 };
+            let quiet_at = peer.heard.map_or(now, |heard| heard + patience);
+            let again = if quiet_at > now { quiet_at } else { now + probe_after };
+            if quiet_at <= now && peer.wanted {
+                silent.push(id);
+            }
+            self.liveness.looks.set(id, again);
+        }
+        silent
     }
 
     /// Whatever was doubted about this node matters no more.
@@ -256,6 +274,7 @@ impl Router {
         let Some(peer) = self.peers.at(id) else { return };
         if !peer.suspected {
             peer.suspected = true;
+            self.reach.doubt(id);
             self.own.tally.count("router_suspicions_total");
         }
         let card = peer.card();
@@ -329,8 +348,6 @@ const UNFITNESS_MAX: u32 = 8;
 const UNFITNESS_HEALS: u64 = 5;
 /// Nodes asked after for others at once. A guess.
 const ERRANDS_MAX: usize = 64;
-/// A dial that never came to an end is forgotten: beyond any transport's handshake time-out.
-const DIAL_FORGOTTEN: Span = Span::from_secs(20);
 /// A new node pings one link a second for this long to learn its coordinate, later seldom: Vivaldi needs
 /// about 60 samples. Guesses.
 const LEARNING: Span = Span::from_secs(90);

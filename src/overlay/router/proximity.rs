@@ -49,12 +49,14 @@ impl Router {
         let Some(peer) = self.peers.at(&id) else { return };
         match rtt {
             Some(rtt) => {
+                let is_news = peer.measured.is_none_or(|(before, _)| is_elsewhere(before, rtt));
                 peer.measured = Some((rtt, t.now));
                 peer.missed_echoes = 0;
                 let there = peer.coordinate;
                 self.learn_coordinate(there, rtt);
-                self.publication.has_drifted = true;
-                self.plan_soon(t.now, PLAN_AFTER_ECHO);
+                if is_news {
+                    self.plan_soon(t.now, PLAN_AFTER_ECHO);
+                }
             }
             None => {
                 peer.missed_echoes += 1;
@@ -67,9 +69,11 @@ impl Router {
         }
     }
 
-    /// A turn of measuring: those never measured first, then those whose echo failed or is old.
+    /// A turn of measuring: those never measured first, then those whose echo failed or is old. Dials that never ended are
+    /// forgotten.
     pub(super) fn measure_some(&mut self, t: &mut Turn) {
         self.proximity.outstanding.retain(|_, since| t.now.since(*since) < ECHO_FORGOTTEN);
+        self.peers.forget_dials(t.now);
         let room = MEASURES_MAX.saturating_sub(self.proximity.outstanding.len());
         let old = |peer: &&Peer| {
             !peer.is_linked()
@@ -115,6 +119,11 @@ impl Router {
     }
 }
 
+/// Whether two measurements of one way differ by so much that it may be worth another link.
+fn is_elsewhere(before: Span, now: Span) -> bool {
+    before.as_micros().abs_diff(now.as_micros()) * NEWS_SHARE > before.as_micros()
+}
+
 /// Echoes awaited at once: one packet each. A guess.
 pub(super) const MEASURES_MAX: usize = 8;
 /// Pause between turns while there is something to measure, and otherwise. Guesses.
@@ -127,5 +136,7 @@ const MEASURE_LASTS: Span = Span::from_mins(4);
 const ECHOES_MISSED_MAX: u32 = 3;
 /// An echo the host never spoke of again.
 const ECHO_FORGOTTEN: Span = Span::from_secs(10);
+/// Round trips that differ by more than one in this many are news: links that are there count for more than that. A guess.
+const NEWS_SHARE: u64 = 5;
 /// Echoes are gathered before links are chosen again. A guess.
 const PLAN_AFTER_ECHO: Span = Span::from_secs(1);

@@ -19,6 +19,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
     heard: BTreeMap<Id, Heard>,
+    /// What was heard from linked nodes that are not doubted, and the way to them, the nearest first.
+    adverts: Arc<[Advert]>,
     /// Linked nodes that are reached quicker through another: through whom, and how long the round trip is.
     better: BTreeMap<Id, (Id, Span)>,
     told: Arc<[ReachEntry]>,
@@ -37,6 +39,7 @@ impl Reach {
     pub(super) fn new() -> Reach {
         Reach {
             heard: BTreeMap::new(),
+            adverts: Arc::default(),
             better: BTreeMap::new(),
             told: Arc::new([]),
             is_stale: false,
@@ -47,10 +50,23 @@ impl Reach {
     /// The link to this node is gone, and with it all ways through it.
     pub(super) fn forget(&mut self, id: &Id) {
         if self.heard.remove(id).is_some() {
+            self.doubt(id);
+        }
+        self.better.remove(id);
+    }
+
+    /// Nothing is to go through this node, until it is heard again.
+    pub(super) fn doubt(&mut self, id: &Id) {
+        if self.adverts.iter().any(|advert| advert.via == *id) {
+            self.adverts = self.adverts.iter().filter(|advert| advert.via != *id).cloned().collect();
             self.better.retain(|_, (via, _)| via != id);
             self.is_stale = true;
         }
-        self.better.remove(id);
+    }
+
+    /// Nodes that were doubted may be trusted again.
+    pub(super) fn trust(&mut self) {
+        self.is_stale = true;
     }
 
     /// Whether links must be compared with the ways beside them anew.
@@ -72,15 +88,61 @@ impl Reach {
         }
     }
 
-    /// What the linked nodes that are not doubted said, and the way to them, the nearest first.
-    pub(super) fn adverts(&self, peers: &Peers) -> Vec<Advert> {
+    /// What the linked nodes that are not doubted said, and the way to them, the nearest first, as of the last review.
+    pub(super) fn adverts(&self) -> Arc<[Advert]> {
+        Arc::clone(&self.adverts)
+    }
+
+    fn gather(&mut self, peers: &Peers) {
         let advert = |(via, heard): (&Id, &Heard)| {
             let rtt = peers.find(via).filter(|peer| !peer.suspected).and_then(Peer::link_rtt)? + RELAY_COST;
             Some(Advert { via: *via, rtt, links: Arc::clone(&heard.links) })
         };
         let mut adverts: Vec<Advert> = self.heard.iter().filter_map(advert).collect();
         adverts.sort_unstable_by_key(|advert| (advert.rtt, advert.via));
-        adverts
+        self.adverts = adverts.into();
+    }
+
+    /// The links that are not the best way, with the way that is. `links` in the order of ids.
+    fn compare(&self, links: &[(Id, RttEstimate)]) -> BTreeMap<Id, (Id, Span)> {
+        let mut ways: Vec<Beside> = links.iter().map(|(_, rtt)| Beside::nothing_better_than(rtt.smoothed())).collect();
+        let longest = links.iter().map(|(_, rtt)| rtt.smoothed()).max().unwrap_or(Span::ZERO);
+        for advert in self.adverts.iter().take_while(|advert| advert.rtt < longest) {
+            let mut entries = advert.links.iter().peekable();
+            for ((id, _), way) in links.iter().zip(&mut ways) {
+                let prefix = id.prefix_u64();
+                while entries.next_if(|entry| entry.peer < prefix).is_some() {}
+                let Some(entry) = entries.next_if(|entry| entry.peer == prefix) else { continue };
+                let through = advert.rtt + entry.rtt;
+                if through < way.through {
+                    (way.through, way.via) = (through, Some(advert.via));
+                }
+                if self.better.get(id).is_some_and(|(via, _)| *via == advert.via) {
+                    way.before = Some((advert.via, through));
+                }
+            }
+        }
+        let better = |((id, rtt), way): (&(Id, RttEstimate), Beside)| {
+            let best = (way.via?, way.through);
+            // The way told before stays unless another is clearly quicker.
+            let (via, through) = way.before.filter(|(_, before)| before.scaled(STAY) <= best.1).unwrap_or(best);
+            is_better(rtt, through, self.better.contains_key(id)).then_some((*id, (via, through)))
+        };
+        links.iter().zip(ways).filter_map(better).collect()
+    }
+}
+
+/// The quickest way beside a link.
+struct Beside {
+    via: Option<Id>,
+    through: Span,
+    /// The way beside it as of the last time, as it is now.
+    before: Option<(Id, Span)>,
+}
+
+impl Beside {
+    fn nothing_better_than(rtt: Span) -> Beside {
+        Beside { via: None, through: rtt, before: None }
     }
 }
 
@@ -161,34 +223,32 @@ impl Router {
         }
     }
 
-    /// Compares all links with the ways beside them if anything these rest on changed; at most every other second.
+    /// Compares all links with the ways beside them if anything these rest on changed; not too often.
     pub(super) fn review_reach(&mut self, now: Instant) {
-        if !self.reach.is_stale || now.since(self.reach.computed) < COMPUTE_PAUSE {
+        if !self.reach.is_stale || now.since(self.reach.computed) < self.drift_pause(now) {
             return;
         }
         self.reach.is_stale = false;
         self.reach.computed = now;
         self.reach.heard.retain(|_, advert| now.since(advert.at) < ADVERT_LASTS);
-        let adverts = self.reach.adverts(&self.peers);
-        let better = self.peers.linked().filter_map(|peer| {
-            let (Link::Up { rtt, .. }, id) = (peer.link, peer.id()) else { return None };
-            let before = self.reach.better.get(&id);
-            let (best, through) = detour(&adverts, &id, rtt.smoothed())?;
-            // The way told before stays unless another is clearly quicker.
-            let old = before.and_then(|(old, _)| {
-                let advert = adverts.iter().position(|advert| advert.via == *old)?;
-                detour(&adverts[advert..=advert], &id, Span::MAX)
-            });
-            let (via, through) = old.filter(|(_, old)| old.scaled(STAY) <= through).unwrap_or((best, through));
-            is_better(&rtt, through, before.is_some()).then_some((id, (via, through)))
-        });
-        self.reach.better = better.collect();
+        self.reach.gather(&self.peers);
+        let link = |peer: &Peer| match peer.link {
+            Link::Up { rtt, .. } => Some((peer.id(), rtt)),
+            _ => None,
+        };
+        let links: Vec<(Id, RttEstimate)> = self.peers.iter().filter_map(link).collect();
+        self.reach.better = self.reach.compare(&links);
+    }
+
+    /// How long it waits to be told that something costs more or less than before: shortly while this node is new.
+    pub(super) fn drift_pause(&self, now: Instant) -> Span {
+        if now.since(self.own.started) < DRIFT_YOUNG { DRIFT_PAUSE_YOUNG } else { DRIFT_PAUSE }
     }
 
     /// An advert names nodes this one does not know: in a network small enough, one of them is asked after,
     /// which brings its neighbours as well.
     fn ask_after_strangers(&mut self, t: &mut Turn, from: Id, links: &[ReachEntry]) {
-        if !self.join.is_settled() || self.peers.len() >= KNOWN_ENOUGH {
+        if !self.join.is_settled() || self.peers.len() >= self.known_max() {
             return;
         }
         let known = |prefix: u64| self.knows(prefix) || self.graves.recent().iter().any(|id| id.prefix_u64() == prefix);
@@ -229,9 +289,6 @@ fn differences(told: &[ReachEntry], links: &[ReachEntry]) -> usize {
     told.len().max(links.len()) - links.iter().filter(same).count()
 }
 
-/// Known nodes at which nobody is asked after any more: everybody, in a network where that makes the best
-/// paths. A guess.
-const KNOWN_ENOUGH: usize = 200;
 /// How soon a node tells of its links when half of them are new: in a vast network of one in sixty-four after two
 /// minutes, else after a few seconds, for there every link makes somebody's path. And how soon when nothing changes.
 /// Guesses.
@@ -240,8 +297,12 @@ const TELL_SMALL: Span = Span::from_secs(6);
 const TELL_AGAIN: Span = Span::from_mins(10);
 /// An advert not renewed within two and a half of these intervals is forgotten.
 const ADVERT_LASTS: Span = Span::from_mins(25);
-/// Least pause between computations of the detours. A guess.
-const COMPUTE_PAUSE: Span = Span::from_secs(2);
+/// Least pause between views, and comparisons of links with the ways beside them, where only costs changed: in a
+/// simulation of 200 nodes views made for that at once were 60 % of all work (2026-11-25), and of 400 nodes at rest,
+/// made every other second, a quarter (2026-11-26).
+const DRIFT_PAUSE: Span = Span::from_secs(10);
+const DRIFT_PAUSE_YOUNG: Span = Span::from_secs(2);
+const DRIFT_YOUNG: Span = Span::from_mins(5);
 /// What a relay adds to a round trip: two hand-overs of 150 us each, and the price of the relay's own
 /// work, so that where all are equally near nobody goes round by others.
 const RELAY_COST: Span = Span::from_millis(1);

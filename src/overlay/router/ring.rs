@@ -224,7 +224,7 @@ impl Router {
 
     fn candidates(&self, now: Instant) -> Vec<Id> {
         let (me, per_side) = (self.own.id(), self.own.tuning.leaf_set_per_side);
-        let refused = |p: &Peer| p.refused_at.is_some_and(|at| now.since(at) < REFUSED_PAUSE);
+        let refused = |p: &Peer| p.refused.at.is_some_and(|at| now.since(at) < REFUSED_PAUSE);
         let hopeful = |p: &Peer| p.is_present() || (p.is_server() && !refused(p));
         let wanted = self.peers.leaf_set(&me, per_side, hopeful);
         let unlinked = |id: &Id| self.peers.find(id).is_some_and(|peer| matches!(peer.link, Link::None));

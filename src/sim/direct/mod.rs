@@ -160,7 +160,7 @@ impl Built {
             coordinate: self.coordinates.get(node).copied().unwrap_or_default(),
             ready: true,
             peers: self.contacts_of(node).into_iter().map(peer).collect(),
-            adverts: Vec::new(),
+            adverts: Arc::default(),
             leaf_set: LeafView {
                 before: ids(self.side(node, true)),
                 after: ids(self.side(node, false)),

@@ -172,9 +172,9 @@ impl<'a> Walker<'a> {
     }
 
     /// What a node's nearest contacts said of their links.
-    fn adverts(&self, node: usize) -> Vec<Advert> {
+    fn adverts(&self, node: usize) -> Arc<[Advert]> {
         if self.built.recipe().adverts == 0 {
-            return Vec::new();
+            return Arc::default();
         }
         let advert = |peer: usize| Advert {
             via: self.built.id(peer),

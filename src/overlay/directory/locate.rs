@@ -25,7 +25,8 @@ impl Directory {
     pub(super) fn on_locate_answer(&mut self, number: u64, which: u64, answer: Answer) {
         match answer {
             Answer::Holders { holders } if !holders.is_empty() => {
-                let holders = nearest_holders(holders, &self.ground.view.coordinate);
+                let mut holders = nearest_holders(holders, &self.ground.view.coordinate);
+                self.ground.by_expected_rtt(&mut holders);
                 self.finish(number, Ok(Reply::Holders(holders)));
             }
             Answer::NotFound | Answer::Holders { .. } => {

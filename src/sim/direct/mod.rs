@@ -136,6 +136,19 @@ impl Built {
         Some(if self.id(after).is_nearer(key, &self.id(before)) { after } else { before })
     }
 
+    /// The nodes numerically closest to a key, the closest first.
+    pub fn replica_set(&self, key: &Id, count: usize) -> Vec<usize> {
+        let nodes = self.len();
+        let above = self.contacts.partition_point(|contact| contact.id() < *key);
+        let reach = count.min(nodes);
+        let sides = (0..reach).flat_map(|step| [(above + step) % nodes, (above + 2 * nodes - step - 1) % nodes]);
+        let mut set: Vec<usize> = sides.collect();
+        set.sort_by_cached_key(|node| (self.id(*node).distance(key), *node));
+        set.dedup();
+        set.truncate(count);
+        set
+    }
+
     /// All whom a node knows, in order.
     pub fn contacts_of(&self, node: usize) -> Vec<usize> {
         let table = &self.tables[self.begins[node] as usize..self.begins[node + 1] as usize];

@@ -6,7 +6,7 @@
 use super::options::{Build, Options};
 use arras::base::{Chance, Id};
 use arras::sim::direct::Walker;
-use arras::sim::objects::{Published, draw_asks, draw_objects};
+use arras::sim::objects::{Published, Walked, draw_asks, draw_objects};
 use arras::sim::{Stage, Underlay};
 use arras::survey::table::Cell;
 use arras::survey::{Find, Finds, Table};
@@ -24,6 +24,8 @@ pub struct Objects {
     refused: BTreeMap<String, u64>,
     /// The asks, and what came of each.
     finds: Vec<Result<Find, String>>,
+    /// What would have come of them if the first copy come to had answered; not by the whole protocol.
+    come_to: Vec<Find>,
 }
 
 /// Publishes and locates by the whole protocol; nothing if no objects are asked for.
@@ -43,7 +45,7 @@ pub fn by_protocol(stage: &mut Stage, options: &Options, chance: &mut Chance, ba
         (limit, count - already)
     });
     let refused = met.filter(|(_, count)| *count > 0).collect();
-    Some(Objects { objects: objects.len(), published: Some(published), refused, finds })
+    Some(Objects { objects: objects.len(), published: Some(published), refused, finds, come_to: Vec::new() })
 }
 
 /// Asks over tables built directly, each time for an object of its own; nothing if no objects are asked for.
@@ -62,8 +64,10 @@ pub fn directly(
         .map(|node| (node, Id::from_bytes(keys.bytes32())))
         .collect();
     super::overlay::counting(bar, "finding", asks.len());
-    let finds = walker.find_all(&asks, options.copies(), underlay, &mut |done| bar.set_position(done as u64));
-    Some(Objects { objects: asks.len(), published: None, refused: BTreeMap::new(), finds })
+    let walked = walker.find_all(&asks, options.copies(), underlay, &mut |done| bar.set_position(done as u64));
+    let come_to = walked.iter().flatten().map(|walked| walked.come_to).collect();
+    let finds = walked.into_iter().map(|walked| walked.map(|Walked { named, .. }| named)).collect();
+    Some(Objects { objects: asks.len(), published: None, refused: BTreeMap::new(), finds, come_to })
 }
 
 /// The objects as JSON; null if none were asked for.
@@ -80,6 +84,7 @@ pub fn json(options: &Options, objects: Option<&Objects>) -> Value {
         "failures": failures,
         "refused": objects.refused,
         "claims": null,
+        "come_to": Finds::of(&objects.come_to),
     });
     if let Some(published) = &objects.published {
         all["claims"] = json!({
@@ -123,27 +128,17 @@ pub fn text(outcome: &Value) -> String {
     stretch("the same, nearest tenth", &objects["stretch"]["deciles"][0], &few);
     stretch("stretch until located", &objects["locate_stretch"], &all);
     stretch("the same, nearest tenth", &objects["locate_stretch"]["deciles"][0], &few);
-    let percent =
-        |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share * 100.0));
     let (claims, refused) = (&objects["claims"], &objects["refused"]);
-    let mut lines = vec![
-        (
-            "nearest copy / one of two nearest",
-            format!("{} / {}", percent(&objects["nearest_share"]), percent(&objects["top_two_share"])),
-        ),
-        (
-            "extra delay, mean of ratios / of means",
-            format!("{} / {}", percent(&objects["extra_delay"]), percent(&objects["extra_delay_of_means"])),
-        ),
-        ("objects asked for / not found", format!("{} / {}", objects["asks"], objects["failed"])),
-    ];
+    let mut lines = quality(objects, "");
+    lines.push(("asks / not found".to_owned(), format!("{} / {}", objects["asks"], objects["failed"])));
+    lines.extend(quality(&objects["come_to"], "first copy come to: "));
     if claims.is_object() {
         let missing = &claims["roots_missing"];
         lines.push((
-            "claims / failed / roots missing",
+            "claims / failed / roots missing".to_owned(),
             format!("{} / {} / {missing}", claims["made"], claims["failed"]),
         ));
-        lines.push(("refused, by limit", refused.to_string()));
+        lines.push(("refused, by limit".to_owned(), refused.to_string()));
     }
     for (name, value) in lines {
         table.row([Cell::from(name), Cell::from(value)]);
@@ -157,12 +152,25 @@ pub fn text(outcome: &Value) -> String {
     format!("\n{head}\n{table}")
 }
 
+/// How near the copies found are, in lines of the table; none where none were found.
+fn quality(finds: &Value, whose: &str) -> Vec<(String, String)> {
+    if !finds["finds"].is_u64() {
+        return Vec::new();
+    }
+    let percent = |part: &str| format!("{:.2} %", finds[part].as_f64().unwrap_or(0.0) * 100.0);
+    let pair = |a: &str, b: &str| format!("{} / {}", percent(a), percent(b));
+    vec![
+        (format!("{whose}nearest / one of two nearest"), pair("nearest_share", "top_two_share")),
+        (format!("{whose}extra delay, mean of ratios / of means"), pair("extra_delay", "extra_delay_of_means")),
+    ]
+}
+
 /// What a figure is made of, in words.
 fn counting_of(options: &Options) -> &'static str {
     match options.build() {
         Build::Direct => {
             "each on the nodes numerically closest to its key; the message's way to the first of them it comes to and \
-             back, over the round trip to the nearest"
+             back, and one round trip to the one the asker expects to be nearest, over the round trip to the nearest"
         }
         Build::Protocol | Build::Crowd => {
             "each published by its holders; from the wish to locate until its answer, and one round trip to the holder a \

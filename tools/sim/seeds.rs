@@ -9,7 +9,7 @@ use arras::survey::{Interval, Table};
 use serde_json::{Map, Value, json};
 
 /// Figures that are told over seeds; a scenario's published ones besides.
-const FIGURES: [&str; 16] = [
+const FIGURES: [&str; 19] = [
     "stretch.ratio_of_means",
     "stretch_over_20_ms.p90",
     "hops.mean",
@@ -26,6 +26,9 @@ const FIGURES: [&str; 16] = [
     "objects.nearest_share",
     "objects.top_two_share",
     "objects.extra_delay",
+    "objects.come_to.nearest_share",
+    "objects.come_to.top_two_share",
+    "objects.come_to.extra_delay",
 ];
 
 /// The means of all figures that every outcome has, as JSON.

@@ -13,7 +13,7 @@ mod walk;
 pub use walk::{Trip, Walker};
 
 use super::underlay::Underlay;
-use crate::base::{Chance, Coordinate, Id, RttEstimate};
+use crate::base::{Chance, Coordinate, Id, RttEstimate, Span};
 use crate::identity::{Contact, NodeName, PublicKey, Role};
 use crate::overlay::RouteView;
 use crate::overlay::view::{LeafView, PeerView, Way};
@@ -157,6 +157,18 @@ impl Built {
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    /// The round trip to another node as this one expects it: measured where there is a link, else predicted. Nothing
+    /// without coordinates.
+    pub fn expected_rtt(&self, node: usize, other: usize, underlay: &dyn Underlay) -> Span {
+        if self.contacts_of(node).binary_search(&other).is_ok() {
+            return underlay.round_trip(node, other);
+        }
+        match (self.coordinates.get(node), self.coordinates.get(other)) {
+            (Some(here), Some(there)) => here.rtt_to(there),
+            _ => Span::MAX,
+        }
     }
 
     /// What the Router of this node would show: a link to each contact.

@@ -5,7 +5,6 @@
 //! Never does: measure quality: `arras sim` does.
 
 use super::*;
-use crate::base::Span;
 use crate::sim::underlay::{Plane, Uniform};
 
 fn plane() -> Plane {

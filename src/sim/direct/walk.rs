@@ -89,9 +89,9 @@ impl<'a> Walker<'a> {
         self.learns = learns;
     }
 
-    /// The nodes numerically closest to a key: those that keep the copies of an object.
-    pub fn replica_set(&self, key: &Id, count: usize) -> Vec<usize> {
-        self.built.replica_set(key, count)
+    /// The tables.
+    pub fn built(&self) -> &Built {
+        self.built
     }
 
     /// Carries one lookup to its end.

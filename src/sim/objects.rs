@@ -169,9 +169,10 @@ impl Walker<'_> {
                 let trip = self.walk_to(asker, key, &holders);
                 let all: Vec<Span> = holders.iter().map(|holder| underlay.round_trip(asker, *holder)).collect();
                 let find = |end: usize| {
-                    let expected = |holder: &usize| self.built().expected_rtt(asker, *holder, underlay);
-                    // Of holders that promise the same, as all do without coordinates, the one that answered.
-                    let chosen = holders.iter().copied().min_by_key(|holder| (expected(holder), *holder != end));
+                    let expected = self.expected_rtts(asker, &holders);
+                    // Of holders that promise the same, as all do where nothing is known, the one that answered.
+                    let promising = expected.iter().zip(&holders).min_by_key(|(rtt, holder)| (**rtt, **holder != end));
+                    let chosen = promising.map(|(_, holder)| *holder);
                     let chosen = underlay.round_trip(asker, chosen.unwrap_or(end));
                     Walked {
                         come_to: Find::of(trip.routed, Span::ZERO, underlay.round_trip(asker, end), &all),

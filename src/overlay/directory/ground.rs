@@ -149,17 +149,14 @@ impl Ground {
         self.view.peer(id).and_then(|peer| peer.coordinate)
     }
 
-    /// The round trip to expect, if anything is known: measured, else predicted.
+    /// The round trip to expect, if anything is known.
     pub(super) fn expected_rtt(&self, holder: &Holder) -> Option<Span> {
         let id = holder.contact.id();
         if id == self.me() {
             return Some(Span::ZERO);
         }
-        if let Some(rtt) = self.view.peer(&id).and_then(|peer| peer.rtt()) {
-            return Some(rtt);
-        }
-        let coordinate = holder.coordinate.or_else(|| self.coordinate(&id))?;
-        Some(self.view.coordinate.rtt_to(&coordinate))
+        let coordinate = holder.coordinate.or_else(|| self.coordinate(&id));
+        self.view.expected_rtt(&id, coordinate.as_ref())
     }
 
     /// Orders holders as this node would fetch from them: the one with the shortest round trip first.

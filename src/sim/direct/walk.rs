@@ -89,6 +89,14 @@ impl<'a> Walker<'a> {
         self.learns = learns;
     }
 
+    /// The round trips to others as this node expects them, with what its contacts said of their links; the longest there
+    /// is where nothing is known.
+    pub fn expected_rtts(&self, node: usize, others: &[usize]) -> Vec<Span> {
+        let view = RouteView { adverts: self.adverts(node), ..self.built.view(node, self.underlay) };
+        let expected = |other: usize| view.expected_rtt(&self.built.id(other), self.built.coordinate(other).as_ref());
+        others.iter().map(|other| expected(*other).unwrap_or(Span::MAX)).collect()
+    }
+
     /// The tables.
     pub fn built(&self) -> &Built {
         self.built

@@ -12,7 +12,7 @@ SEEDS ?= 1 2 3
 STORM_SEEDS ?= 50
 FROM ?= 1
 # Scenarios of `make sim`, from bench/scenarios/; `million` takes some minutes more.
-SCENARIOS ?= pastry gummadi tapestry paths
+SCENARIOS ?= pastry gummadi tapestry replicas paths
 # Inputs of `make fuzz`, and their seed.
 FUZZ_INPUTS ?= 2000000
 
@@ -62,7 +62,7 @@ bench: build ## Speed: lookups, forwarding, put and get, memory; tables, JSON an
 	cargo bench --locked --bench forwarding
 	cargo bench --locked --bench memory
 
-sim: build ## Published set-ups in virtual time, our row beside theirs (half an hour; SCENARIOS="pastry gummadi tapestry paths")
+sim: build ## Published set-ups in virtual time, our row beside theirs (half an hour; SCENARIOS="pastry gummadi tapestry replicas paths")
 	@for scenario in $(SCENARIOS); do $(ARRAS) sim --scenario bench/scenarios/$$scenario.toml || exit 1; done
 
 crawls: ## Crawls of simulated overlays: recall, messages a node, distortion under churn (some minutes)

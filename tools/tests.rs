@@ -231,6 +231,33 @@ fn a_simulation_has_the_labs_fields_and_says_how_it_was_built() {
     }
 }
 
+#[test]
+fn objects_are_found_and_told_of_however_the_overlay_was_built() {
+    let small = ["--nodes", "16", "--lookups", "10", "--warm-up", "10", "--keys", "1", "--underlay", "plane"];
+    let asked = ["--copies", "3", "--asks-per-node", "5"];
+    let direct = simulated(&[&small[..], &asked, &["--build", "direct"]].concat());
+    let crowd = ["--objects-per-node", "2", "--rate", "5", "--settle", "30", "--link-budget", "32"];
+    let crowd = simulated(&[&small[..], &asked, &crowd].concat());
+    assert_eq!(crowd["objects"]["claims"]["made"], 16 * 2 * 3);
+    assert_eq!(
+        (&crowd["objects"]["claims"]["failed"], &crowd["objects"]["claims"]["roots_missing"]),
+        (&0.into(), &0.into())
+    );
+    assert_eq!((&crowd["objects"]["objects"], &crowd["objects"]["asks"]), (&32.into(), &80.into()));
+    assert!(direct["objects"]["claims"].is_null() && crowd["objects"]["come_to"].is_null());
+    assert!(direct["objects"]["come_to"]["nearest_share"].as_f64() <= direct["objects"]["nearest_share"].as_f64());
+    for objects in [&direct["objects"], &crowd["objects"]] {
+        assert_eq!((&objects["failed"], &objects["copies"]), (&0.into(), &3.into()));
+        assert!(objects["stretch"]["p50"].as_f64() >= Some(1.0) && objects["stretch"]["deciles"][0].is_object());
+        assert!(objects["nearest_share"].as_f64() <= objects["top_two_share"].as_f64());
+    }
+    let text = command(&[&["sim"], &small[..], &asked, &["--build", "direct", "--seeds", "2"]].concat()).expect("runs");
+    for part in ["object stretch", "one of two nearest", "first copy come to", "objects.extra_delay"] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    assert!(simulated(&[&small[..], &["--build", "direct"]].concat())["objects"].is_null());
+}
+
 /// The expected hashes hold in debug and release builds, on any machine. They change whenever the
 /// protocol or the rule of the next hop does: then write the new ones here.
 #[test]
@@ -261,6 +288,12 @@ fn a_simulation_without_sense_is_refused() {
         (vec!["--build", "direct", "--settle", "4"], "--settle"),
         (vec!["--build", "direct", "--dead", "1"], "--dead"),
         (vec!["--access-ms=-1"], "--access-ms"),
+        (vec!["--copies", "5"], "need --asks-per-node"),
+        (vec!["--asks-per-node", "5"], "needs --objects-per-node"),
+        (vec!["--asks-per-node", "0", "--objects-per-node", "1"], "--asks-per-node"),
+        (vec!["--asks-per-node", "5", "--objects-per-node", "5", "--build", "direct"], "nothing is published"),
+        (vec!["--asks-per-node", "5", "--build", "direct", "--copies", "100"], "--copies"),
+        (vec!["--asks-per-node", "5", "--build", "direct", "--dead", "0.1"], "--dead"),
     ] {
         let exit = command(&[&["sim"], &arguments[..]].concat()).expect_err("refused");
         assert_eq!(exit.code, USAGE, "{arguments:?}");

@@ -114,6 +114,30 @@ impl RouteView {
         self.peers.get(index).filter(|peer| peer.contact.id().begins_like(id))
     }
 
+    /// The round trip to expect to any node: measured where there is a link; else what its coordinate predicts, within
+    /// what neighbours measured: no longer than the way through one of them, no shorter than the difference of its two
+    /// legs. `None` if nothing is known.
+    pub fn expected_rtt(&self, id: &Id, coordinate: Option<&Coordinate>) -> Option<Span> {
+        if let Some(rtt) = self.peer(id).and_then(PeerView::rtt) {
+            return Some(rtt);
+        }
+        let mut bounds: Option<(Span, Span)> = None;
+        let prefix = id.prefix_u64();
+        for advert in self.adverts.iter() {
+            let Ok(place) = advert.links.binary_search_by_key(&prefix, |entry| entry.peer) else { continue };
+            let there = advert.links[place].rtt;
+            let (sum, apart) = (advert.rtt + there, there.max(advert.rtt).saturating_sub(there.min(advert.rtt)));
+            bounds = Some(bounds.map_or((apart, sum), |(low, high)| (low.max(apart), high.min(sum))));
+        }
+        let predicted = coordinate.map(|coordinate| self.coordinate.rtt_to(coordinate));
+        match (predicted, bounds) {
+            // Real round trips break the triangle's rule now and then: the way through a neighbour is there all the same.
+            (Some(predicted), Some((low, high))) => Some(predicted.max(low).min(high)),
+            (None, Some((_, high))) => Some(high),
+            (predicted, None) => predicted,
+        }
+    }
+
     /// Whether the key lies between the ends of the leaf set, so that its root is among the leaf set
     /// and this node.
     pub fn covers(&self, key: &Id) -> bool {
@@ -284,3 +308,37 @@ impl fmt::Debug for Interest {
 
 /// Locks the interest is split over, so that shards and the forwarder seldom meet. A guess.
 const INTEREST_PARTS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{NodeName, PublicKey, Role};
+
+    fn contact(seed: u8) -> Arc<Contact> {
+        let name = NodeName { key: PublicKey::from_bytes([seed; 32]), nonce: 0 };
+        Arc::new(Contact::unsigned(name, Role::Server))
+    }
+
+    #[test]
+    fn what_is_measured_counts_first_and_what_neighbours_measured_bounds_a_prediction() {
+        const fn ms(ms: u64) -> Span {
+            Span::from_millis(ms)
+        }
+        let (linked, other) = (contact(1), contact(2));
+        let mut view = RouteView::alone(contact(0), true);
+        let way = Way::Link { rtt: RttEstimate::first(ms(70)) };
+        view.peers = vec![PeerView { contact: linked.clone(), coordinate: None, way, ready: true }];
+        // All stand at the origin: a prediction is next to nothing.
+        let here = Some(&view.coordinate).copied();
+        assert_eq!(view.expected_rtt(&linked.id(), here.as_ref()), Some(ms(70)));
+        assert_eq!(view.expected_rtt(&other.id(), None), None);
+        assert!(view.expected_rtt(&other.id(), here.as_ref()) < Some(ms(1)));
+        let told = |rtt: u64| vec![ReachEntry { peer: other.id().prefix_u64(), rtt: ms(rtt) }].into();
+        let near = Advert { via: linked.id(), rtt: ms(70), links: told(20) };
+        view.adverts = Arc::new([near.clone()]);
+        assert_eq!(view.expected_rtt(&other.id(), here.as_ref()), Some(ms(50)), "70 less 20 at least");
+        assert_eq!(view.expected_rtt(&other.id(), None), Some(ms(90)), "70 and 20 at most");
+        view.adverts = Arc::new([near, Advert { via: contact(3).id(), rtt: ms(5), links: told(30) }]);
+        assert_eq!(view.expected_rtt(&other.id(), here.as_ref()), Some(ms(35)), "there is a way of 35");
+    }
+}

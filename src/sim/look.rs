@@ -1,15 +1,14 @@
 //! Many lookups, and what came of each.
 //!
-//! Owns: asking nodes of a world at an even pace and gathering the results; the outcome of a lookup,
-//! however the overlay was built.
-//! Never does: leave a failure out, or keep more than the lookups under way.
+//! Owns: asking nodes for the roots of keys; the outcome of a lookup, however the overlay was built.
+//! Never does: leave a failure out.
 
 use super::direct::{Trip, Walker};
+use super::pace::{Outcome, Pace};
 use super::stage::Stage;
 use super::underlay::Underlay;
-use crate::base::{Chance, Id, Instant, Span};
-use crate::overlay::{Command, Reply, RequestId};
-use std::collections::VecDeque;
+use crate::base::{Chance, Id, Span};
+use crate::overlay::{Command, Reply};
 
 /// One lookup's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,33 +76,17 @@ impl Stage {
         per_second: f64,
         progress: &mut dyn FnMut(usize),
     ) -> Vec<Look> {
-        let begun = self.now();
-        let mut looks = Vec::with_capacity(questions.len());
-        let mut under_way: VecDeque<(usize, Id, RequestId, Instant)> = VecDeque::new();
-        for (index, &(from, key)) in questions.iter().enumerate() {
-            self.world.run_until(begun + Span::from_micros((index as f64 * 1e6 / per_second) as u64));
-            let request = self.world.wish(from, Command::Lookup { key, traced: false });
-            under_way.push_back((from, key, request, self.now()));
-            let old = |asked: Instant, now: Instant| now.since(asked) > ANSWER_MAX;
-            while under_way.front().is_some_and(|(.., asked)| old(*asked, self.now())) {
-                looks.extend(under_way.pop_front().map(|asked| self.outcome(asked)));
-            }
-            progress(looks.len());
-        }
-        self.pass(ANSWER_MAX);
-        looks.extend(under_way.into_iter().map(|asked| self.outcome(asked)));
-        progress(looks.len());
-        looks
+        let wishes = questions.iter().map(|(from, key)| (*from, Command::Lookup { key: *key, traced: false }));
+        let outcomes = self.at_pace(wishes, Pace { per_second, wait: ANSWER_MAX }, progress);
+        questions.iter().zip(outcomes).map(|(question, outcome)| self.look(*question, outcome)).collect()
     }
 
-    /// What came of a lookup; its operation is forgotten.
-    fn outcome(&mut self, (from, key, request, asked): (usize, Id, RequestId, Instant)) -> Look {
-        let operation = self.world.forget(from, request);
-        let result = operation.and_then(|operation| operation.results.into_iter().next());
+    /// What came of a lookup.
+    fn look(&self, (from, key): (usize, Id), outcome: Outcome) -> Look {
         let mut look =
             Look { from, key, root: Err("no result".to_owned()), hops: 0, routed: Span::ZERO, direct: Span::ZERO };
-        let Some((at, result)) = result else { return look };
-        look.routed = at.since(asked);
+        let Some((routed, result)) = outcome else { return look };
+        look.routed = routed;
         match result {
             Ok(Reply::Root(found)) => {
                 look.hops = usize::from(found.hops);

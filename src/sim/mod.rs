@@ -18,6 +18,8 @@ pub mod look;
 pub mod narrate;
 mod network;
 mod node;
+pub mod objects;
+mod pace;
 pub mod stage;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Arithmetic on results.
 //!
-//! Owns: latency matrices, summaries of samples, stretch, stress, the quality of a topology, and how results are shown: tables,
+//! Owns: latency matrices, summaries of samples, stretch, stress, copies found, the quality of a topology, and how results are shown: tables,
 //! CSV, GraphML and plots.
 //! Never does: measure anything, read or write a file, or ask for the time.
 
@@ -14,6 +14,7 @@ pub mod degree;
 mod diameter;
 pub mod distribution;
 mod draw;
+pub mod finds;
 pub mod graph;
 pub mod graphml;
 pub mod matrix;
@@ -34,6 +35,7 @@ pub mod topology;
 mod xml;
 
 pub use distribution::{Interval, Repeats, Share, Summary};
+pub use finds::{Find, Finds};
 pub use graph::{Edge, Graph, Undirected};
 pub use matrix::{LatencyMatrix, MatrixError, Missing};
 pub use plot::Report;

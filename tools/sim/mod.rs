@@ -3,6 +3,7 @@
 //! Owns: the command, one run or those of a scenario, and what makes it fail.
 //! Never does: simulate (`overlay.rs` lets the library do it), or print anything but outcomes on stdout.
 
+mod objects;
 mod options;
 mod outcome;
 mod overlay;

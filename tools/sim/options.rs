@@ -19,6 +19,8 @@ pub struct Options {
     pub tables: Tables,
     #[command(flatten)]
     pub lookups: Lookups,
+    #[command(flatten)]
+    pub objects: Objects,
 }
 
 /// The nodes and what lies below them.
@@ -96,7 +98,8 @@ pub struct Lookups {
     /// Keys whose root up to 20 nodes each are asked for [default: 50]
     #[arg(long)]
     pub keys: Option<usize>,
-    /// Lookups each node asks per second; without meaning if built directly [default: 1]
+    /// Lookups each node asks per second, and claims and asks for objects; without meaning if built directly
+    /// [default: 1]
     #[arg(long, value_name = "PER_S")]
     pub rate: Option<f64>,
     /// Built directly only: whether lookups teach what lies ahead (one experience, shared by all nodes); else the
@@ -107,6 +110,23 @@ pub struct Lookups {
     /// [default: 0]
     #[arg(long, value_name = "SHARE")]
     pub dead: Option<f64>,
+}
+
+/// Objects that nodes hold and ask for, after the lookups.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Objects {
+    /// Objects each node publishes; not when built directly, where each is asked for once and nothing is published
+    /// [default: none]
+    #[arg(long, value_name = "COUNT")]
+    pub objects_per_node: Option<usize>,
+    /// Nodes that hold each object: the one that made it and others at random; if built directly those numerically
+    /// closest to its key [default: 1]
+    #[arg(long, value_name = "COUNT")]
+    pub copies: Option<usize>,
+    /// Random objects held by others that each node asks for [default: none]
+    #[arg(long, value_name = "COUNT")]
+    pub asks_per_node: Option<usize>,
 }
 
 /// What `--build` names.
@@ -124,7 +144,7 @@ pub enum Build {
 impl Options {
     /// These, and where they say nothing, those.
     pub fn over(self, below: &Options) -> Options {
-        let (network, tables, lookups) = (&below.network, &below.tables, &below.lookups);
+        let (network, tables, lookups, objects) = (&below.network, &below.tables, &below.lookups, &below.objects);
         Options {
             network: Network {
                 nodes: self.network.nodes.or(network.nodes),
@@ -153,6 +173,11 @@ impl Options {
                 rate: self.lookups.rate.or(lookups.rate),
                 learning: self.lookups.learning.or(lookups.learning),
                 dead: self.lookups.dead.or(lookups.dead),
+            },
+            objects: Objects {
+                objects_per_node: self.objects.objects_per_node.or(objects.objects_per_node),
+                copies: self.objects.copies.or(objects.copies),
+                asks_per_node: self.objects.asks_per_node.or(objects.asks_per_node),
             },
         }
     }
@@ -204,6 +229,38 @@ impl Options {
         let spans = [self.network.access_ms, self.network.side_ms];
         if spans.into_iter().flatten().any(|ms| !(0.0..=60_000.0).contains(&ms)) {
             return usage("--access-ms and --side-ms take 0 to 60000".to_owned());
+        }
+        self.check_objects().map_err(|what| Exit::new(USAGE, what))
+    }
+
+    fn check_objects(&self) -> Result<(), String> {
+        let (objects, directly) = (&self.objects, self.build() == Build::Direct);
+        if objects.asks_per_node.is_none() {
+            return match objects.objects_per_node.or(objects.copies) {
+                Some(_) => Err("--objects-per-node and --copies need --asks-per-node".to_owned()),
+                None => Ok(()),
+            };
+        }
+        if directly && objects.objects_per_node.is_some() {
+            return Err("--objects-per-node means nothing with --build direct, where nothing is published".to_owned());
+        }
+        if !directly && objects.objects_per_node.is_none() {
+            return Err("--asks-per-node needs --objects-per-node, or --build direct".to_owned());
+        }
+        if self.dead() > 0.0 {
+            return Err("--asks-per-node does not go with --dead: the copies of the dead are lost".to_owned());
+        }
+        for (name, count) in
+            [("--objects-per-node", self.objects_per_node()), ("--asks-per-node", self.asks_per_node())]
+        {
+            if !(1..=PER_NODE_MAX).contains(&count) {
+                return Err(format!("{name} takes 1 to {PER_NODE_MAX}, not {count}"));
+            }
+        }
+        let most = COPIES_MAX.min(self.nodes() - 1);
+        if !(1..=most).contains(&self.copies()) {
+            let why = format!("{COPIES_MAX}, and fewer than there are nodes");
+            return Err(format!("--copies takes 1 to {why}, not {}", self.copies()));
         }
         Ok(())
     }
@@ -279,6 +336,18 @@ impl Options {
         self.lookups.learning.unwrap_or(true)
     }
 
+    pub fn objects_per_node(&self) -> usize {
+        self.objects.objects_per_node.unwrap_or(1)
+    }
+
+    pub fn copies(&self) -> usize {
+        self.objects.copies.unwrap_or(1)
+    }
+
+    pub fn asks_per_node(&self) -> usize {
+        self.objects.asks_per_node.unwrap_or(1)
+    }
+
     pub fn settle(&self) -> Span {
         Span::from_secs(self.tables.settle.unwrap_or(300))
     }
@@ -290,3 +359,7 @@ fn millis(ms: f64) -> Span {
 
 /// Room in the addresses of simulated nodes.
 const NODES_MAX: usize = 1 << 23;
+/// Objects or asks of one node. A guess: what a run of an hour can do.
+const PER_NODE_MAX: usize = 10_000;
+/// Holders of one object: as many as a root remembers by default.
+const COPIES_MAX: usize = 64;

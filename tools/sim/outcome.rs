@@ -3,6 +3,7 @@
 //! Owns: the lab's fields and those a simulation has beyond them, as one JSON object, and the tables.
 //! Never does: leave out how the overlay was built, or show a zero where nothing was measured.
 
+use super::objects;
 use super::options::{Build, Options};
 use super::overlay::{Found, recipe};
 use super::scenario::{Published, figure};
@@ -39,6 +40,7 @@ pub fn json(options: &Options, found: &Found) -> Value {
         "build_s": found.build_s,
         "lookups_per_s": measured.lookups as f64 / found.lookups_s.max(1e-9),
         "trace_hash": found.trace_hash,
+        "objects": objects::json(options, found.objects.as_ref()),
     })));
     all.extend(object(world(found)));
     Value::Object(all)
@@ -55,7 +57,7 @@ pub fn verdict(options: &Options, outcome: &Value) -> Result<(), String> {
         return Err(format!("{failed} of {} lookups failed", outcome["lookups"]));
     }
     match outcome["roots_agree"].as_bool() {
-        Some(true) => Ok(()),
+        Some(true) => objects::verdict(outcome),
         _ => Err("not all nodes name the same roots".to_owned()),
     }
 }
@@ -76,7 +78,7 @@ pub fn text(name: &str, outcome: &Value, published: &[Published]) -> String {
         outcome["link_budget"],
         of("experience"),
     );
-    let mut text = format!("{head}\n{}", figures_table(outcome));
+    let mut text = format!("{head}\n{}{}", figures_table(outcome), objects::text(outcome));
     if !published.is_empty() {
         text.push_str(&format!("\n{}", published_table(outcome, published)));
     }

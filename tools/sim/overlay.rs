@@ -3,6 +3,7 @@
 //! Owns: the underlay of a name, the three ways to an overlay, and the order of work in each.
 //! Never does: judge what came back (`outcome.rs` does).
 
+use super::objects::{self, Objects};
 use super::options::{Build, Options};
 use crate::latency::{self, MissingEntries};
 use crate::output::{Exit, FAILED, steps};
@@ -36,6 +37,8 @@ pub struct Found {
     pub build_s: f64,
     pub lookups_s: f64,
     pub rss_mib: f64,
+    /// The objects, if any were asked for.
+    pub objects: Option<Objects>,
     /// What only a world has.
     pub world: Option<WorldFound>,
 }
@@ -130,6 +133,7 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
     let began = Instant::now();
     let (looks, in_vain) = walker.look_up(&asked, underlay, &mut |done| bar.set_position(done as u64));
     let lookups_s = began.elapsed().as_secs_f64();
+    let objects = objects::directly(&mut walker, options, underlay, chance, bar);
     let contacts = Figures::of((0..built.len()).map(|node| built.contacts_of(node).len() as f64));
     Found {
         is_right: looks.iter().map(|look| look.root.as_ref().ok().copied() == walker.root_of(&look.key)).collect(),
@@ -142,6 +146,7 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
         build_s,
         lookups_s,
         rss_mib: rss_mib(),
+        objects,
         world: None,
     }
 }
@@ -177,6 +182,8 @@ fn by_protocol(options: &Options, underlay: Box<dyn Underlay>, chance: &mut Chan
     let span_s = stage.now().since(at).as_secs_f64();
     let rates = traffic(&stage).into_iter().zip(before).map(|(after, before)| (after - before) as f64 / span_s);
     let bytes_per_node_s = Figures::of(rates);
+    let in_vain = (self::retried(&stage) - retried) as usize;
+    let objects = objects::by_protocol(&mut stage, options, chance, bar);
     let views = || stage.world.nodes().iter().filter_map(|node| node.view());
     Found {
         is_right: looks.iter().map(|look| look.root.as_ref().ok().copied() == stage.root_of(&look.key)).collect(),
@@ -184,11 +191,12 @@ fn by_protocol(options: &Options, underlay: Box<dyn Underlay>, chance: &mut Chan
         roots_agree,
         contacts: Figures::of(views().map(|view| view.peers.len() as f64)),
         links: Figures::of((0..options.nodes()).map(|node| stage.world.link_count(node) as f64)),
-        in_vain: (self::retried(&stage) - retried) as usize,
+        in_vain,
         trace_hash: stage.world.trace_hash(),
         build_s,
         lookups_s,
         rss_mib: rss_mib(),
+        objects,
         world: Some(WorldFound {
             settled,
             tally: *stage.world.tally(),
@@ -200,7 +208,7 @@ fn by_protocol(options: &Options, underlay: Box<dyn Underlay>, chance: &mut Chan
 }
 
 fn plan(options: &Options, underlay: Box<dyn Underlay>, seed: u64) -> Plan {
-    // Nobody places objects here: one shard has as little to do as two.
+    // A simulated node has one thread: one shard does all that two would do.
     let mut plan = Plan { underlay, through_codec: false, shards: 1, ..Plan::from_seed(seed) };
     plan.router.leaf_set_per_side = options.leaf_set();
     plan.router.contacts_per_slot = options.contacts_per_slot();
@@ -232,7 +240,7 @@ fn retried(stage: &Stage) -> f64 {
     stage.world.nodes().iter().map(of).sum()
 }
 
-fn counting(bar: &ProgressBar, what: &str, of: usize) {
+pub fn counting(bar: &ProgressBar, what: &str, of: usize) {
     bar.set_message(what.to_owned());
     bar.set_length(of as u64);
     bar.set_position(0);

@@ -9,7 +9,7 @@ use arras::survey::{Interval, Table};
 use serde_json::{Map, Value, json};
 
 /// Figures that are told over seeds; a scenario's published ones besides.
-const FIGURES: [&str; 9] = [
+const FIGURES: [&str; 19] = [
     "stretch.ratio_of_means",
     "stretch_over_20_ms.p90",
     "hops.mean",
@@ -19,6 +19,16 @@ const FIGURES: [&str; 9] = [
     "bytes_per_node_s.mean",
     "failed_share",
     "lookups_per_s",
+    "objects.stretch.p50",
+    "objects.stretch.p90",
+    "objects.stretch.deciles.0.p50",
+    "objects.locate_stretch.p50",
+    "objects.nearest_share",
+    "objects.top_two_share",
+    "objects.extra_delay",
+    "objects.come_to.nearest_share",
+    "objects.come_to.top_two_share",
+    "objects.come_to.extra_delay",
 ];
 
 /// The means of all figures that every outcome has, as JSON.

@@ -149,7 +149,7 @@ impl Directory {
     fn get_from(&mut self, number: u64, mut holders: Vec<Holder>) {
         let me = self.ground.me();
         holders.retain(|holder| holder.contact.id() != me);
-        holders.sort_by_key(|holder| self.ground.expected_rtt(holder).unwrap_or(Span::MAX));
+        self.ground.by_expected_rtt(&mut holders);
         let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) else { return };
         work.unknown = 0;
         work.holders = holders.into_iter().rev().map(|holder| Arc::new(holder.contact)).collect();

@@ -149,14 +149,19 @@ impl Ground {
         self.view.peer(id).and_then(|peer| peer.coordinate)
     }
 
-    /// The round trip to expect, if anything is known: measured, else predicted.
+    /// The round trip to expect, if anything is known.
     pub(super) fn expected_rtt(&self, holder: &Holder) -> Option<Span> {
         let id = holder.contact.id();
-        if let Some(rtt) = self.view.peer(&id).and_then(|peer| peer.rtt()) {
-            return Some(rtt);
+        if id == self.me() {
+            return Some(Span::ZERO);
         }
-        let coordinate = holder.coordinate.or_else(|| self.coordinate(&id))?;
-        Some(self.view.coordinate.rtt_to(&coordinate))
+        let coordinate = holder.coordinate.or_else(|| self.coordinate(&id));
+        self.view.expected_rtt(&id, coordinate.as_ref())
+    }
+
+    /// Orders holders as this node would fetch from them: the one with the shortest round trip first.
+    pub(super) fn by_expected_rtt(&self, holders: &mut [Holder]) {
+        holders.sort_by_cached_key(|holder| self.expected_rtt(holder).unwrap_or(Span::MAX));
     }
 
     /// How long to wait for a peer's direct answer that may cost it a write on disk.

@@ -13,6 +13,7 @@ mod ground;
 mod keep;
 mod leave;
 mod locate;
+mod near_root;
 mod pointers;
 mod publish;
 mod put;

@@ -8,6 +8,7 @@ use super::Directory;
 use super::away::{Due, ReadThen, Routed};
 use super::get::GetWork;
 use super::ground::Counter;
+use super::locate::LocateWork;
 use super::put::PutWork;
 use crate::base::{Id, Span};
 use crate::overlay::contract::{Command, Effect, Failure, Reply, RequestId};
@@ -40,10 +41,7 @@ pub(super) struct Wish {
 pub(super) enum Work {
     Put(PutWork),
     Get(GetWork),
-    /// Which of the object's roots said that they know nobody, a bit each.
-    Locate {
-        unknown: u8,
-    },
+    Locate(LocateWork),
     /// A publish before its value is on disk, or the deposit of its claims.
     Publish {
         lifetime: Span,
@@ -76,8 +74,8 @@ impl Directory {
                 self.get_start(number);
             }
             Command::Locate { object } => {
-                let number = self.add_wish(request, object, Work::Locate { unknown: 0 });
-                self.locate_try(number);
+                let number = self.add_wish(request, object, Work::Locate(LocateWork::default()));
+                self.locate_start(number);
             }
             Command::Publish { value, lifetime } => {
                 let number = self.add_wish(request, value.id(), Work::Publish { lifetime });
@@ -117,7 +115,8 @@ impl Directory {
             Routed::Wish(wish) => match (self.wishes.get(wish).map(|wish| &wish.work), answer) {
                 (Some(Work::Put(_)), Ok(answer)) => self.on_put_answer(wish, Some(number), answer),
                 (Some(Work::Get(_)), Ok(answer)) => self.on_get_answer(wish, number, by, answer),
-                (Some(Work::Locate { .. }), Ok(answer)) => self.on_locate_answer(wish, number, answer),
+                (Some(Work::Locate(_)), Ok(answer)) => self.on_locate_answer(wish, number, answer),
+                (Some(Work::Locate(_)), Err(failure)) => self.locate_failed(wish, number, failure),
                 (Some(_), Ok(_)) | (None, _) => {}
                 (Some(_), Err(failure)) => self.try_failed(wish, Some(number), failure),
             },
@@ -162,7 +161,7 @@ impl Directory {
         match self.wishes.get(number).map(|wish| &wish.work) {
             Some(Work::Put(_)) => self.put_try(number),
             Some(Work::Get(_)) => self.get_try(number),
-            Some(Work::Locate { .. }) => self.locate_try(number),
+            Some(Work::Locate(_)) => self.locate_try(number),
             Some(Work::Publish { .. } | Work::Unpublish) | None => {}
         }
     }
@@ -186,7 +185,7 @@ impl Directory {
         let counter = match wish.work {
             Work::Put(_) => Counter::Puts,
             Work::Get(_) => Counter::Gets,
-            Work::Locate { .. } => Counter::Locates,
+            Work::Locate(_) => Counter::Locates,
             Work::Publish { .. } | Work::Unpublish => Counter::Publishes,
         };
         self.ground.tally.count(counter, outcome_name(&result));

@@ -136,6 +136,19 @@ impl Built {
         Some(if self.id(after).is_nearer(key, &self.id(before)) { after } else { before })
     }
 
+    /// The nodes numerically closest to a key, the closest first.
+    pub fn replica_set(&self, key: &Id, count: usize) -> Vec<usize> {
+        let nodes = self.len();
+        let above = self.contacts.partition_point(|contact| contact.id() < *key);
+        let reach = count.min(nodes);
+        let sides = (0..reach).flat_map(|step| [(above + step) % nodes, (above + 2 * nodes - step - 1) % nodes]);
+        let mut set: Vec<usize> = sides.collect();
+        set.sort_by_cached_key(|node| (self.id(*node).distance(key), *node));
+        set.dedup();
+        set.truncate(count);
+        set
+    }
+
     /// All whom a node knows, in order.
     pub fn contacts_of(&self, node: usize) -> Vec<usize> {
         let table = &self.tables[self.begins[node] as usize..self.begins[node + 1] as usize];
@@ -146,18 +159,23 @@ impl Built {
         all
     }
 
+    /// Where a node sees itself in latency space, if nodes do.
+    pub fn coordinate(&self, node: usize) -> Option<Coordinate> {
+        self.coordinates.get(node).copied()
+    }
+
     /// What the Router of this node would show: a link to each contact.
     pub fn view(&self, node: usize, underlay: &dyn Underlay) -> RouteView {
         let peer = |peer: usize| PeerView {
             contact: Arc::clone(&self.contacts[peer]),
-            coordinate: self.coordinates.get(peer).copied(),
+            coordinate: self.coordinate(peer),
             way: Way::Link { rtt: RttEstimate::first(underlay.round_trip(node, peer)) },
             ready: true,
         };
         let ids = |peers: Vec<usize>| peers.into_iter().map(|peer| self.id(peer)).collect();
         RouteView {
             me: Arc::clone(&self.contacts[node]),
-            coordinate: self.coordinates.get(node).copied().unwrap_or_default(),
+            coordinate: self.coordinate(node).unwrap_or_default(),
             ready: true,
             peers: self.contacts_of(node).into_iter().map(peer).collect(),
             adverts: Arc::default(),
@@ -190,7 +208,7 @@ impl Built {
     fn learnt_coordinates(&self, underlay: &dyn Underlay, chance: &mut Chance) -> Vec<Coordinate> {
         let nodes = self.len();
         let mut coordinates = vec![Coordinate::default(); nodes];
-        for _ in 0..VIVALDI_ROUNDS {
+        for _ in 0..(VIVALDI_STEPS / nodes).clamp(VIVALDI_ROUNDS_MIN, VIVALDI_ROUNDS) {
             for node in 0..nodes {
                 let Some(peer) = self.any_contact(node, chance) else { continue };
                 let direction = [chance.unit() as f32 - 0.5, chance.unit() as f32 - 0.5];
@@ -225,8 +243,12 @@ fn drawn_contacts(nodes: usize, chance: &mut Chance) -> Vec<Arc<Contact>> {
     contacts
 }
 
-/// Rounds of Vivaldi: what a node with 60 links learns in some minutes of reports. A guess; the paper
-/// (Dabek et al., SIGCOMM 2004, §5.2) shows convergence after some tens of samples a node.
-const VIVALDI_ROUNDS: usize = 64;
+/// Rounds of Vivaldi until coordinates have settled: of 5,000 nodes on a plane predictions are off by 52 % in the median after
+/// 64 rounds, by 14 to 16 % after 192, by 0.1 % after 768 (measured 2026-11-26).
+const VIVALDI_ROUNDS: usize = 768;
+/// Steps of all nodes together, which is what rounds cost: a quarter of a minute. A guess.
+const VIVALDI_STEPS: usize = 1 << 26;
+/// Fewest rounds, for networks too large to let all settle.
+const VIVALDI_ROUNDS_MIN: usize = 64;
 /// Nodes between two words of progress. A guess.
 const PROGRESS_EVERY: usize = 1_024;

@@ -107,3 +107,22 @@ fn one_and_two_nodes_are_overlays() {
         assert_eq!(trip.root, walker.root_of(&Id::MAX));
     }
 }
+
+#[test]
+fn coordinates_have_settled() {
+    let (built, underlay) = (built(Recipe::of(500)), plane());
+    let mut chance = Chance::from_seed(5);
+    let mut errors: Vec<f64> = (0..1_000)
+        .map(|_| (chance.index(500), chance.index(500)))
+        .collect::<Vec<_>>()
+        .iter()
+        .filter(|(a, b)| a != b)
+        .map(|(a, b)| {
+            let truth = underlay.round_trip(*a, *b).as_millis_f64();
+            let told = [*a, *b].map(|node| built.coordinate(node).expect("one"));
+            (told[0].rtt_to(&told[1]).as_millis_f64() - truth).abs() / truth
+        })
+        .collect();
+    errors.sort_by(f64::total_cmp);
+    assert!(errors[errors.len() / 2] < 0.05, "median relative error {}", errors[errors.len() / 2]);
+}

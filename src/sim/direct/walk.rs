@@ -36,7 +36,7 @@ pub struct Trip {
     pub from: usize,
     /// For which key.
     pub key: Id,
-    /// Who holds itself for the root; nobody, where no way led on.
+    /// Who holds itself for the root, or has what is asked for; nobody, where no way led on.
     pub root: Option<usize>,
     /// The nodes it came to, the root last; none if the asker is the root.
     pub path: Vec<usize>,
@@ -89,8 +89,34 @@ impl<'a> Walker<'a> {
         self.learns = learns;
     }
 
+    /// The round trips to others as this node expects them, with what its contacts said of their links; the longest there
+    /// is where nothing is known.
+    pub fn expected_rtts(&self, node: usize, others: &[usize]) -> Vec<Span> {
+        let view = RouteView { adverts: self.adverts(node), ..self.built.view(node, self.underlay) };
+        let expected = |other: usize| view.expected_rtt(&self.built.id(other), self.built.coordinate(other).as_ref());
+        others.iter().map(|other| expected(*other).unwrap_or(Span::MAX)).collect()
+    }
+
+    /// The tables.
+    pub fn built(&self) -> &Built {
+        self.built
+    }
+
     /// Carries one lookup to its end.
     pub fn walk(&mut self, from: usize, key: Id) -> Trip {
+        let (trip, steps) = self.carry(from, key, &[]);
+        if self.learns && trip.root.is_some() && trip.in_vain == 0 {
+            self.take_in(&key, &steps);
+        }
+        trip
+    }
+
+    /// Carries one message until it comes to any of these, who answers it in the root's place.
+    pub fn walk_to(&mut self, from: usize, key: Id, holders: &[usize]) -> Trip {
+        self.carry(from, key, holders).0
+    }
+
+    fn carry(&mut self, from: usize, key: Id, holders: &[usize]) -> (Trip, Vec<(Step, Span)>) {
         let mut trip = Trip { from, key, root: None, path: Vec::new(), routed: Span::ZERO, in_vain: 0 };
         let (mut at, mut closing, mut steps) = (from, false, Vec::new());
         let mut detour: Option<Detour> = None;
@@ -98,6 +124,10 @@ impl<'a> Walker<'a> {
         let mut avoid: Vec<Id> = Vec::new();
         let mut chosen: Option<(usize, bool, Vec<Id>)> = None;
         while trip.path.len() <= usize::from(HOPS_MAX) {
+            if holders.contains(&at) {
+                trip.root = Some(at);
+                break;
+            }
             match self.hop(at, closing, detour, &mut avoid, &mut trip) {
                 Hop::Root => {
                     trip.root = Some(at);
@@ -127,11 +157,8 @@ impl<'a> Walker<'a> {
                 }
             }
         }
-        if self.learns && trip.root.is_some() && trip.in_vain == 0 {
-            self.take_in(&key, &steps);
-        }
         self.record(&trip);
-        trip
+        (trip, steps)
     }
 
     /// How many nodes were come to in all: each had its view made.

@@ -1,0 +1,55 @@
+//! Many wishes, one after another.
+//!
+//! Owns: the even pace at which nodes of a world are asked for things, and the wait for what comes of each.
+//! Never does: know what is wished, or keep more than the wishes under way.
+
+use super::stage::Stage;
+use crate::base::{Instant, Span};
+use crate::overlay::{Command, Failure, Reply, RequestId};
+use std::collections::VecDeque;
+
+/// What came of a wish: how long after it and what, if anything.
+pub type Outcome = Option<(Span, Result<Reply, Failure>)>;
+
+/// How fast and how patient.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Wishes a second, of all nodes together.
+    pub(super) per_second: f64,
+    /// Longer than any result takes.
+    pub(super) wait: Span,
+}
+
+impl Stage {
+    /// Wishes these at an even pace and waits for all; outcomes come in the order of wishing, and the operations are
+    /// forgotten.
+    pub(super) fn at_pace(
+        &mut self,
+        wishes: impl Iterator<Item = (usize, Command)>,
+        pace: Pace,
+        progress: &mut dyn FnMut(usize),
+    ) -> Vec<Outcome> {
+        let begun = self.now();
+        let mut outcomes = Vec::new();
+        let mut under_way: VecDeque<(usize, RequestId, Instant)> = VecDeque::new();
+        for (index, (from, command)) in wishes.enumerate() {
+            self.world.run_until(begun + Span::from_micros((index as f64 * 1e6 / pace.per_second) as u64));
+            let request = self.world.wish(from, command);
+            under_way.push_back((from, request, self.now()));
+            while under_way.front().is_some_and(|(.., asked)| self.now().since(*asked) > pace.wait) {
+                outcomes.extend(under_way.pop_front().map(|wish| self.outcome(wish)));
+            }
+            progress(outcomes.len());
+        }
+        self.pass(pace.wait);
+        outcomes.extend(under_way.into_iter().map(|wish| self.outcome(wish)));
+        progress(outcomes.len());
+        outcomes
+    }
+
+    fn outcome(&mut self, (from, request, asked): (usize, RequestId, Instant)) -> Outcome {
+        let operation = self.world.forget(from, request)?;
+        let (at, result) = operation.results.into_iter().next()?;
+        Some((at.since(asked), result))
+    }
+}

@@ -5,6 +5,7 @@
 //! Never does: route (`walk.rs` does, by the Forwarder's rule), or claim that a protocol ran: every
 //! output says "built directly", and from how large a sample each slot was filled.
 
+mod reach;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -154,19 +155,29 @@ impl Built {
             way: Way::Link { rtt: RttEstimate::first(underlay.round_trip(node, peer)) },
             ready: true,
         };
-        let ids = |peers: Vec<usize>| peers.into_iter().map(|peer| self.id(peer)).collect();
         RouteView {
             me: Arc::clone(&self.contacts[node]),
             coordinate: self.coordinates.get(node).copied().unwrap_or_default(),
             ready: true,
             peers: self.contacts_of(node).into_iter().map(peer).collect(),
             adverts: Vec::new(),
-            leaf_set: LeafView {
-                before: ids(self.side(node, true)),
-                after: ids(self.side(node, false)),
-                is_whole_ring: self.len() - 1 < 2 * self.recipe.leaf_set_per_side,
-            },
+            leaf_set: self.leaf_set(node),
         }
+    }
+
+    /// The nodes next to this one on the ring.
+    pub fn leaf_set(&self, node: usize) -> LeafView {
+        let ids = |peers: Vec<usize>| peers.into_iter().map(|peer| self.id(peer)).collect();
+        LeafView {
+            before: ids(self.side(node, true)),
+            after: ids(self.side(node, false)),
+            is_whole_ring: self.len() - 1 < 2 * self.recipe.leaf_set_per_side,
+        }
+    }
+
+    /// Where a node sees itself in latency space, if nodes know that.
+    pub fn coordinate(&self, node: usize) -> Option<Coordinate> {
+        self.coordinates.get(node).copied()
     }
 
     /// What this node tells its neighbours of its links, in the order of ids.

@@ -13,7 +13,8 @@ STORM_SEEDS ?= 50
 FROM ?= 1
 # Scenarios of `make sim`, from bench/scenarios/; `million` takes some minutes more.
 SCENARIOS ?= pastry gummadi tapestry paths
-# Options of `make simulator`: `--nodes 10000` and `--direct 1000000` take longer.
+# Options of `make simulator`: `--nodes 300` is quicker than the default of 1,000; `--nodes 10000` and
+# `--direct 1000000` take much longer.
 SIMULATOR ?=
 # Inputs of `make fuzz`, and their seed.
 FUZZ_INPUTS ?= 2000000
@@ -64,13 +65,13 @@ bench: build ## Speed: lookups, forwarding, put and get, memory; tables, JSON an
 	cargo bench --locked --bench forwarding
 	cargo bench --locked --bench memory
 
-simulator: ## The simulator itself: events a second and core, memory a node; results in target/bench/ (SIMULATOR="--nodes 10000")
+simulator: ## The simulator itself: events a second and core, memory a node; in target/bench/ (some minutes; SIMULATOR="--nodes 300")
 	cargo bench --locked --bench simulator -- $(SIMULATOR)
 
 sim: build ## Published set-ups in virtual time, our row beside theirs (half an hour; SCENARIOS="pastry gummadi tapestry paths")
 	@for scenario in $(SCENARIOS); do $(ARRAS) sim --scenario bench/scenarios/$$scenario.toml || exit 1; done
 
-survey: build ## Removal, reach, link stress and size of simulated overlays; pictures and JSON in target/survey/ (MIN minutes)
+survey: build ## Removal, reach, link stress and size of simulated overlays; pictures and JSON in target/survey/ (two minutes)
 	@mkdir -p target/survey
 	@for scenario in robustness stress; do \
 	  $(ARRAS) sim --scenario bench/scenarios/$$scenario.toml || exit 1; done

@@ -15,6 +15,7 @@ use arras::sim::direct::{Built, Recipe, Walker};
 use arras::sim::look::questions;
 use arras::sim::underlay::Plane;
 use arras::sim::{Plan, Stage};
+use arras::survey::number::decimals;
 use arras::survey::plot::{Bars, Better, Group, Scale};
 use arras::survey::table::Cell;
 use arras::survey::{Report, Table};
@@ -285,15 +286,20 @@ fn report(ran: &[Ran], filled: &[Filled], tables: [Table; 2]) -> Report {
         groups,
     };
     let group = |name: String, value: f64| Group { name, values: vec![Some(value)] };
-    let speed = ran.iter().map(|one| group(format!("{} nodes", one.nodes), one.events as f64 / one.cpu_s)).collect();
+    let speed =
+        ran.iter().map(|one| group(format!("{} nodes", counted(one.nodes)), one.events as f64 / one.cpu_s)).collect();
     report.full(bars("Events handled, whole protocol", "events a second and core", Better::Higher, speed));
-    let whole = ran.iter().map(|one| group(format!("{} nodes, whole protocol", one.nodes), one.node_kib));
-    let direct = filled.iter().map(|one| group(format!("{} nodes, built directly", one.nodes), one.node_kib));
+    let whole = ran.iter().map(|one| group(format!("{} nodes, whole protocol", counted(one.nodes)), one.node_kib));
+    let direct = filled.iter().map(|one| group(format!("{} nodes, built directly", counted(one.nodes)), one.node_kib));
     report.full(bars("Memory a node", "KiB", Better::Lower, whole.chain(direct).collect()));
     tables.into_iter().for_each(|table| {
         report.full(table);
     });
     report
+}
+
+fn counted(nodes: usize) -> String {
+    decimals(nodes as f64, 0)
 }
 
 /// Across a continent, one way: the stage's plane.

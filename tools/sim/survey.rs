@@ -170,7 +170,59 @@ const REACH_LOOKUPS: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Build;
+    use super::super::{outcome, overlay, scenario::figure};
     use super::*;
+
+    /// A small overlay surveyed into a directory: the outcome, and what people read.
+    fn surveyed(build: Build, nodes: usize) -> (tempfile::TempDir, Value, String) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut options = Options::default();
+        options.network.nodes = Some(nodes);
+        options.network.underlay = Some("transit-stub-1092".to_owned());
+        (options.tables.build, options.tables.leaf_set) = (Some(build), Some(4));
+        (options.lookups.lookups, options.lookups.warm_up, options.lookups.keys) = (Some(50), Some(0), Some(1));
+        options.survey.dir = Some(dir.path().to_owned());
+        options.check().expect("sound");
+        let found = overlay::run(&options, true).expect("runs");
+        let mut value = outcome::json(&options, &found);
+        let text = keep(&options, "a run", true, &found, &mut value).expect("written");
+        (dir, value, text)
+    }
+
+    #[test]
+    fn tables_built_directly_are_surveyed_with_all_there_is_to_measure() {
+        let (dir, outcome, text) = surveyed(Build::Direct, 300);
+        for name in ["survey.json", "topology.svg", "nodes.csv", "edges.csv", "topology.graphml"] {
+            assert!(dir.path().join(name).metadata().is_ok_and(|file| file.len() > 0), "{name}");
+        }
+        let measured = |name: &str| figure(&outcome["topology"]["measured"], name).unwrap_or(f64::NAN);
+        assert!(measured("link_stress.copies.mean") >= 1.0 && measured("against_direct.crossings") >= 1.0);
+        assert!(measured("node_stress.messages.max") >= 1.0 && measured("stretch.ratio_of_means") > 0.9);
+        assert!(measured("size.error.p50") > 0.0 && measured("reach.0.found.share") == 1.0);
+        assert!(text.contains("found %"), "{text}");
+        assert!(text.contains("topology.graphml") && !text.contains("left out"), "{text}");
+    }
+
+    #[test]
+    fn nodes_of_the_whole_protocol_are_surveyed_by_their_views() {
+        let (_dir, outcome, _) = surveyed(Build::Crowd, 24);
+        let topology = &outcome["topology"];
+        assert_eq!(topology["nodes"], 24);
+        assert!(topology["edges"].as_u64().is_some_and(|edges| (24 * 8..=24 * 23).contains(&edges)), "{topology}");
+        assert!(topology["rtt_ms"].is_object() && topology["measured"]["link_stress"].is_object());
+        assert!(topology["measured"]["size"].is_object());
+        assert!(topology["measured"]["reach"].as_array().is_some_and(Vec::is_empty));
+    }
+
+    #[test]
+    fn what_a_survey_cannot_do_is_refused() {
+        let mut options = Options::default();
+        (options.tables.build, options.survey.dir) = (Some(Build::Direct), Some("x".into()));
+        assert!(options.check().is_ok());
+        options.lookups.dead = Some(0.1);
+        assert!(options.check().is_err_and(|exit| exit.line.contains("--survey")));
+    }
 
     #[test]
     fn a_runs_name_becomes_that_of_a_directory() {

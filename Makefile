@@ -11,7 +11,8 @@ SEEDS ?= 1 2 3
 # Seeds of `make storm`, and the first of them.
 STORM_SEEDS ?= 50
 FROM ?= 1
-# Scenarios of `make sim`, from bench/scenarios/; `million` takes some minutes more.
+# Scenarios of `make sim`, from bench/scenarios/; `million` takes some minutes more, `pvc` (1,024 nodes by the whole
+# protocol, twice) longer than the rest together.
 SCENARIOS ?= pastry gummadi tapestry paths
 # Options of `make simulator`: `--nodes 300` is quicker than the default of 1,000; `--nodes 10000` and
 # `--direct 1000000` take much longer.

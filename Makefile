@@ -11,8 +11,12 @@ SEEDS ?= 1 2 3
 # Seeds of `make storm`, and the first of them.
 STORM_SEEDS ?= 50
 FROM ?= 1
-# Scenarios of `make sim`, from bench/scenarios/; `million` takes some minutes more.
+# Scenarios of `make sim`, from bench/scenarios/; `million` takes some minutes more, `pvc` (1,024 nodes by the whole
+# protocol, twice) longer than the rest together.
 SCENARIOS ?= pastry gummadi tapestry replicas paths
+# Options of `make simulator`: `--nodes 300` is quicker than the default of 1,000; `--nodes 10000` and
+# `--direct 1000000` take much longer.
+SIMULATOR ?=
 # Inputs of `make fuzz`, and their seed.
 FUZZ_INPUTS ?= 2000000
 
@@ -20,7 +24,7 @@ ARRAS := target/release/arras
 PLANETLAB := bench/data/planetlab490_median.u32le.gz
 AWS := bench/data/aws33_p50.u32le.gz
 
-.PHONY: help build demo nodes status stop test check unit stretch bench sim crawls storm fuzz clean
+.PHONY: help build demo nodes status stop test check unit stretch bench simulator sim survey crawls storm fuzz clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -62,8 +66,16 @@ bench: build ## Speed: lookups, forwarding, put and get, memory; tables, JSON an
 	cargo bench --locked --bench forwarding
 	cargo bench --locked --bench memory
 
+simulator: ## The simulator itself: events a second and core, memory a node; in target/bench/ (some minutes; SIMULATOR="--nodes 300")
+	cargo bench --locked --bench simulator -- $(SIMULATOR)
+
 sim: build ## Published set-ups in virtual time, our row beside theirs (half an hour; SCENARIOS="pastry gummadi tapestry replicas paths")
 	@for scenario in $(SCENARIOS); do $(ARRAS) sim --scenario bench/scenarios/$$scenario.toml || exit 1; done
+
+survey: build ## Removal, reach, link stress and size of simulated overlays; pictures and JSON in target/survey/ (two minutes)
+	@mkdir -p target/survey
+	@for scenario in robustness stress; do \
+	  $(ARRAS) sim --scenario bench/scenarios/$$scenario.toml || exit 1; done
 
 crawls: ## Crawls of simulated overlays: recall, messages a node, distortion under churn (some minutes)
 	cargo bench --locked --bench crawl -- --nodes 200

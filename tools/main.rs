@@ -6,6 +6,7 @@
 mod client;
 mod config;
 mod crawl;
+mod folder;
 mod get;
 #[expect(clippy::disallowed_methods, reason = "a lab is measured in real time")]
 mod lab;
@@ -20,6 +21,7 @@ mod route;
 #[expect(clippy::disallowed_methods, reason = "a simulation's own speed is measured in real time")]
 mod sim;
 mod status;
+mod surveyed;
 mod unpublish;
 
 use clap::{Parser, Subcommand};

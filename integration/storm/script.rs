@@ -20,6 +20,8 @@ pub struct Storm {
     nodes: usize,
     acts: usize,
     chance: Chance,
+    /// For ways that lean and are cut: what else a seed draws stays what it was.
+    ways: Chance,
     stage: Stage,
     objects: Vec<Id>,
     published: Vec<(usize, Id)>,
@@ -51,7 +53,8 @@ impl Storm {
         }
         let stage = Stage::with(plan);
         let acts = 2 + chance.index(3);
-        Storm { seed, nodes, acts, chance, stage, objects: Vec::new(), published: Vec::new(), talkative: false }
+        let ways = Chance::from_seed(seed ^ WAYS);
+        Storm { seed, nodes, acts, chance, ways, stage, objects: Vec::new(), published: Vec::new(), talkative: false }
     }
 
     /// Lets it happen; gives one line about it and what does not hold afterwards.
@@ -71,6 +74,7 @@ impl Storm {
         for _ in 0..self.acts {
             let act = self.draw_act();
             self.say(&format!("{act:?}"));
+            self.cut();
             self.play(act);
             let pause = Span::from_secs(self.chance.below(20));
             self.pass(pause);
@@ -147,6 +151,19 @@ impl Storm {
         self.stage.heal();
     }
 
+    /// In some storms some ways are cut in one direction, until a partition ends or the storm is over.
+    fn cut(&mut self) {
+        if !self.ways.happens(CUT) {
+            return;
+        }
+        let up = self.stage.up();
+        for _ in 0..1 + self.ways.index(up.len() / CUTS_SHARE) {
+            if let (Some(from), Some(to)) = (self.ways.pick(&up), self.ways.pick(&up)) {
+                self.stage.world.weather.cut(*from, *to);
+            }
+        }
+    }
+
     /// Puts, records, claims, gets and lookups, all at once and from everywhere.
     fn wishes(&mut self) {
         for round in 0..WISHES {
@@ -208,11 +225,15 @@ impl Storm {
         weather.jitter = 0.5 * self.chance.unit();
         weather.duplication = 0.02 * self.chance.unit();
         weather.fact_delay_max = Span::from_micros(self.chance.below(5_000));
+        if self.ways.happens(LEANING) {
+            weather.lean(self.ways.unit(), self.ways.next_u64());
+        }
     }
 
     fn calm(&mut self) {
         let weather = &mut self.stage.world.weather;
         weather.heal();
+        weather.lean(0.0, 0);
         (weather.loss, weather.jitter, weather.duplication) = (0.0, 0.0, 0.0);
         weather.fact_delay_max = Span::ZERO;
     }
@@ -280,5 +301,11 @@ fn underlay(chance: &mut Chance) -> Box<dyn Underlay> {
 const FEWEST: usize = 10;
 /// Rounds of wishes in one act.
 const WISHES: usize = 8;
-/// Sets a storm's draws apart from those of its world.
+/// How likely a storm has ways that are longer there than back, and an act begins with cuts. Guesses.
+const LEANING: f64 = 0.5;
+const CUT: f64 = 0.3;
+/// At most one cut for so many nodes that run. A guess.
+const CUTS_SHARE: usize = 5;
+/// Sets a storm's draws apart from those of its world, and those of the ways apart from both.
 const STORM: u64 = 0x5374_6f72_6d00_0000;
+const WAYS: u64 = 0x5761_7973_0000_0000;

@@ -9,6 +9,7 @@ use super::stage::Stage;
 use super::underlay::Underlay;
 use crate::base::{Chance, Id, Span};
 use crate::overlay::{Command, Reply};
+use crate::survey::Pair;
 
 /// One lookup's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Look {
     pub root: Result<usize, String>,
     /// Hops taken; 0 if the asker is the root itself.
     pub hops: usize,
+    /// The nodes it came to, the root last, as far as the path is known: of messages only if they were traced.
+    pub path: Vec<usize>,
     /// From asking to the answer.
     pub routed: Span,
     /// The direct round trip between asker and root; nothing where there is no root.
@@ -34,6 +37,11 @@ pub fn questions(chance: &mut Chance, askers: &[usize], count: usize) -> Vec<(us
 }
 
 impl Look {
+    /// Its way against the direct one.
+    pub fn pair(&self) -> Pair {
+        Pair { routed: self.routed, direct: self.direct }
+    }
+
     /// What a walk over directly built tables came to.
     pub fn of(trip: &Trip, underlay: &dyn Underlay) -> Look {
         let direct = trip.root.map_or(Span::ZERO, |root| underlay.round_trip(trip.from, root));
@@ -42,6 +50,7 @@ impl Look {
             key: trip.key,
             root: trip.root.ok_or_else(|| "no way on".to_owned()),
             hops: trip.path.len(),
+            path: trip.path.clone(),
             routed: trip.routed,
             direct,
         }
@@ -76,20 +85,41 @@ impl Stage {
         per_second: f64,
         progress: &mut dyn FnMut(usize),
     ) -> Vec<Look> {
-        let wishes = questions.iter().map(|(from, key)| (*from, Command::Lookup { key: *key, traced: false }));
+        self.asked(questions, per_second, false, progress)
+    }
+
+    /// The same, and answers tell their path: they are longer by that.
+    pub fn look_up_traced(
+        &mut self,
+        questions: &[(usize, Id)],
+        per_second: f64,
+        progress: &mut dyn FnMut(usize),
+    ) -> Vec<Look> {
+        self.asked(questions, per_second, true, progress)
+    }
+
+    fn asked(
+        &mut self,
+        questions: &[(usize, Id)],
+        per_second: f64,
+        traced: bool,
+        progress: &mut dyn FnMut(usize),
+    ) -> Vec<Look> {
+        let wishes = questions.iter().map(|(from, key)| (*from, Command::Lookup { key: *key, traced }));
         let outcomes = self.at_pace(wishes, Pace { per_second, wait: ANSWER_MAX }, progress);
         questions.iter().zip(outcomes).map(|(question, outcome)| self.look(*question, outcome)).collect()
     }
 
     /// What came of a lookup.
     fn look(&self, (from, key): (usize, Id), outcome: Outcome) -> Look {
-        let mut look =
-            Look { from, key, root: Err("no result".to_owned()), hops: 0, routed: Span::ZERO, direct: Span::ZERO };
+        let (root, path) = (Err("no result".to_owned()), Vec::new());
+        let mut look = Look { from, key, root, hops: 0, path, routed: Span::ZERO, direct: Span::ZERO };
         let Some((routed, result)) = outcome else { return look };
         look.routed = routed;
         match result {
             Ok(Reply::Root(found)) => {
                 look.hops = usize::from(found.hops);
+                look.path = found.trace.iter().filter_map(|hop| self.world.index_of(&hop.next)).collect();
                 look.root = self.world.index_of(&found.contact.id()).ok_or_else(|| "an unknown root".to_owned());
             }
             Ok(_) => look.root = Err("another reply than was asked for".to_owned()),
@@ -117,14 +147,19 @@ mod tests {
         let askers = stage.ready();
         let asked = questions(&mut Chance::from_seed(3), &askers, 100);
         let begun = stage.now();
-        let looks = stage.look_up(&asked, 10.0, &mut |_| {});
+        let looks = stage.look_up_traced(&asked, 10.0, &mut |_| {});
         assert_eq!(looks.len(), 100);
         for (look, (from, key)) in looks.iter().zip(&asked) {
             assert_eq!((look.from, look.key, look.root.clone().ok()), (*from, *key, stage.root_of(key)));
             assert_eq!(look.hops == 0, look.root == Ok(look.from));
             assert!(look.hops == 0 || look.routed >= Span::from_micros(500));
+            assert_eq!(
+                (look.path.len(), look.path.last().copied()),
+                (look.hops, look.root.clone().ok().filter(|_| look.hops > 0))
+            );
         }
         assert!(stage.now().since(begun) >= Span::from_secs(10));
         assert_eq!(stage.world.operations().count(), 0);
+        assert!(stage.look_up(&asked[..10], 10.0, &mut |_| {}).iter().all(|look| look.path.is_empty()));
     }
 }

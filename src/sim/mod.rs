@@ -7,9 +7,11 @@
 
 mod agenda;
 mod book;
+pub mod burden;
 mod carry;
 pub mod check;
 pub mod crawl;
+pub mod density;
 pub mod direct;
 mod disk;
 pub mod grow;

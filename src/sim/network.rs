@@ -135,7 +135,7 @@ impl World {
 
     /// Measures a round trip without a link.
     pub(super) fn measure(&mut self, from: usize, peer: Id) {
-        let answers = |to: &usize| self.nodes[*to].is_up() && self.weather.passes(from, *to);
+        let answers = |to: &usize| self.nodes[*to].is_up() && self.weather.passes_both_ways(from, *to);
         let answerer = self.named(&peer).filter(answers);
         let rtt = answerer.map(|to| self.travel(from, to) + self.travel(to, from));
         let lost = rtt.is_some() && self.chance.happens(self.weather.loss);
@@ -150,7 +150,7 @@ impl World {
             return;
         }
         let lost = (0..3).any(|_| self.chance.happens(self.weather.loss));
-        if lost || !self.nodes[to].is_up() || !self.weather.passes(from, to) {
+        if lost || !self.nodes[to].is_up() || !self.weather.passes_both_ways(from, to) {
             self.agenda.after(HANDSHAKE_AGAIN, Happening::Handshake { from, to, number });
             return;
         }
@@ -225,12 +225,12 @@ impl World {
     pub(super) fn arrive(&mut self, packet: Box<Packet>) {
         let (from, to, link, sent) = (packet.from, packet.to, packet.link, packet.sent);
         let at = self.now();
-        let back = self.plan.underlay.one_way(to, from) + self.weather.slowness(from, to);
+        let (back, is_heard) = (self.way(to, from), self.weather.passes(to, from));
         if self.links.hear(to, from, link, at).is_none() {
             return self.reset(&packet, back);
         }
         // The acknowledgement: it is on its way, and nothing but its arrival matters.
-        if let Some(end) = self.links.hear(from, to, link, at + back) {
+        if is_heard && let Some(end) = self.links.hear(from, to, link, at + back) {
             end.rtt.add(at.since(sent) + back);
         }
         let Packet { message, bytes, .. } = *packet;
@@ -334,9 +334,15 @@ impl World {
 
     /// How long a packet takes today.
     fn travel(&mut self, from: usize, to: usize) -> Span {
-        let plain = self.plan.underlay.one_way(from, to);
+        let plain = self.way(from, to);
         let jitter = plain.scaled(self.weather.jitter * self.chance.unit());
-        plain + jitter + self.weather.slowness(from, to)
+        plain + jitter
+    }
+
+    /// How long a packet takes if nothing more happens to it.
+    fn way(&self, from: usize, to: usize) -> Span {
+        let one_way = |from, to| self.plan.underlay.one_way(from, to);
+        self.weather.way((from, to), one_way(from, to), one_way(to, from)) + self.weather.slowness(from, to)
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the world does to nodes and packets.
 //!
-//! Owns: the knobs: loss, jitter, duplication, partition, slow and paused nodes, the disorder of a
-//! node's own machines.
+//! Owns: the knobs: loss, jitter, duplication, partition, ways that are longer there than back, ways cut in one
+//! direction, slow and paused nodes, the disorder of a node's own machines.
 //! Never does: draw a fault. The network draws, from the world's seed.
 
-use crate::base::{Instant, Span};
-use std::collections::BTreeMap;
+use super::underlay::plane::ODD;
+use crate::base::{Chance, Instant, Span};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The knobs. A world starts with fair weather: nothing is lost, nothing is late.
 #[derive(Clone, Debug, Default)]
@@ -18,12 +19,33 @@ pub struct Weather {
     pub duplication: f64,
     /// What one machine tells another of its node takes up to this long; from one to one in order.
     pub fact_delay_max: Span,
+    asymmetry: Asymmetry,
     groups: BTreeMap<usize, usize>,
+    cuts: BTreeSet<(usize, usize)>,
     slow: BTreeMap<usize, Span>,
     paused: BTreeMap<usize, Instant>,
 }
 
+/// How much longer one way may be than the way back.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asymmetry {
+    share: f64,
+    seed: u64,
+}
+
 impl Weather {
+    /// From now on the way from one node to another takes up to this share (0 to 1) longer or shorter than the
+    /// underlay says, and the way back as much shorter or longer: a round trip stays as it is. Drawn from the seed,
+    /// once for each two nodes; 0 ends it.
+    pub fn lean(&mut self, share: f64, seed: u64) {
+        self.asymmetry = Asymmetry { share: share.clamp(0.0, 1.0), seed };
+    }
+
+    /// Nothing passes from one node to the other any more; what comes back does.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.cuts.insert((from, to));
+    }
+
     /// Splits the network: from now on nothing passes between these groups. Nodes in none of them form
     /// one more.
     pub fn partition(&mut self, groups: &[Vec<usize>]) {
@@ -33,9 +55,10 @@ impl Weather {
         }
     }
 
-    /// Ends the partition.
+    /// Ends the partition, and all cuts.
     pub fn heal(&mut self) {
         self.groups.clear();
+        self.cuts.clear();
     }
 
     /// Everything to and from this node takes this much longer; nothing ends that.
@@ -52,9 +75,29 @@ impl Weather {
         self.paused.insert(node, until);
     }
 
-    /// Whether packets pass between the two.
-    pub fn passes(&self, a: usize, b: usize) -> bool {
-        self.groups.get(&a) == self.groups.get(&b)
+    /// Whether packets pass from one to the other.
+    pub fn passes(&self, from: usize, to: usize) -> bool {
+        self.groups.get(&from) == self.groups.get(&to) && !self.cuts.contains(&(from, to))
+    }
+
+    /// Whether packets pass between the two, to and fro.
+    pub fn passes_both_ways(&self, a: usize, b: usize) -> bool {
+        self.passes(a, b) && self.passes(b, a)
+    }
+
+    /// How long the way is that the underlay says takes `there`, and back takes `back`.
+    pub fn way(&self, (from, to): (usize, usize), there: Span, back: Span) -> Span {
+        let Asymmetry { share, seed } = self.asymmetry;
+        if share == 0.0 || from == to {
+            return there;
+        }
+        let (low, high) = (from.min(to) as u64, from.max(to) as u64);
+        let mut chance =
+            Chance::from_seed(seed ^ (low + 1).wrapping_mul(ODD) ^ (high + 1).wrapping_mul(ODD).rotate_left(32));
+        // The shorter of the two ways gives what the other takes, so that neither falls below nothing.
+        let lean = there.min(back).scaled(share * chance.unit());
+        let longer_upwards = chance.happens(0.5);
+        if (from < to) == longer_upwards { there + lean } else { there.saturating_sub(lean) }
     }
 
     /// Whether there is a partition.
@@ -71,5 +114,44 @@ impl Weather {
     /// Until when this node is paused, if it is.
     pub fn paused_until(&self, node: usize, now: Instant) -> Option<Instant> {
         self.paused.get(&node).copied().filter(|until| *until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_that_leans_is_as_much_longer_as_the_way_back_is_shorter() {
+        let mut weather = Weather::default();
+        let (there, back) = (Span::from_millis(30), Span::from_millis(20));
+        assert_eq!(weather.way((1, 2), there, back), there);
+        weather.lean(0.5, 7);
+        let mut shifts = Vec::new();
+        for node in 1..500 {
+            let (to, fro) = (weather.way((0, node), there, back), weather.way((node, 0), back, there));
+            assert_eq!(to + fro, there + back);
+            assert_eq!(to, weather.way((0, node), there, back), "drawn once");
+            shifts.push(to.as_millis_f64() - 30.0);
+        }
+        assert!(shifts.iter().all(|shift| shift.abs() <= 10.0));
+        assert!(shifts.iter().any(|shift| *shift > 9.0) && shifts.iter().any(|shift| *shift < -9.0));
+        let other = {
+            weather.lean(0.5, 8);
+            weather.way((0, 1), there, back)
+        };
+        assert_ne!(other.as_millis_f64() - 30.0, shifts[0], "another seed draws otherwise");
+        weather.lean(0.0, 7);
+        assert_eq!(weather.way((0, 1), there, back), there);
+    }
+
+    #[test]
+    fn a_cut_is_one_way_until_all_is_healed() {
+        let mut weather = Weather::default();
+        weather.cut(1, 2);
+        assert!(!weather.passes(1, 2) && weather.passes(2, 1) && !weather.passes_both_ways(2, 1));
+        assert!(weather.passes_both_ways(1, 3));
+        weather.heal();
+        assert!(weather.passes_both_ways(1, 2));
     }
 }

@@ -1,7 +1,7 @@
 //! Who still finds whom when nodes are dead and nobody has repaired anything.
 //!
 //! Owns: drawing the dead, sending lookups, and telling how each ended, beside what the graph would allow.
-//! Never does: know a routing rule; that is a [`Walker`].
+//! Never does: know a routing rule; that is a [`Walker`], or whoever carries lookups and counts their [`Ends`].
 
 use super::components::Components;
 use super::distribution::{Share, Summary};
@@ -109,15 +109,13 @@ fn reach_at<W: Walker>(
     chance: &mut Chance,
 ) -> Option<Reach> {
     let (is_dead, living) = fallen(walker.node_count(), dead, chance);
-    let mut parts = graph.map(|graph| parts(graph, &is_dead));
-    let mut counted = Counted::default();
+    let mut ends = Ends::new(graph, &is_dead);
     for _ in 0..effort.lookups {
         let (key, origin) = (walker.key(chance), *chance.pick(&living)?);
         let root = walker.root(&key, &is_dead);
-        let end = walk(walker, (origin, &key), root, &is_dead, effort.hops_max);
-        counted.add(end, parts.as_mut().is_some_and(|parts| root.is_some_and(|root| parts.are_joined(origin, root))));
+        ends.add(walk(walker, (origin, &key), root, &is_dead, effort.hops_max), origin, root);
     }
-    counted.told(dead, effort.lookups, graph.is_some())
+    ends.told(dead)
 }
 
 /// One lookup.
@@ -134,8 +132,8 @@ fn walk<W: Walker>(walker: &W, from: (u32, &W::Key), root: Option<u32>, is_dead:
     End::Astray
 }
 
-/// Who is dead, and the living.
-fn fallen(nodes: usize, dead: f64, chance: &mut Chance) -> (Vec<bool>, Vec<u32>) {
+/// Draws who is dead; gives that, and the living.
+pub fn fallen(nodes: usize, dead: f64, chance: &mut Chance) -> (Vec<bool>, Vec<u32>) {
     let mut order: Vec<u32> = (0..nodes as u32).collect();
     chance.shuffle(&mut order);
     let living = order.split_off((dead.clamp(0.0, 1.0) * nodes as f64).round() as usize);
@@ -154,8 +152,11 @@ fn parts(graph: &Undirected, is_dead: &[bool]) -> Components {
     parts
 }
 
-#[derive(Default)]
-struct Counted {
+/// How lookups ended so far, with these dead.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// The parts of what lives, if there is a graph.
+    parts: Option<Components>,
     hops: Vec<f64>,
     elsewhere: usize,
     lost: usize,
@@ -163,18 +164,28 @@ struct Counted {
     joined: usize,
 }
 
-impl Counted {
-    fn add(&mut self, end: End, is_joined: bool) {
+impl Ends {
+    /// None yet. Given the graph of links it is also counted what could have been found.
+    pub fn new(graph: Option<&Undirected>, is_dead: &[bool]) -> Ends {
+        let parts = graph.map(|graph| parts(graph, is_dead));
+        Ends { parts, hops: Vec::new(), elsewhere: 0, lost: 0, astray: 0, joined: 0 }
+    }
+
+    /// Counts one lookup from this node for a key of this root.
+    pub fn add(&mut self, end: End, origin: u32, root: Option<u32>) {
         match end {
             End::Root { hops } => self.hops.push(f64::from(hops)),
             End::Elsewhere => self.elsewhere += 1,
             End::Lost => self.lost += 1,
             End::Astray => self.astray += 1,
         }
-        self.joined += usize::from(is_joined);
+        let joined = |parts: &mut Components| root.is_some_and(|root| parts.are_joined(origin, root));
+        self.joined += usize::from(self.parts.as_mut().is_some_and(joined));
     }
 
-    fn told(self, dead: f64, lookups: usize, has_graph: bool) -> Option<Reach> {
+    /// What that comes to, this share being dead; `None` if there was no lookup.
+    pub fn told(self, dead: f64) -> Option<Reach> {
+        let lookups = self.hops.len() + self.elsewhere + self.lost + self.astray;
         Some(Reach {
             dead,
             found: Share::of(self.hops.len(), lookups)?,
@@ -182,7 +193,7 @@ impl Counted {
             lost: self.lost,
             astray: self.astray,
             hops: Summary::of(self.hops),
-            joined: Share::of(self.joined, lookups).filter(|_| has_graph),
+            joined: Share::of(self.joined, lookups).filter(|_| self.parts.is_some()),
         })
     }
 }

@@ -36,6 +36,17 @@ pub struct LinkStress {
     pub used: f64,
 }
 
+/// What the links carry beside what they would carry if each operation took the direct path, as IP itself would.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgainstDirect {
+    /// The same operations on the direct path.
+    pub direct: LinkStress,
+    /// Links crossed by all messages together, over those crossed on the direct path.
+    pub crossings: f64,
+    /// Messages on the busiest link, over those on the busiest link of the direct path.
+    pub busiest: f64,
+}
+
 /// What the nodes pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeStress {
@@ -84,6 +95,19 @@ impl LinkLoad {
     }
 }
 
+impl AgainstDirect {
+    /// Compares two loads of the same links; `None` if one of them is nothing.
+    pub fn of(routed: &LinkLoad, direct: &LinkLoad) -> Option<AgainstDirect> {
+        let over = |of: fn(&[u64]) -> u64| of(routed.messages()) as f64 / of(direct.messages()) as f64;
+        routed.stress()?;
+        Some(AgainstDirect {
+            direct: direct.stress()?,
+            crossings: over(|messages| messages.iter().sum()),
+            busiest: over(|messages| messages.iter().copied().max().unwrap_or(0)),
+        })
+    }
+}
+
 impl NodeStress {
     /// From the messages that each node passed on; `None` if nobody passed on any.
     pub fn of(messages: &[u64]) -> Option<NodeStress> {
@@ -114,6 +138,16 @@ mod tests {
         );
         assert_eq!((stress.copies.p50, stress.load.p90, stress.used), (1.0, 3.0, 0.8));
         assert_eq!(LinkLoad::new(3).stress(), None);
+    }
+
+    #[test]
+    fn a_detour_is_told_against_the_direct_path() {
+        let (mut routed, mut direct) = (LinkLoad::new(4), LinkLoad::new(4));
+        assert_eq!(AgainstDirect::of(&routed, &direct), None);
+        routed.add([vec![0, 1], vec![1, 2, 3]]);
+        direct.add([vec![0, 3]]);
+        let against = AgainstDirect::of(&routed, &direct).unwrap();
+        assert_eq!((against.crossings, against.busiest, against.direct.load.max), (2.5, 2.0, 1.0));
     }
 
     #[test]

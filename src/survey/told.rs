@@ -68,14 +68,19 @@ impl Topology {
             row("link stress, mean", links.copies.mean, spread(links.copies.p50, links.copies.p99, links.copies.max));
             row("physical links used", links.used * 100.0, "%".to_string());
         }
+        if let Some(against) = measured.against_direct {
+            let busiest = format!("the direct path's; {} times on the busiest link", number(against.busiest));
+            row("physical links crossed, times", against.crossings, busiest);
+        }
         if let Some(nodes) = measured.node_stress {
             row("passed on, max / mean", nodes.concentration.max_to_mean, String::new());
             row("passed on, p99 / mean", nodes.concentration.p99_to_mean, String::new());
             row("passed on, CV", nodes.concentration.variation, String::new());
         }
-        if let Some(size) = measured.size {
+        let sizes = [("size estimate, error", measured.size), ("the same after lookups", measured.size_by_lookups)];
+        for (name, size) in sizes.into_iter().filter_map(|(name, size)| Some((name, size?))) {
             let off = format!("p90 {} %, bias {} %", brief_percent(size.error.p90), brief_percent(size.bias));
-            row("size estimate, error", size.error.p50 * 100.0, format!("% in the median; {off}"));
+            row(name, size.error.p50 * 100.0, format!("% in the median; {off}"));
         }
     }
 

@@ -13,7 +13,7 @@ use super::paths::{PathEffort, Paths};
 use super::reach::Reach;
 use super::removal::{Attack, Removal, hundredths};
 use super::size::SizeError;
-use super::stress::{LinkStress, NodeStress};
+use super::stress::{AgainstDirect, LinkStress, NodeStress};
 use super::stretch::Stretch;
 use crate::base::{Chance, Span};
 use serde::{Deserialize, Serialize};
@@ -54,12 +54,16 @@ pub struct Measured {
     pub stretch: Option<Stretch>,
     /// Copies of messages on physical links.
     pub link_stress: Option<LinkStress>,
+    /// The same against the direct paths of the same operations.
+    pub against_direct: Option<AgainstDirect>,
     /// Messages passed on by nodes.
     pub node_stress: Option<NodeStress>,
     /// Lookups without repair.
     pub reach: Vec<Reach>,
-    /// How well nodes know how many they are.
+    /// How well nodes know how many they are, each from its own leaf set.
     pub size: Option<SizeError>,
+    /// The same when each has also seen the roots of some random keys.
+    pub size_by_lookups: Option<SizeError>,
 }
 
 /// How much work goes into a survey.

@@ -9,6 +9,7 @@ mod outcome;
 mod overlay;
 mod scenario;
 mod seeds;
+mod survey;
 
 use crate::output::{Exit, FAILED, Output};
 use options::Options;
@@ -48,8 +49,10 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Exit> {
         let mut outcomes = Vec::new();
         for options in options.each_seed() {
             let found = overlay::run(&options, output.quiet)?;
-            let value = told(run, outcome::json(&options, &found));
-            output.print(&value, || outcome::text(&run.name, &value, &run.published) + "\n")?;
+            let mut value = told(run, outcome::json(&options, &found));
+            let is_only = runs.len() == 1 && options.network.seeds.is_none();
+            let surveyed = survey::keep(&options, &run.name, is_only, &found, &mut value)?;
+            output.print(&value, || outcome::text(&run.name, &value, &run.published) + &surveyed + "\n")?;
             wrong.extend(outcome::verdict(&options, &value).err().map(|line| format!("{}: {line}", run.name)));
             outcomes.push(value);
         }

@@ -8,6 +8,7 @@ use crate::output::{Exit, USAGE};
 use arras::base::Span;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use std::path::PathBuf;
 
 /// All options. What is not given here is taken from the scenario, else the default.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -21,6 +22,19 @@ pub struct Options {
     pub lookups: Lookups,
     #[command(flatten)]
     pub objects: Objects,
+    #[command(flatten)]
+    pub survey: Survey,
+}
+
+/// What is kept of who knows whom.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Survey {
+    /// Surveys who knows whom, and the load of the measured lookups (traced, if messages carry them), into this
+    /// directory: survey.json, topology.svg, topology.graphml, nodes.csv, edges.csv; of several runs or seeds each into
+    /// a directory below it
+    #[arg(long = "survey", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// The nodes and what lies below them.
@@ -179,6 +193,7 @@ impl Options {
                 copies: self.objects.copies.or(objects.copies),
                 asks_per_node: self.objects.asks_per_node.or(objects.asks_per_node),
             },
+            survey: Survey { dir: self.survey.dir.or_else(|| below.survey.dir.clone()) },
         }
     }
 
@@ -222,6 +237,9 @@ impl Options {
         }
         if !(0.0..1.0).contains(&self.dead()) {
             return usage(format!("--dead takes a share from 0 to below 1, not {}", self.dead()));
+        }
+        if self.survey.dir.is_some() && self.lookups.dead.is_some() {
+            return usage("--survey kills shares of the nodes by itself; it goes without --dead".to_owned());
         }
         if !(self.rate() > 0.0 && self.rate() <= 1_000.0) {
             return usage(format!("--rate takes more than 0 and at most 1000, not {}", self.rate()));

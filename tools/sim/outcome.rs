@@ -7,8 +7,10 @@ use super::objects;
 use super::options::{Build, Options};
 use super::overlay::{Found, recipe};
 use super::scenario::{Published, figure};
+use super::survey;
 use arras::base::Span;
 use arras::runtime::lab::measure::{Carried, Figures, Measured, State};
+use arras::sim::look::Look;
 use arras::survey::table::Cell;
 use arras::survey::{Pair, Stretch, Table};
 use arras::wire::Family;
@@ -43,6 +45,9 @@ pub fn json(options: &Options, found: &Found) -> Value {
         "objects": objects::json(options, found.objects.as_ref()),
     })));
     all.extend(object(world(found)));
+    if let Some(surveyed) = &found.survey {
+        all.insert("topology".to_owned(), json!(surveyed.topology));
+    }
     Value::Object(all)
 }
 
@@ -95,7 +100,7 @@ fn measured(options: &Options, found: &Found) -> Measured {
         }
     }
     let pairs = pairs(found);
-    let answered = || found.looks.iter().zip(&found.is_right).filter(|(look, right)| **right && look.hops > 0);
+    let answered = || survey::answered(&found.looks, &found.is_right);
     let lookups = found.looks.len();
     let handed_on: usize = found.looks.iter().map(|look| look.hops).sum();
     let per_lookup = |count: usize| count as f64 / lookups.max(1) as f64;
@@ -104,7 +109,7 @@ fn measured(options: &Options, found: &Found) -> Measured {
         lookups,
         failed: failures.values().sum(),
         roots_agree: found.roots_agree,
-        hops: Figures::of(answered().map(|(look, _)| look.hops as f64)),
+        hops: Figures::of(answered().map(|look| look.hops as f64)),
         stretch: Stretch::of(&pairs),
         lookup_ms: Figures::of(pairs.iter().map(|pair| pair.routed.as_millis_f64())),
         direct_ms: Figures::of(pairs.iter().map(|pair| pair.direct.as_millis_f64())),
@@ -129,8 +134,7 @@ fn measured(options: &Options, found: &Found) -> Measured {
 
 /// Routed against direct, of the lookups that were answered rightly by another node.
 fn pairs(found: &Found) -> Vec<Pair> {
-    let answered = found.looks.iter().zip(&found.is_right).filter(|(look, right)| **right && look.hops > 0);
-    answered.map(|(look, _)| Pair { routed: look.routed, direct: look.direct }).collect()
+    survey::answered(&found.looks, &found.is_right).map(Look::pair).collect()
 }
 
 /// What only a world has; nulls otherwise.
@@ -166,6 +170,9 @@ fn build(options: &Options) -> String {
 
 fn experience(options: &Options) -> &'static str {
     match options.build() {
+        Build::Protocol | Build::Crowd if options.survey.dir.is_some() => {
+            "each node learns from its own lookups, which are traced"
+        }
         Build::Protocol | Build::Crowd => "each node learns from its own lookups",
         Build::Direct if options.learning() => "one experience shared by all nodes",
         Build::Direct => "no experience, the rule's guess alone",

@@ -5,8 +5,10 @@
 
 use super::objects::{self, Objects};
 use super::options::{Build, Options};
+use super::survey;
 use crate::latency::{self, MissingEntries};
 use crate::output::{Exit, FAILED, steps};
+use crate::surveyed::Surveyed;
 use arras::base::{Chance, Id};
 use arras::runtime::lab::measure::{Figures, cpu_s, rss_mib};
 use arras::sim::direct::{Built, Recipe, Walker};
@@ -41,6 +43,8 @@ pub struct Found {
     pub objects: Option<Objects>,
     /// What only a world has.
     pub world: Option<WorldFound>,
+    /// Who knows whom, if that was asked for.
+    pub survey: Option<Surveyed>,
 }
 
 /// What only the whole protocol has.
@@ -80,8 +84,8 @@ pub fn run(options: &Options, quiet: bool) -> Result<Found, Exit> {
     let underlay = underlay(options, &mut chance.fork())?;
     let bar = steps("building", options.nodes(), quiet);
     let found = match options.build() {
-        Build::Direct => directly(options, underlay.as_ref(), &mut chance, &bar),
-        Build::Protocol | Build::Crowd => by_protocol(options, underlay, &mut chance, &bar),
+        Build::Direct => directly(options, underlay.as_ref(), &mut chance, &bar)?,
+        Build::Protocol | Build::Crowd => by_protocol(options, underlay, &mut chance, &bar)?,
     };
     bar.finish_and_clear();
     Ok(found)
@@ -102,7 +106,7 @@ pub fn recipe(options: &Options) -> Recipe {
     }
 }
 
-fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar: &ProgressBar) -> Found {
+fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar: &ProgressBar) -> Result<Found, Exit> {
     let began = Instant::now();
     let built = Built::new(recipe(options), underlay, &mut chance.fork(), &mut |done| bar.set_position(done as u64));
     let build_s = began.elapsed().as_secs_f64();
@@ -135,7 +139,7 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
     let lookups_s = began.elapsed().as_secs_f64();
     let objects = objects::directly(&mut walker, options, underlay, chance, bar);
     let contacts = Figures::of((0..built.len()).map(|node| built.contacts_of(node).len() as f64));
-    Found {
+    let mut found = Found {
         is_right: looks.iter().map(|look| look.root.as_ref().ok().copied() == walker.root_of(&look.key)).collect(),
         looks,
         roots_agree,
@@ -148,10 +152,21 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
         rss_mib: rss_mib(),
         objects,
         world: None,
+        survey: None,
+    };
+    if options.survey.dir.is_some() {
+        counting(bar, "surveying", 0);
+        found.survey = Some(survey::of_built(&built, &mut walker, underlay, &found, chance)?);
     }
+    Ok(found)
 }
 
-fn by_protocol(options: &Options, underlay: Box<dyn Underlay>, chance: &mut Chance, bar: &ProgressBar) -> Found {
+fn by_protocol(
+    options: &Options,
+    underlay: Box<dyn Underlay>,
+    chance: &mut Chance,
+    bar: &ProgressBar,
+) -> Result<Found, Exit> {
     let (began, cpu_began) = (Instant::now(), cpu_s());
     let mut stage = Stage::with(plan(options, underlay, chance.next_u64()));
     match options.build() {
@@ -177,7 +192,12 @@ fn by_protocol(options: &Options, underlay: Box<dyn Underlay>, chance: &mut Chan
     let roots_agree = agree(&mut stage, options, chance, per_second);
     let (before, at, retried) = (traffic(&stage), stage.now(), retried(&stage));
     let lookups_began = Instant::now();
-    let looks = ask(&mut stage, chance, "looking up", options.lookups());
+    let looks = if options.survey.dir.is_some() {
+        let asked = questions(chance, &askers, options.lookups());
+        stage.look_up_traced(&asked, per_second, &mut |done| bar.set_position(done as u64))
+    } else {
+        ask(&mut stage, chance, "looking up", options.lookups())
+    };
     let lookups_s = lookups_began.elapsed().as_secs_f64();
     let span_s = stage.now().since(at).as_secs_f64();
     let rates = traffic(&stage).into_iter().zip(before).map(|(after, before)| (after - before) as f64 / span_s);
@@ -185,7 +205,7 @@ fn by_protocol(options: &Options, underlay: Box<dyn Underlay>, chance: &mut Chan
     let in_vain = (self::retried(&stage) - retried) as usize;
     let objects = objects::by_protocol(&mut stage, options, chance, bar);
     let views = || stage.world.nodes().iter().filter_map(|node| node.view());
-    Found {
+    let mut found = Found {
         is_right: looks.iter().map(|look| look.root.as_ref().ok().copied() == stage.root_of(&look.key)).collect(),
         looks,
         roots_agree,
@@ -204,7 +224,13 @@ fn by_protocol(options: &Options, underlay: Box<dyn Underlay>, chance: &mut Chan
             cpu_s: cpu_s() - cpu_began,
             bytes_per_node_s,
         }),
+        survey: None,
+    };
+    if options.survey.dir.is_some() {
+        counting(bar, "surveying", 0);
+        found.survey = Some(survey::of_world(&stage, &found, chance)?);
     }
+    Ok(found)
 }
 
 fn plan(options: &Options, underlay: Box<dyn Underlay>, seed: u64) -> Plan {

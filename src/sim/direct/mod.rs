@@ -5,6 +5,7 @@
 //! Never does: route (`walk.rs` does, by the Forwarder's rule), or claim that a protocol ran: every
 //! output says "built directly", and from how large a sample each slot was filled.
 
+mod reach;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -172,18 +173,23 @@ impl Built {
             way: Way::Link { rtt: RttEstimate::first(underlay.round_trip(node, peer)) },
             ready: true,
         };
-        let ids = |peers: Vec<usize>| peers.into_iter().map(|peer| self.id(peer)).collect();
         RouteView {
             me: Arc::clone(&self.contacts[node]),
             coordinate: self.coordinate(node).unwrap_or_default(),
             ready: true,
             peers: self.contacts_of(node).into_iter().map(peer).collect(),
             adverts: Arc::default(),
-            leaf_set: LeafView {
-                before: ids(self.side(node, true)),
-                after: ids(self.side(node, false)),
-                is_whole_ring: self.len() - 1 < 2 * self.recipe.leaf_set_per_side,
-            },
+            leaf_set: self.leaf_set(node),
+        }
+    }
+
+    /// The nodes next to this one on the ring.
+    pub fn leaf_set(&self, node: usize) -> LeafView {
+        let ids = |peers: Vec<usize>| peers.into_iter().map(|peer| self.id(peer)).collect();
+        LeafView {
+            before: ids(self.side(node, true)),
+            after: ids(self.side(node, false)),
+            is_whole_ring: self.len() - 1 < 2 * self.recipe.leaf_set_per_side,
         }
     }
 

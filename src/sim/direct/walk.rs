@@ -74,6 +74,21 @@ impl<'a> Walker<'a> {
         nodes.into_iter().for_each(|node| self.dead[node] = true);
     }
 
+    /// Lets all live again.
+    pub fn revive(&mut self) {
+        self.dead.fill(false);
+    }
+
+    /// How many nodes there are, dead or not.
+    pub fn nodes(&self) -> usize {
+        self.built.len()
+    }
+
+    /// The id of a node.
+    pub fn id(&self, node: usize) -> Id {
+        self.built.id(node)
+    }
+
     /// Whether a node is dead.
     pub fn is_dead(&self, node: usize) -> bool {
         self.dead[node]

@@ -49,7 +49,7 @@ impl Underlay for Plane {
 /// al. (MSR-TR-2003-52).
 const HALF_ACCESS: Span = Span::from_micros(250);
 /// Spreads node numbers over all 64 bits: the golden ratio, as in SplitMix64.
-pub(super) const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(in crate::sim) const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests {

@@ -8,46 +8,60 @@
 #[path = "storm/script.rs"]
 mod script;
 
+use parking_lot::Mutex;
 use script::Storm;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// Two tests of half the seeds each, for two cores.
-#[test]
-fn after_every_storm_of_an_even_seed_all_checkers_hold() {
-    weather_all(0);
-}
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[test]
-fn after_every_storm_of_an_odd_seed_all_checkers_hold() {
-    weather_all(1);
-}
-
-fn weather_all(remainder: u64) {
+fn after_every_storm_all_checkers_hold() {
     let one = number("STORM_SEED");
     let from = one.or(number("STORM_FROM")).unwrap_or(1);
     let count = one.map_or(number("STORM_SEEDS").unwrap_or(SEEDS), |_| 1);
-    let mut failed = Vec::new();
-    for seed in (from..from + count).filter(|seed| seed % 2 == remainder) {
-        let verdict = catch_unwind(AssertUnwindSafe(|| Storm::draw(seed).weather(one.is_some())));
-        match verdict {
-            Ok((story, wrongs)) if wrongs.is_empty() => println!("{story}  ok"),
-            Ok((story, wrongs)) => {
-                println!("{story}  WRONG");
-                wrongs.iter().take(SHOWN).for_each(|wrong| println!("  {wrong}"));
-                println!("  {} in all; replay: STORM_SEED={seed} cargo test --test storm -- --nocapture", wrongs.len());
-                failed.push(seed);
+    let (next, failed) = (AtomicU64::new(from), Mutex::new(Vec::new()));
+    let weather_all = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= from + count {
+                return;
             }
-            Err(_) => {
-                println!("seed {seed}  CRASH; replay: STORM_SEED={seed} cargo test --test storm -- --nocapture");
-                failed.push(seed);
+            if !holds(seed, one.is_some()) {
+                failed.lock().push(seed);
             }
         }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(weather_all);
+        }
+    });
+    let mut failed = failed.into_inner();
+    failed.sort_unstable();
+    let replay = failed.first().map(|seed| format!(": {failed:?}; replay one: {}", replay(*seed))).unwrap_or_default();
+    println!("{count} storms ran, {} failed{replay}", failed.len());
+    assert!(failed.is_empty(), "storms failed{replay}");
+}
+
+/// Whether all checkers hold after the storm of this seed; tells its story.
+fn holds(seed: u64, says_more: bool) -> bool {
+    match catch_unwind(AssertUnwindSafe(|| Storm::draw(seed).weather(says_more))) {
+        Ok((story, wrongs)) if wrongs.is_empty() => println!("{story}  ok"),
+        Ok((story, wrongs)) => {
+            let shown: Vec<String> = wrongs.iter().take(SHOWN).map(|wrong| format!("  {wrong}\n")).collect();
+            println!("{story}  WRONG\n{}  {} in all; replay: {}", shown.concat(), wrongs.len(), replay(seed));
+            return false;
+        }
+        Err(_) => {
+            println!("seed {seed}  CRASH; replay: {}", replay(seed));
+            return false;
+        }
     }
-    assert!(
-        failed.is_empty(),
-        "storms failed: {failed:?}; replay one: STORM_SEED={} cargo test --test storm",
-        failed[0]
-    );
+    true
+}
+
+fn replay(seed: u64) -> String {
+    format!("STORM_SEED={seed} cargo test --test storm -- --nocapture")
 }
 
 #[test]
@@ -61,8 +75,8 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
-/// `make storm` runs more.
-const SEEDS: u64 = 100;
+/// `make storm` runs as many as it is told to.
+const SEEDS: u64 = 200;
 /// The seed that is run twice.
 const TWICE: u64 = 1;
 /// Complaints shown of one storm.

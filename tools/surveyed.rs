@@ -8,7 +8,7 @@ use arras::survey::csv::{self, Column};
 use arras::survey::graph::GraphError;
 use arras::survey::page::Page;
 use arras::survey::topology::Effort;
-use arras::survey::{Graph, Topology, graphml};
+use arras::survey::{Graph, Topology, graphml, projection};
 use std::io::{self, Write};
 
 /// Nodes and whom they know, surveyed.
@@ -32,12 +32,10 @@ impl Surveyed {
     ) -> Result<Surveyed, GraphError> {
         let effort = if graph.edge_count() <= edges_whole_max { Effort::default() } else { Effort::light() };
         let topology = Topology::of(&graph, &effort, &mut Chance::from_seed(SEED))?;
-        let place = |coordinate: Coordinate| {
-            let [x, y] = coordinate.place().map(f64::from);
-            (x, y)
-        };
+        let place = |coordinate: Coordinate| coordinate.place().map(f64::from);
         // A map of some of the nodes would show a topology that is not there.
         let places = coordinates.map(|known| known.map(place)).collect::<Option<Vec<_>>>().unwrap_or_default();
+        let places = projection::onto_plane(&places);
         Ok(Surveyed { graph, topology, ids, places })
     }
 

@@ -23,6 +23,7 @@ pub mod page;
 pub mod partition;
 pub mod paths;
 pub mod plot;
+pub mod projection;
 pub mod reach;
 pub mod removal;
 pub mod size;

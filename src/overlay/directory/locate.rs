@@ -23,11 +23,14 @@ pub(super) struct LocateWork {
 
 impl Directory {
     /// Asks the object's own root, which alone knows of placed copies, and beside it the nearest of the salted ones if
-    /// that is clearly nearer: whoever answers first will do.
+    /// that is clearly nearer: whoever answers first will do. What this node knows itself is looked at first.
     pub(super) fn locate_start(&mut self, number: u64) {
         let Some(object) = self.wishes.get(number).map(|wish| wish.object) else { return };
-        self.locate_try(number);
-        if let Some(salt) = self.nearer_root(&object) {
+        let nearer = self.nearer_root(&object);
+        if nearer.is_none_or(|(way, _)| way > Span::ZERO) {
+            self.locate_try(number);
+        }
+        if let Some((_, salt)) = nearer {
             self.locate_ask(number, salt);
         }
     }
@@ -95,8 +98,8 @@ impl Directory {
         Some((work, salt))
     }
 
-    /// The nearest of the salted roots, where it is clearly nearer than the object's own.
-    fn nearer_root(&self, object: &Id) -> Option<u8> {
+    /// The nearest of the salted roots, where it is clearly nearer than the object's own, and how far it is.
+    fn nearer_root(&self, object: &Id) -> Option<(Span, u8)> {
         let way = |salt: u8| {
             let root = object.salted(salt);
             // What points there is known here: the forwarder asks this node first.
@@ -105,7 +108,7 @@ impl Directory {
         };
         let own = way(0)?;
         let (nearest, salt) = (1..super::ROOTS_PER_OBJECT).filter_map(|salt| Some((way(salt)?, salt))).min()?;
-        (nearest < own.scaled(CLEARLY_NEARER)).then_some(salt)
+        (nearest < own.scaled(CLEARLY_NEARER)).then_some((nearest, salt))
     }
 }
 

@@ -113,7 +113,7 @@ impl Router {
 
     fn learn_coordinate(&mut self, there: Option<Coordinate>, rtt: Span) {
         if let Some(there) = there {
-            let direction = [self.own.chance.unit() as f32 - 0.5, self.own.chance.unit() as f32 - 0.5];
+            let direction = std::array::from_fn(|_| self.own.chance.unit() as f32 - 0.5);
             self.own.coordinate.learn(&there, rtt, direction);
         }
     }

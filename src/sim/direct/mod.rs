@@ -217,7 +217,7 @@ impl Built {
         for _ in 0..(VIVALDI_STEPS / nodes).clamp(VIVALDI_ROUNDS_MIN, VIVALDI_ROUNDS) {
             for node in 0..nodes {
                 let Some(peer) = self.any_contact(node, chance) else { continue };
-                let direction = [chance.unit() as f32 - 0.5, chance.unit() as f32 - 0.5];
+                let direction = std::array::from_fn(|_| chance.unit() as f32 - 0.5);
                 let other = coordinates[peer];
                 coordinates[node].learn(&other, underlay.round_trip(node, peer), direction);
             }

@@ -41,7 +41,10 @@ impl Stage {
             }
             progress(outcomes.len());
         }
-        self.pass(pace.wait);
+        let until = self.now() + pace.wait;
+        while self.world.unanswered() > 0 && self.now() < until {
+            self.pass(LOOK_EVERY);
+        }
         outcomes.extend(under_way.into_iter().map(|wish| self.outcome(wish)));
         progress(outcomes.len());
         outcomes
@@ -53,3 +56,6 @@ impl Stage {
         Some((at.since(asked), result))
     }
 }
+
+/// How often it is looked whether all have their results. A guess.
+const LOOK_EVERY: Span = Span::from_millis(200);

@@ -168,18 +168,7 @@ fn by_protocol(
     bar: &ProgressBar,
 ) -> Result<Found, Exit> {
     let (began, cpu_began) = (Instant::now(), cpu_s());
-    let mut stage = Stage::with(plan(options, underlay, chance.next_u64()));
-    match options.build() {
-        Build::Protocol => (0..options.nodes()).for_each(|node| {
-            stage.join(1);
-            bar.set_position(node as u64);
-        }),
-        Build::Crowd | Build::Direct => {
-            stage.join_in_crowds(options.nodes(), &mut |ready| bar.set_position(ready as u64));
-        }
-    }
-    counting(bar, "settling", 0);
-    let settled = stage.settle(options.settle());
+    let (mut stage, settled) = grown(options, plan(options, underlay, chance.next_u64()), bar);
     let build_s = began.elapsed().as_secs_f64();
     let askers = stage.ready();
     let per_second = options.rate() * options.nodes() as f64;
@@ -231,6 +220,23 @@ fn by_protocol(
         found.survey = Some(survey::of_world(&stage, &found, chance)?);
     }
     Ok(found)
+}
+
+/// An overlay that has joined and come to rest, or as near to that as its time allows.
+fn grown(options: &Options, plan: Plan, bar: &ProgressBar) -> (Stage, Settled) {
+    let mut stage = Stage::with(plan);
+    match options.build() {
+        Build::Protocol => (0..options.nodes()).for_each(|node| {
+            stage.join(1);
+            bar.set_position(node as u64);
+        }),
+        Build::Crowd | Build::Direct => {
+            stage.join_in_crowds(options.nodes(), &mut |ready| bar.set_position(ready as u64));
+        }
+    }
+    counting(bar, "settling", 0);
+    let settled = stage.settle(options.settle());
+    (stage, settled)
 }
 
 fn plan(options: &Options, underlay: Box<dyn Underlay>, seed: u64) -> Plan {

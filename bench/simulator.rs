@@ -170,8 +170,8 @@ fn run(args: &Args) -> Result<Ran, Fault> {
     let begun = stage.now();
     let asked =
         questions(&mut Chance::from_seed(args.seed), &stage.ready(), (per_second * args.virtual_s as f64) as usize);
-    let looks = stage.look_up(&asked, per_second, &mut |_| {});
-    let failed = looks.iter().filter(|look| look.root.as_ref().ok().copied() != stage.root_of(&look.key)).count();
+    let looks = stage.look_up(&asked, per_second, false, &mut |_| {});
+    let failed = looks.iter().filter(|look| !look.ended_at(stage.root_of(&look.key))).count();
     let links: usize = (0..nodes).map(|node| stage.world.link_count(node)).sum();
     Ok(Ran {
         nodes,
@@ -209,7 +209,7 @@ fn fill(args: &Args) -> Result<Filled, Fault> {
         build_cpu_s,
         node_kib,
         lookups: looks.len(),
-        failed: looks.iter().filter(|look| look.root.as_ref().ok().copied() != walker.root_of(&look.key)).count(),
+        failed: looks.iter().filter(|look| !look.ended_at(walker.root_of(&look.key))).count(),
         lookups_cpu_s,
         looked_up_node_kib: per_node(rss_mib()),
     })

@@ -88,6 +88,24 @@ pub struct LeafView {
     pub is_whole_ring: bool,
 }
 
+impl Advert {
+    /// The link to the node whose id begins so: its round trip from here, both legs, and that of the second leg.
+    pub fn link_to(&self, prefix: u64) -> Option<(Span, Span)> {
+        let place = self.links.binary_search_by_key(&prefix, |entry| entry.peer).ok()?;
+        let there = self.links[place].rtt;
+        Some((self.rtt + there, there))
+    }
+
+    /// The links to the two nodes next to this place, one on each side; once, if there is only one. The numerically
+    /// nearest and those with the longest prefix are among them.
+    pub fn next_to(&self, prefix: u64) -> impl Iterator<Item = &ReachEntry> {
+        let (links, above) = (&self.links, self.links.partition_point(|entry| entry.peer < prefix));
+        let after = links.get(above).or(links.first());
+        let before = if above > 0 { links.get(above - 1) } else { links.last() };
+        after.into_iter().chain(before.filter(|_| links.len() > 1))
+    }
+}
+
 impl RouteView {
     /// The view of a node that knows nobody.
     pub fn alone(me: Arc<Contact>, ready: bool) -> RouteView {
@@ -124,9 +142,8 @@ impl RouteView {
         let mut bounds: Option<(Span, Span)> = None;
         let prefix = id.prefix_u64();
         for advert in self.adverts.iter() {
-            let Ok(place) = advert.links.binary_search_by_key(&prefix, |entry| entry.peer) else { continue };
-            let there = advert.links[place].rtt;
-            let (sum, apart) = (advert.rtt + there, there.max(advert.rtt).saturating_sub(there.min(advert.rtt)));
+            let Some((sum, there)) = advert.link_to(prefix) else { continue };
+            let apart = there.max(advert.rtt).saturating_sub(there.min(advert.rtt));
             bounds = Some(bounds.map_or((apart, sum), |(low, high)| (low.max(apart), high.min(sum))));
         }
         let predicted = coordinate.map(|coordinate| self.coordinate.rtt_to(coordinate));

@@ -13,10 +13,10 @@ pub fn link_stress<'a>(
     looks: impl IntoIterator<Item = &'a Look>,
     underlay: &dyn Underlay,
 ) -> Option<(LinkStress, AgainstDirect)> {
-    let (mut routed, mut direct) = (LinkLoad::new(underlay.links()), LinkLoad::new(underlay.links()));
     if underlay.links() == 0 {
         return None;
     }
+    let (mut routed, mut direct) = (LinkLoad::new(underlay.links()), LinkLoad::new(underlay.links()));
     for look in looks {
         let Some(root) = look.path.last() else { continue };
         let begins = std::iter::once(&look.from).chain(&look.path);

@@ -42,6 +42,11 @@ impl Look {
         Pair { routed: self.routed, direct: self.direct }
     }
 
+    /// Whether it was answered by this node: the true root, in the judgement of whoever asks.
+    pub fn ended_at(&self, root: Option<usize>) -> bool {
+        self.root.as_ref().ok().copied() == root
+    }
+
     /// What a walk over directly built tables came to.
     pub fn of(trip: &Trip, underlay: &dyn Underlay) -> Look {
         let direct = trip.root.map_or(Span::ZERO, |root| underlay.round_trip(trip.from, root));
@@ -78,27 +83,8 @@ impl Walker<'_> {
 
 impl Stage {
     /// Asks these lookups at an even pace of `per_second` and waits for all; outcomes come in the order
-    /// of asking.
+    /// of asking. If `traced`, answers tell their path: they are longer by that.
     pub fn look_up(
-        &mut self,
-        questions: &[(usize, Id)],
-        per_second: f64,
-        progress: &mut dyn FnMut(usize),
-    ) -> Vec<Look> {
-        self.asked(questions, per_second, false, progress)
-    }
-
-    /// The same, and answers tell their path: they are longer by that.
-    pub fn look_up_traced(
-        &mut self,
-        questions: &[(usize, Id)],
-        per_second: f64,
-        progress: &mut dyn FnMut(usize),
-    ) -> Vec<Look> {
-        self.asked(questions, per_second, true, progress)
-    }
-
-    fn asked(
         &mut self,
         questions: &[(usize, Id)],
         per_second: f64,
@@ -147,7 +133,7 @@ mod tests {
         let askers = stage.ready();
         let asked = questions(&mut Chance::from_seed(3), &askers, 100);
         let begun = stage.now();
-        let looks = stage.look_up_traced(&asked, 10.0, &mut |_| {});
+        let looks = stage.look_up(&asked, 10.0, true, &mut |_| {});
         assert_eq!(looks.len(), 100);
         for (look, (from, key)) in looks.iter().zip(&asked) {
             assert_eq!((look.from, look.key, look.root.clone().ok()), (*from, *key, stage.root_of(key)));
@@ -160,6 +146,6 @@ mod tests {
         }
         assert!(stage.now().since(begun) >= Span::from_secs(10));
         assert_eq!(stage.world.operations().count(), 0);
-        assert!(stage.look_up(&asked[..10], 10.0, &mut |_| {}).iter().all(|look| look.path.is_empty()));
+        assert!(stage.look_up(&asked[..10], 10.0, false, &mut |_| {}).iter().all(|look| look.path.is_empty()));
     }
 }

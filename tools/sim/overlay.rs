@@ -140,7 +140,7 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
     let objects = objects::directly(&mut walker, options, underlay, chance, bar);
     let contacts = Figures::of((0..built.len()).map(|node| built.contacts_of(node).len() as f64));
     let mut found = Found {
-        is_right: looks.iter().map(|look| look.root.as_ref().ok().copied() == walker.root_of(&look.key)).collect(),
+        is_right: looks.iter().map(|look| look.ended_at(walker.root_of(&look.key))).collect(),
         looks,
         roots_agree,
         contacts,
@@ -172,21 +172,17 @@ fn by_protocol(
     let build_s = began.elapsed().as_secs_f64();
     let askers = stage.ready();
     let per_second = options.rate() * options.nodes() as f64;
-    let ask = |stage: &mut Stage, chance: &mut Chance, what: &str, count: usize| {
+    let ask = |stage: &mut Stage, chance: &mut Chance, (what, traced): (&str, bool), count: usize| {
         counting(bar, what, count);
         let asked = questions(chance, &askers, count);
-        stage.look_up(&asked, per_second, &mut |done| bar.set_position(done as u64))
+        stage.look_up(&asked, per_second, traced, &mut |done| bar.set_position(done as u64))
     };
-    ask(&mut stage, chance, "warming up", options.lookups.warm_up.unwrap_or(options.nodes() * WARM_UP_PER_NODE));
+    let warm_up = options.lookups.warm_up.unwrap_or(options.nodes() * WARM_UP_PER_NODE);
+    ask(&mut stage, chance, ("warming up", false), warm_up);
     let roots_agree = agree(&mut stage, options, chance, per_second);
     let (before, at, retried) = (traffic(&stage), stage.now(), retried(&stage));
     let lookups_began = Instant::now();
-    let looks = if options.survey.dir.is_some() {
-        let asked = questions(chance, &askers, options.lookups());
-        stage.look_up_traced(&asked, per_second, &mut |done| bar.set_position(done as u64))
-    } else {
-        ask(&mut stage, chance, "looking up", options.lookups())
-    };
+    let looks = ask(&mut stage, chance, ("looking up", options.survey.dir.is_some()), options.lookups());
     let lookups_s = lookups_began.elapsed().as_secs_f64();
     let span_s = stage.now().since(at).as_secs_f64();
     let rates = traffic(&stage).into_iter().zip(before).map(|(after, before)| (after - before) as f64 / span_s);
@@ -195,7 +191,7 @@ fn by_protocol(
     let objects = objects::by_protocol(&mut stage, options, chance, bar);
     let views = || stage.world.nodes().iter().filter_map(|node| node.view());
     let mut found = Found {
-        is_right: looks.iter().map(|look| look.root.as_ref().ok().copied() == stage.root_of(&look.key)).collect(),
+        is_right: looks.iter().map(|look| look.ended_at(stage.root_of(&look.key))).collect(),
         looks,
         roots_agree,
         contacts: Figures::of(views().map(|view| view.peers.len() as f64)),
@@ -256,8 +252,8 @@ fn agree(stage: &mut Stage, options: &Options, chance: &mut Chance, per_second: 
         questions(chance, &askers, ASKERS_PER_KEY).into_iter().map(|(from, _)| (from, *key)).collect()
     };
     let asked: Vec<(usize, Id)> = keys.iter().flat_map(|key| of(key, chance)).collect();
-    let looks = stage.look_up(&asked, per_second, &mut |_| {});
-    looks.iter().all(|look| look.root.as_ref().ok().copied() == stage.root_of(&look.key))
+    let looks = stage.look_up(&asked, per_second, false, &mut |_| {});
+    looks.iter().all(|look| look.ended_at(stage.root_of(&look.key)))
 }
 
 fn traffic(stage: &Stage) -> Vec<u64> {

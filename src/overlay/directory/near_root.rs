@@ -4,26 +4,21 @@
 //! Never does: ask anybody, or know what the key stands for.
 
 use crate::base::{Id, Span};
-use crate::overlay::view::{Advert, RouteView};
+use crate::overlay::view::RouteView;
 
 /// The round trip to whoever roots this key, as far as the view shows: to the nearest node to the key among those with a
 /// link and those two links away, by the best way there. The true root may be one further. `None` where nobody is known.
 pub(super) fn expected_way(view: &RouteView, key: &Id) -> Option<Span> {
     let me = view.ready.then(|| (view.id(), Span::ZERO));
     let linked = view.peers.iter().filter(|peer| peer.ready).filter_map(|peer| Some((peer.contact.id(), peer.rtt()?)));
-    let beyond = view.adverts.iter().flat_map(|advert| next_to(advert, key));
+    let prefix = key.prefix_u64();
+    let beyond = view
+        .adverts
+        .iter()
+        .flat_map(|advert| advert.next_to(prefix).map(|entry| (Id::from_prefix(entry.peer), advert.rtt + entry.rtt)));
     // Adverts name nodes by the beginning of their ids: so all are compared.
     let all = me.into_iter().chain(linked).chain(beyond).map(|(id, rtt)| (Id::from_prefix(id.prefix_u64()), rtt));
     all.min_by_key(|(id, rtt)| (id.distance(key), *rtt)).map(|(_, rtt)| rtt)
-}
-
-/// The two nodes of an advert next to the key: the nearest is among them.
-fn next_to<'a>(advert: &'a Advert, key: &Id) -> impl Iterator<Item = (Id, Span)> + 'a {
-    let (links, prefix) = (&advert.links, key.prefix_u64());
-    let above = links.partition_point(|entry| entry.peer < prefix);
-    let after = links.get(above).or(links.first());
-    let before = if above > 0 { links.get(above - 1) } else { links.last() };
-    after.into_iter().chain(before).map(|entry| (Id::from_prefix(entry.peer), advert.rtt + entry.rtt))
 }
 
 #[cfg(test)]
@@ -31,7 +26,7 @@ mod tests {
     use super::*;
     use crate::base::RttEstimate;
     use crate::identity::{Contact, NodeName, PublicKey, Role};
-    use crate::overlay::view::{PeerView, Way};
+    use crate::overlay::view::{Advert, PeerView, Way};
     use crate::wire::probe::ReachEntry;
     use std::sync::Arc;
 

@@ -6,8 +6,7 @@
 
 use super::ahead::Scale;
 use super::flight::Stage;
-use super::{Due, Forwarder};
-use super::{STOCK_PAUSE, Surroundings};
+use super::{Due, Forwarder, STOCK_PAUSE, Surroundings};
 use crate::base::{Id, Instant, Span};
 use crate::machine::Outbox;
 use crate::overlay::contract::{Effect, Fact, Failure};

@@ -164,20 +164,15 @@ fn two_links_away<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<
     let me = view.id().prefix_u64();
     let floor = course.floor.map_or(me, Id::prefix_u64);
     adverts.iter().filter(move |advert| !course.avoid.contains(&advert.via)).flat_map(move |advert| {
-        let above = advert.links.partition_point(|entry| entry.peer < prefix);
         let known = |entry: &ReachEntry| Known {
             id: Id::from_prefix(entry.peer),
             rtt: advert.rtt + entry.rtt,
             to: advert.via,
             coordinate: None,
         };
-        let count = advert.links.len();
-        let after = advert.links[above..].first().or(advert.links.first());
-        let before = if above > 0 { advert.links.get(above - 1) } else { advert.links.last() };
-        let before = before.filter(|_| count > 1);
         // A name is only the beginning of an id: to be nearer than the floor it must be another.
         let other = move |entry: &&ReachEntry| entry.peer != floor && entry.peer != me;
-        after.into_iter().chain(before).filter(other).map(known).filter(move |known| !course.avoids(&known.id))
+        advert.next_to(prefix).filter(other).map(known).filter(move |known| !course.avoids(&known.id))
     })
 }
 

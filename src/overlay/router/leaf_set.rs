@@ -72,26 +72,19 @@ impl LeafSet {
         self.is_within(id) && (self.before.contains(id) || self.after.contains(id))
     }
 
-    /// Whether this id lies between the ends or is one of them: of many known nodes few do.
+    /// Whether this id lies between the ends or is one of them, as all do where the ring is known whole: of many known
+    /// nodes few do.
     fn is_within(&self, id: &Id) -> bool {
         match (self.before.last(), self.after.last()) {
-            (Some(first), Some(last)) if !self.is_whole_ring => id == first || id == last || id.is_between(first, last),
+            (Some(first), Some(last)) if !self.is_whole_ring => id == first || id.is_between(first, last),
             _ => true,
         }
     }
 
     /// Whether this id would be a member if it were there.
     pub(super) fn has_place_for(&self, me: &Id, id: &Id) -> bool {
-        if id == me {
-            return false;
-        }
-        if self.is_whole_ring || self.before.len() < self.per_side || self.after.len() < self.per_side {
-            return true;
-        }
-        match (self.before.last(), self.after.last()) {
-            (Some(first), Some(last)) => id == first || id.is_between(first, last),
-            _ => true,
-        }
+        let is_short = self.before.len() < self.per_side || self.after.len() < self.per_side;
+        id != me && (is_short || self.is_within(id))
     }
 
     /// The form in which the other machines see it.

@@ -156,8 +156,7 @@ pub(super) fn detour(adverts: &[Advert], id: &Id, bound: Span) -> Option<(Id, Sp
         if advert.rtt >= bound {
             break;
         }
-        if let Ok(entry) = advert.links.binary_search_by_key(&prefix, |entry| entry.peer) {
-            let through = advert.rtt + advert.links[entry].rtt;
+        if let Some((through, _)) = advert.link_to(prefix) {
             best = if through < bound { Some((advert.via, through)) } else { best };
         }
     }

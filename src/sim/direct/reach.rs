@@ -19,7 +19,7 @@ impl Walker<'_> {
         lookups: usize,
         chance: &mut Chance,
     ) -> Vec<Reach> {
-        let nodes = self.nodes();
+        let nodes = self.built().len();
         let told = |dead: &f64| {
             let mut chance = chance.fork();
             let (is_dead, living) = fallen(nodes, *dead, &mut chance);
@@ -29,7 +29,7 @@ impl Walker<'_> {
             for _ in 0..lookups {
                 // Of ids: the neighbours of a dead root go on believing in it, as nobody repairs, and own up to nothing.
                 let (from, to) = (*chance.pick(&living)?, *chance.pick(&living)?);
-                let key = self.id(to as usize);
+                let key = self.built().id(to as usize);
                 let root = self.root_of(&key);
                 let trip = self.walk(from as usize, key);
                 ends.add(end(&trip, root), from, root.map(|root| root as u32));

@@ -79,16 +79,6 @@ impl<'a> Walker<'a> {
         self.dead.fill(false);
     }
 
-    /// How many nodes there are, dead or not.
-    pub fn nodes(&self) -> usize {
-        self.built.len()
-    }
-
-    /// The id of a node.
-    pub fn id(&self, node: usize) -> Id {
-        self.built.id(node)
-    }
-
     /// Whether a node is dead.
     pub fn is_dead(&self, node: usize) -> bool {
         self.dead[node]

@@ -4,6 +4,7 @@
 //! Never does: judge speed: that is `bench/`.
 
 use arras::base::Span;
+use arras::overlay::directory::ROOTS_PER_OBJECT;
 use arras::overlay::{Command, Failure, Reply};
 use arras::runtime::host::{NodeTuning, Threads};
 use arras::runtime::lab::{Lab, LabSetup};
@@ -38,7 +39,7 @@ fn what_one_node_places_every_other_fetches() {
     let value = Value::Blob(Blob::from(b"published".to_vec()));
     let object = value.id();
     match nodes[3].ask(Command::Publish { value: value.clone(), lifetime }) {
-        Ok(Reply::Published { roots, .. }) => assert_eq!(roots, 3),
+        Ok(Reply::Published { roots, .. }) => assert_eq!(roots, ROOTS_PER_OBJECT),
         other => panic!("{other:?}"),
     }
     for node in nodes {
@@ -48,7 +49,10 @@ fn what_one_node_places_every_other_fetches() {
         }
         assert!(matches!(node.ask(Command::Get { object }), Ok(Reply::Value { .. })));
     }
-    assert!(matches!(nodes[3].ask(Command::Unpublish { object }), Ok(Reply::Unpublished { roots: 3, .. })));
+    assert!(matches!(
+        nodes[3].ask(Command::Unpublish { object }),
+        Ok(Reply::Unpublished { roots: ROOTS_PER_OBJECT, .. })
+    ));
     // A copy on a path that has changed since stays until its claim's lifetime ends: soft state.
     let deceived = nodes.iter().filter(|node| node.ask(Command::Locate { object }).err() != Some(Failure::NotFound));
     assert!(deceived.count() <= 2);

@@ -87,7 +87,7 @@ fn probes() -> Vec<(&'static str, Message)> {
     let links = vec![ReachEntry { peer: 0x0102_0304_0506_0708, rtt: Span::from_millis(80) }];
     [
         ("probe.ping", Probe::Ping { round: 1, coordinate }),
-        ("probe.pong", Probe::Pong { round: 1, coordinate, ready: true }),
+        ("probe.pong", Probe::Pong { round: 1, coordinate, ready: true, nodes: 300 }),
         ("probe.ping-for", Probe::PingFor { round: 2, suspect: card() }),
         ("probe.pong-for", Probe::PongFor { round: 2, suspect: id(1), alive: false }),
         ("probe.reach", Probe::Reach { links: links.into() }),

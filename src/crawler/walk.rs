@@ -75,7 +75,7 @@ impl Crawler {
             Message::Probe(Probe::Ping { round, .. }) if known_spent(known) <= MESSAGES_MAX => {
                 known.sent = known.sent.saturating_add(1);
                 self.tally.pings += 1;
-                let pong = Probe::Pong { round, coordinate: Coordinate::default(), ready: false };
+                let pong = Probe::Pong { round, coordinate: Coordinate::default(), ready: false, nodes: 0 };
                 out.push(Effect::Send { to: *from, message: Box::new(Message::Probe(pong)) });
             }
             Message::Membership(Membership::Contacts { round, about, cards, .. }) => {

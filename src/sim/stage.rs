@@ -4,10 +4,12 @@
 //! Never does: know how a machine works, or wait in real time.
 
 use super::check::{self, Wrong};
+use super::density::Teller;
 use super::underlay::Plane;
 use super::world::{Plan, World};
 use crate::base::{Chance, Id, Instant, Span};
 use crate::identity::Role;
+use crate::overlay::router::size::SIZE_READING;
 use crate::overlay::{Command, Failure, Reply, RequestId, Root};
 use crate::wire::Blob;
 use crate::wire::directory::Holder;
@@ -245,6 +247,14 @@ impl Stage {
     /// The ready living node numerically closest to a key: the truth no node can see.
     pub fn root_of(&self, key: &Id) -> Option<usize> {
         check::roots::truth(&self.world, key)
+    }
+
+    /// What this node makes of how many there are; `None` before it shows anything.
+    pub fn teller(&self, node: usize) -> Option<Teller> {
+        let node = &self.world.nodes()[node];
+        let (id, leaf_set) = (node.contact().id(), node.view()?.leaf_set.clone());
+        let shown = node.readings().into_iter().find(|reading| reading.name == SIZE_READING);
+        Some(Teller { id, leaf_set, shown: shown.map(|reading| reading.value) })
     }
 
     /// What time it is.

@@ -77,7 +77,11 @@ impl Topology {
             row("passed on, p99 / mean", nodes.concentration.p99_to_mean, String::new());
             row("passed on, CV", nodes.concentration.variation, String::new());
         }
-        let sizes = [("size estimate, error", measured.size), ("the same after lookups", measured.size_by_lookups)];
+        let sizes = [
+            ("size by the own leaf set, error", measured.size),
+            ("size by the contacts' as well", measured.size_by_words),
+            ("size by the own and lookups", measured.size_by_lookups),
+        ];
         for (name, size) in sizes.into_iter().filter_map(|(name, size)| Some((name, size?))) {
             let off = format!("p90 {} %, bias {} %", brief_percent(size.error.p90), brief_percent(size.bias));
             row(name, size.error.p50 * 100.0, format!("% in the median; {off}"));

@@ -62,7 +62,9 @@ pub struct Measured {
     pub reach: Vec<Reach>,
     /// How well nodes know how many they are, each from its own leaf set.
     pub size: Option<SizeError>,
-    /// The same when each has also seen the roots of some random keys.
+    /// The same when each has also heard what its contacts make of theirs: what a node shows.
+    pub size_by_words: Option<SizeError>,
+    /// The same as the first when each has also seen the roots of some random keys.
     pub size_by_lookups: Option<SizeError>,
 }
 

@@ -9,7 +9,8 @@ use crate::folder::Folder;
 use crate::output::{Exit, FAILED};
 use crate::surveyed::Surveyed;
 use arras::base::{Chance, Id};
-use arras::overlay::view::{LeafView, PeerView};
+use arras::overlay::view::PeerView;
+use arras::sim::density::Teller;
 use arras::sim::direct::{Built, Walker};
 use arras::sim::look::Look;
 use arras::sim::{Stage, Underlay, burden, density};
@@ -35,10 +36,10 @@ pub fn of_built(
     let mut surveyed = Surveyed::of(graph, ids, coordinates, EDGES_WHOLE_MAX).map_err(failed)?;
     let mut measured = measured(found, underlay, built.len());
     let sampled = nodes.step_by(built.len().div_ceil(SIZES_MAX));
-    let leaf_sets: Vec<(Id, LeafView)> = sampled.map(|node| (built.id(node), built.leaf_set(node))).collect();
+    let tellers: Vec<Teller> = sampled.map(|node| built.teller(node)).collect();
     let root_of = |key: &Id| built.root_of(key, |_| true).map(|root| built.id(root));
-    (measured.size, measured.size_by_lookups) =
-        density::size_errors(&leaf_sets, built.len(), SIZE_LOOKUPS, root_of, &mut chance.fork());
+    let sizes = density::size_errors(&tellers, built.len(), SIZE_LOOKUPS, root_of, &mut chance.fork());
+    (measured.size, measured.size_by_words, measured.size_by_lookups) = (sizes.own, sizes.by_words, sizes.by_lookups);
     // What a larger graph would allow takes too long to find at each share of dead nodes.
     let is_small = surveyed.graph.edge_count() <= EDGES_WHOLE_MAX;
     let links = is_small.then(|| surveyed.graph.undirected()).transpose().map_err(failed)?;
@@ -62,11 +63,11 @@ pub fn of_world(stage: &Stage, found: &Found, chance: &mut Chance) -> Result<Sur
     let coordinates = nodes.iter().map(|node| node.view().map(|view| view.coordinate));
     let mut surveyed = Surveyed::of(graph, ids, coordinates, EDGES_WHOLE_MAX).map_err(failed)?;
     let mut measured = measured(found, stage.world.plan().underlay.as_ref(), nodes.len());
-    let sampled = nodes.iter().step_by(nodes.len().div_ceil(SIZES_MAX)).filter_map(|node| node.view());
-    let leaf_sets: Vec<(Id, LeafView)> = sampled.map(|view| (view.id(), view.leaf_set.clone())).collect();
+    let sampled = (0..nodes.len()).step_by(nodes.len().div_ceil(SIZES_MAX));
+    let tellers: Vec<Teller> = sampled.filter_map(|node| stage.teller(node)).collect();
     let root_of = |key: &Id| stage.root_of(key).map(|root| stage.id(root));
-    (measured.size, measured.size_by_lookups) =
-        density::size_errors(&leaf_sets, nodes.len(), SIZE_LOOKUPS, root_of, &mut chance.fork());
+    let sizes = density::size_errors(&tellers, nodes.len(), SIZE_LOOKUPS, root_of, &mut chance.fork());
+    (measured.size, measured.size_by_words, measured.size_by_lookups) = (sizes.own, sizes.by_words, sizes.by_lookups);
     surveyed.topology.measured = measured;
     Ok(surveyed)
 }

@@ -118,6 +118,6 @@ pub(super) fn salt_of(tries: u32) -> u8 {
 }
 
 /// A bit for each root.
-pub(super) const ALL_ROOTS: u8 = (1 << super::ROOTS_PER_OBJECT) - 1;
+pub(super) const ALL_ROOTS: u8 = u8::MAX >> (8 - super::ROOTS_PER_OBJECT);
 /// A second root is asked where its way is at most this part of that to the first: less is not worth a message. A guess.
 const CLEARLY_NEARER: f64 = 0.8;

@@ -106,9 +106,11 @@ pub enum Input {
     Due,
 }
 
-/// Names under which an object's pointers live: the id and two salted variants. Tapestry (JSAC 2004,
-/// §3.3) and Castro et al. (OSDI 2002) use several roots; three survive two lying or dead ones.
-pub const ROOTS_PER_OBJECT: u8 = 3;
+/// Names under which an object's pointers live, at most 8: the id and salted variants. Tapestry (JSAC 2004, §3.3) and
+/// Castro et al. (OSDI 2002) use several roots, against liars and the dead; the more there are, the nearer is the nearest:
+/// with 3 the way to an object was 1.77 times that to its holder in the median, 2.73 times for the nearest tenth, with 8
+/// 1.48 and 2.29 (1,090 nodes, transit-stub, 2026-11-26). Mainline DHT and IPFS leave 8 and 20 pointers.
+pub const ROOTS_PER_OBJECT: u8 = 8;
 
 /// What a shard is made of.
 pub struct Setup {

@@ -5,7 +5,7 @@
 
 mod town;
 
-use super::{Shares, Tuning};
+use super::{ROOTS_PER_OBJECT, Shares, Tuning};
 use crate::base::{Id, Span};
 use crate::identity::SecretKey;
 use crate::overlay::{Command, Failure, Reply};
@@ -98,7 +98,7 @@ fn one_two_and_three_nodes_are_a_network() {
             }
         }
         let published = blob("published");
-        assert!(matches!(town.ask(0, publish(&published)), Ok(Reply::Published { roots: 3, .. })));
+        assert!(matches!(town.ask(0, publish(&published)), Ok(Reply::Published { roots: ROOTS_PER_OBJECT, .. })));
         for node in 0..usize::from(count) {
             assert_eq!(holders(town.ask(node, Command::Locate { object: published.id() })), [town.id(0)]);
             assert_eq!(value_of(town.ask(node, get(published.id()))), published);
@@ -298,7 +298,10 @@ fn a_withdrawn_claim_is_gone_and_its_replay_loses() {
     assert_eq!(found, both);
     let root = town.nearest(&object)[0];
     let old: Vec<Pointer> = town.nodes[root].pointers.values().map(|(pointer, _)| pointer.clone()).collect();
-    assert!(matches!(town.ask(3, Command::Unpublish { object }), Ok(Reply::Unpublished { roots: 3, .. })));
+    assert!(matches!(
+        town.ask(3, Command::Unpublish { object }),
+        Ok(Reply::Unpublished { roots: ROOTS_PER_OBJECT, .. })
+    ));
     assert!(matches!(town.ask(3, Command::Unpublish { object }), Err(Failure::NotFound)));
     for pointer in old {
         let request = Request::Publish { root: pointer.object, pointer, remaining: HOUR };

@@ -19,6 +19,7 @@ mod proximity;
 mod publish;
 mod reach;
 mod ring;
+pub mod size;
 pub mod status;
 mod table;
 mod trickle;
@@ -245,12 +246,16 @@ impl Router {
         match message {
             Probe::Ping { round, coordinate } => {
                 self.note_coordinate(&from, coordinate);
-                let ready = self.join.is_ready();
-                t.probe(from, Probe::Pong { round, coordinate: self.own.coordinate, ready });
+                let (coordinate, ready) = (self.own.coordinate, self.join.is_ready());
+                let nodes = self.own_size().filter(|_| ready).map_or(0, |size| size as u32);
+                t.probe(from, Probe::Pong { round, coordinate, ready, nodes });
             }
-            Probe::Pong { round: _, coordinate, ready } => {
+            Probe::Pong { round: _, coordinate, ready, nodes } => {
                 self.note_coordinate(&from, coordinate);
                 self.note_readiness(t, &from, ready);
+                if let Some(peer) = self.peers.at(&from) {
+                    peer.nodes_said = nodes;
+                }
             }
             Probe::PingFor { round, suspect } => self.on_ping_for(t, from, round, suspect),
             Probe::PongFor { round: _, suspect, alive } => self.on_pong_for(&suspect, alive),

@@ -25,6 +25,8 @@ pub(super) struct Peer {
     pub(super) missed_echoes: u32,
     /// Whether it says that it roots keys.
     pub(super) ready: bool,
+    /// How many nodes its own leaf set tells of, by its own word; 0 if it has not said.
+    pub(super) nodes_said: u32,
     /// When it was last heard from directly.
     pub(super) heard: Option<Instant>,
     /// Whether it is being asked after.
@@ -106,6 +108,7 @@ impl Peer {
             measured: None,
             missed_echoes: 0,
             ready: false,
+            nodes_said: 0,
             heard: None,
             suspected: false,
             refused: Refused::default(),
@@ -165,6 +168,11 @@ impl Peer {
         let pause = REFUSED * (1 << self.refused.times.min(REFUSALS_MAX));
         let until = Some(now + chance.jittered(pause, 0.5));
         self.refused = Refused { until, at: Some(now), times: self.refused.times + 1 };
+    }
+
+    /// How many nodes it says there are.
+    pub(super) fn said_size(&self) -> Option<f64> {
+        (self.nodes_said > 0).then(|| f64::from(self.nodes_said))
     }
 
     /// Its card, as others are told.

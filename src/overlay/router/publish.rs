@@ -7,6 +7,7 @@
 use super::Router;
 use super::own::{Due, Turn};
 use super::peers::{Link, Peer};
+use super::size::SIZE_READING;
 use super::status::{PeerStatus, RouterStatus};
 use super::table::Nearness;
 use crate::base::{Instant, Span};
@@ -103,7 +104,7 @@ impl Router {
             ("router_detours", self.reach.len()),
         ];
         into.extend(gauges.map(|(name, value)| Reading::gauge(name, value as f64)));
-        into.extend(self.size_estimate().map(|size| Reading::gauge("router_network_size_estimate", size)));
+        into.extend(self.size_estimate().map(|size| Reading::gauge(SIZE_READING, size)));
         into.push(Reading::gauge("router_coordinate_error", f64::from(self.own.coordinate.error())));
         for (row, entries) in self.ring.table.row_entries().into_iter().enumerate() {
             into.push(Reading::gauge("router_rt_entries", entries as f64).labelled("row", row.to_string()));
@@ -128,17 +129,6 @@ impl Router {
             adverts: self.reach.adverts(),
             leaf_set: LeafView { is_whole_ring: leaf_set.is_whole_ring && self.join.is_ready(), ..leaf_set },
         }
-    }
-
-    pub(super) fn size_estimate(&self) -> Option<f64> {
-        let leaf_set = &self.ring.ready;
-        if leaf_set.is_whole_ring() {
-            return Some(leaf_set.len() as f64 + 1.0);
-        }
-        let (first, last) = (leaf_set.before().last()?, leaf_set.after().last()?);
-        let share = first.clockwise(last).as_ring_share();
-        // One spacing less than there are: else the estimate is too high on average (`survey::size`).
-        (share > 0.0).then(|| (leaf_set.len() as f64 - 1.0) / share + 1.0)
     }
 
     fn peer_status(&self, peer: &Peer) -> PeerStatus {

@@ -11,7 +11,7 @@ use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::overlay::view::{Advert, Way};
 use crate::wire::Probe;
 use crate::wire::membership::About;
-use crate::wire::probe::{REACH_MAX, REACH_TO, ReachEntry};
+use crate::wire::probe::{REACH_MAX, REACH_NEAR, ReachEntry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -204,8 +204,8 @@ impl Router {
         }
     }
 
-    /// Tells the neighbours what the links cost: at most 64 entries of about 12 bytes to the 64 nearest
-    /// links: 49 KiB each time, once in ten minutes when nothing changes.
+    /// Tells the neighbours what the links cost: as a rule 64 entries of about 12 bytes to the 64 nearest links, 49 KiB
+    /// each time, once in ten minutes when nothing changes.
     pub(super) fn tell_reach(&mut self, t: &mut Turn) {
         let wait = self.own.chance.jittered(TELL_AGAIN, 0.5);
         self.own.due.set(Due::Reach, t.now + wait);
@@ -217,7 +217,7 @@ impl Router {
         let linked = self.peers.linked().filter_map(|peer| Some((peer.link_rtt()?, peer.id())));
         let mut near: Vec<(Span, Id)> = linked.collect();
         near.sort_unstable();
-        for (_, id) in near.into_iter().take(REACH_TO) {
+        for (_, id) in near.into_iter().take(self.reach_width()) {
             t.probe(id, Probe::Reach { links: Arc::clone(&links) });
         }
     }
@@ -260,7 +260,13 @@ impl Router {
     fn links_to_tell(&self) -> Arc<[ReachEntry]> {
         let told = self.peers.linked().filter(|peer| peer.is_server() && peer.ready && !peer.suspected);
         let entry = |peer: &Peer| Some(ReachEntry { peer: peer.id().prefix_u64(), rtt: peer.link_rtt()? });
-        ReachEntry::nearest(told.filter_map(entry).collect(), REACH_MAX)
+        ReachEntry::nearest(told.filter_map(entry).collect(), self.reach_width())
+    }
+
+    /// How many links are told to how many neighbours.
+    fn reach_width(&self) -> usize {
+        let all_fit = self.peers.len() <= self.own.tuning.link_budget;
+        if all_fit { REACH_MAX } else { REACH_NEAR }
     }
 }
 

@@ -13,12 +13,14 @@ mod walk;
 
 pub use walk::{Trip, Walker};
 
+use super::density::{Teller, own_size};
 use super::underlay::Underlay;
 use crate::base::{Chance, Coordinate, Id, RttEstimate};
 use crate::identity::{Contact, NodeName, PublicKey, Role};
 use crate::overlay::RouteView;
+use crate::overlay::router::size::median_size;
 use crate::overlay::view::{LeafView, PeerView, Way};
-use crate::wire::probe::{REACH_MAX, ReachEntry};
+use crate::wire::probe::{REACH_NEAR, ReachEntry};
 use slots::Slots;
 use std::fmt;
 use std::sync::Arc;
@@ -69,7 +71,7 @@ impl Recipe {
             contacts_per_slot: 3,
             contacts_max: 256,
             sample: 32,
-            adverts: REACH_MAX,
+            adverts: REACH_NEAR,
             coordinates: true,
         }
     }
@@ -191,6 +193,22 @@ impl Built {
             after: ids(self.side(node, false)),
             is_whole_ring: self.len() - 1 < 2 * self.recipe.leaf_set_per_side,
         }
+    }
+
+    /// What this node makes of how many there are.
+    pub fn teller(&self, node: usize) -> Teller {
+        let (id, leaf_set) = (self.id(node), self.leaf_set(node));
+        let own = |node: usize| own_size(&self.id(node), &self.leaf_set(node));
+        let shown = match leaf_set.is_whole_ring {
+            true => own(node),
+            false => {
+                let leaves: Vec<usize> = self.leaves(node).collect();
+                let others = self.contacts_of(node).into_iter().filter(|peer| !leaves.contains(peer));
+                let all = others.chain([node]).filter_map(own).collect();
+                median_size(all, leaf_set.len())
+            }
+        };
+        Teller { id, leaf_set, shown }
     }
 
     /// What this node tells its neighbours of its links, in the order of ids.

@@ -10,7 +10,7 @@ use crate::overlay::forwarder::ahead::{Ahead, Scale};
 use crate::overlay::forwarder::next_hop::{Course, Hop, Step, hand_over, next_hop};
 use crate::overlay::view::{Advert, RouteView};
 use crate::sim::underlay::Underlay;
-use crate::wire::probe::{REACH_TO, ReachEntry};
+use crate::wire::probe::{REACH_NEAR, ReachEntry};
 use crate::wire::routing::{Detour, HOPS_MAX};
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -215,7 +215,7 @@ impl<'a> Walker<'a> {
         };
         let mut told = self.built.contacts_of(node);
         told.sort_by_cached_key(|peer| self.underlay.round_trip(node, *peer));
-        told.into_iter().take(REACH_TO).map(advert).collect()
+        told.into_iter().take(REACH_NEAR).map(advert).collect()
     }
 
     /// What each hop's node learns when the answer comes back.

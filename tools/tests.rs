@@ -275,7 +275,7 @@ fn a_simulation_is_the_same_every_time() {
     }
 }
 
-const CROWD_HASH: &str = "624a85649f925f56";
+const CROWD_HASH: &str = "0fc2d6fb48c13b43";
 const DIRECT_HASH: &str = "dbc2013360c9cf11";
 
 #[test]

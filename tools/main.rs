@@ -94,7 +94,7 @@ enum Command {
     /// Run many nodes in one process under measured latencies, and measure them.
     Lab(lab::LabArgs),
     /// Run up to a million nodes in virtual time, and measure their lookups.
-    Sim(sim::Arguments),
+    Sim(Box<sim::Arguments>),
     /// Write, check or show a node's configuration.
     Config(config::Arguments),
 }

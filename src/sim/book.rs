@@ -1,8 +1,9 @@
 //! What happened, for comparing and for reading.
 //!
-//! Owns: the trace hash over everything delivered, the counts, and notes for a narrator.
+//! Owns: the trace hash over everything delivered, the counts, who was ready when, and notes for a narrator.
 //! Never does: influence what happens: a world that takes notes goes the same way as one that does not.
 
+use super::reigns::Reigns;
 use crate::base::Instant;
 use crate::overlay::contract::{Failure, Reply, RequestId};
 use crate::overlay::router::Down;
@@ -15,6 +16,8 @@ pub(super) struct Book {
     notes: Option<Vec<Note>>,
     /// The counts.
     pub tally: Tally,
+    /// Who was ready when.
+    pub reigns: Reigns,
 }
 
 /// Something worth telling.

@@ -39,7 +39,7 @@ pub fn node_stress<'a>(looks: impl IntoIterator<Item = &'a Look>, nodes: usize) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Id, Span};
+    use crate::base::{Id, Instant, Span};
     use crate::sim::underlay::Uniform;
 
     /// Nodes along a road, a link between each and the next.
@@ -62,7 +62,7 @@ mod tests {
     fn look(from: usize, path: &[usize]) -> Look {
         let (root, hops) = (Ok(*path.last().unwrap_or(&from)), path.len());
         let (key, routed, direct) = (Id::ZERO, Span::ZERO, Span::ZERO);
-        Look { from, key, root, hops, path: path.to_vec(), routed, direct }
+        Look { from, key, asked: Instant::ORIGIN, root, hops, path: path.to_vec(), routed, direct }
     }
 
     #[test]

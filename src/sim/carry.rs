@@ -104,6 +104,7 @@ impl World {
         let Some(mind) = self.nodes[index].mind.as_mut() else { return };
         let before = std::mem::replace(&mut mind.view, view.clone());
         if before.ready != view.ready {
+            self.book.reigns.note(index, view.ready, at);
             self.book.note(|| Note::Ready { at, node: index, ready: view.ready });
         }
         if before.ready != view.ready || before.leaf_set != view.leaf_set {

@@ -7,7 +7,7 @@ use super::direct::{Trip, Walker};
 use super::pace::{Outcome, Pace};
 use super::stage::Stage;
 use super::underlay::Underlay;
-use crate::base::{Chance, Id, Span};
+use crate::base::{Chance, Id, Instant, Span};
 use crate::overlay::{Command, Reply};
 use crate::survey::Pair;
 
@@ -18,6 +18,8 @@ pub struct Look {
     pub from: usize,
     /// For which key.
     pub key: Id,
+    /// When; the same moment for all where no time passes.
+    pub asked: Instant,
     /// Who answered, or what went wrong.
     pub root: Result<usize, String>,
     /// Hops taken; 0 if the asker is the root itself.
@@ -53,6 +55,7 @@ impl Look {
         Look {
             from: trip.from,
             key: trip.key,
+            asked: Instant::ORIGIN,
             root: trip.root.ok_or_else(|| "no way on".to_owned()),
             hops: trip.path.len(),
             path: trip.path.clone(),
@@ -82,8 +85,9 @@ impl Walker<'_> {
 }
 
 impl Stage {
-    /// Asks these lookups at an even pace of `per_second` and waits for all; outcomes come in the order
-    /// of asking. If `traced`, answers tell their path: they are longer by that.
+    /// Asks these lookups at an even pace of `per_second` and waits for all; outcomes come in the order of asking. If
+    /// `traced`, answers tell their path: they are longer by that. For an asker that is not ready another one asks, and
+    /// lookups whose asker crashed meanwhile are left out.
     pub fn look_up(
         &mut self,
         questions: &[(usize, Id)],
@@ -91,16 +95,36 @@ impl Stage {
         traced: bool,
         progress: &mut dyn FnMut(usize),
     ) -> Vec<Look> {
-        let wishes = questions.iter().map(|(from, key)| (*from, Command::Lookup { key: *key, traced }));
-        let outcomes = self.at_pace(wishes, Pace { per_second, wait: ANSWER_MAX }, progress);
-        questions.iter().zip(outcomes).map(|(question, outcome)| self.look(*question, outcome)).collect()
+        let mut keys = questions.iter();
+        let wish = |stage: &Stage| {
+            let (from, key) = keys.next()?;
+            Some((stage.stand_in(*from), Command::Lookup { key: *key, traced }))
+        };
+        let outcomes = self.at_pace(questions.len(), wish, Pace { per_second, wait: ANSWER_MAX }, progress);
+        let answered =
+            questions.iter().zip(outcomes).filter(|(_, outcome)| outcome.result.is_some() || !outcome.excused);
+        answered.map(|((_, key), outcome)| self.look(*key, outcome)).collect()
+    }
+
+    /// This node if it is ready, else the next ready one by number.
+    fn stand_in(&self, node: usize) -> usize {
+        let nodes = self.world.nodes();
+        let ready = (node..nodes.len()).chain(0..node).find(|other| nodes[*other].is_ready());
+        ready.unwrap_or(node)
+    }
+
+    /// Whether the lookup was answered by a node that was the true root at some moment from asking to the answer.
+    pub fn is_right(&self, look: &Look) -> bool {
+        let span = (look.asked, look.asked + look.routed);
+        look.root.as_ref().is_ok_and(|root| self.world.was_root(*root, &look.key, span))
     }
 
     /// What came of a lookup.
-    fn look(&self, (from, key): (usize, Id), outcome: Outcome) -> Look {
+    fn look(&self, key: Id, outcome: Outcome) -> Look {
+        let Outcome { from, asked, result, .. } = outcome;
         let (root, path) = (Err("no result".to_owned()), Vec::new());
-        let mut look = Look { from, key, root, hops: 0, path, routed: Span::ZERO, direct: Span::ZERO };
-        let Some((routed, result)) = outcome else { return look };
+        let mut look = Look { from, key, asked, root, hops: 0, path, routed: Span::ZERO, direct: Span::ZERO };
+        let Some((routed, result)) = result else { return look };
         look.routed = routed;
         match result {
             Ok(Reply::Root(found)) => {

@@ -10,6 +10,7 @@ mod book;
 pub mod burden;
 mod carry;
 pub mod check;
+pub mod churn;
 pub mod crawl;
 pub mod density;
 pub mod direct;
@@ -22,6 +23,7 @@ mod network;
 mod node;
 pub mod objects;
 mod pace;
+mod reigns;
 pub mod stage;
 #[cfg(test)]
 mod tests;

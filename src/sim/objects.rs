@@ -8,7 +8,7 @@ use super::pace::{Outcome, Pace};
 use super::stage::Stage;
 use super::underlay::Underlay;
 use crate::base::{Chance, Id, Span};
-use crate::overlay::{Command, Reply};
+use crate::overlay::{Command, Failure, Reply};
 use crate::survey::Find;
 use crate::wire::Blob;
 use crate::wire::object::Value;
@@ -94,12 +94,14 @@ impl Stage {
         let wish = |(at, holder): (usize, usize)| {
             (holder, Command::Publish { value: objects[at].value(), lifetime: LIFETIME })
         };
-        let outcomes = self.at_pace(claims().map(wish), Pace { per_second, wait: ANSWER_MAX }, progress);
+        let mut wishes = claims().map(wish);
+        let outcomes =
+            self.at_pace(claims().count(), |_| wishes.next(), Pace { per_second, wait: ANSWER_MAX }, progress);
         let mut published = Published { claims: outcomes.len(), ..Published::default() };
         let bare = |object: &Object| Object { bytes: object.bytes, holders: Vec::new() };
         published.objects = objects.iter().map(bare).collect();
         for ((at, holder), outcome) in claims().zip(outcomes) {
-            match outcome {
+            match outcome.result {
                 Some((_, Ok(Reply::Published { roots, .. }))) => {
                     published.objects[at].holders.push(holder);
                     published.roots_missing += usize::from(crate::overlay::directory::ROOTS_PER_OBJECT - roots);
@@ -120,7 +122,8 @@ impl Stage {
         progress: &mut dyn FnMut(usize),
     ) -> Vec<Result<Find, String>> {
         let wish = |(asker, object): &(usize, usize)| (*asker, Command::Locate { object: objects[*object].id() });
-        let outcomes = self.at_pace(asks.iter().map(wish), Pace { per_second, wait: ANSWER_MAX }, progress);
+        let mut wishes = asks.iter().map(wish);
+        let outcomes = self.at_pace(asks.len(), |_| wishes.next(), Pace { per_second, wait: ANSWER_MAX }, progress);
         let found = |((asker, object), outcome): (&(usize, usize), Outcome)| {
             self.find(*asker, &objects[*object].holders, outcome)
         };
@@ -128,7 +131,7 @@ impl Stage {
     }
 
     fn find(&self, asker: usize, holders: &[usize], outcome: Outcome) -> Result<Find, String> {
-        let (located, named) = match outcome {
+        let (located, named) = match outcome.result {
             Some((located, Ok(Reply::Holders(named)))) => (located, named),
             other => return Err(failure(other)),
         };
@@ -187,8 +190,8 @@ impl Walker<'_> {
     }
 }
 
-fn failure(outcome: Outcome) -> String {
-    match outcome {
+fn failure(result: Option<(Span, Result<Reply, Failure>)>) -> String {
+    match result {
         None => "no result".to_owned(),
         Some((_, Err(failure))) => failure.to_string(),
         Some((_, Ok(_))) => "another reply than was asked for".to_owned(),

@@ -8,8 +8,17 @@ use crate::base::{Instant, Span};
 use crate::overlay::{Command, Failure, Reply, RequestId};
 use std::collections::VecDeque;
 
-/// What came of a wish: how long after it and what, if anything.
-pub type Outcome = Option<(Span, Result<Reply, Failure>)>;
+/// What came of a wish.
+pub(super) struct Outcome {
+    /// Who wished.
+    pub(super) from: usize,
+    /// When.
+    pub(super) asked: Instant,
+    /// How long after it and what, if anything.
+    pub(super) result: Option<(Span, Result<Reply, Failure>)>,
+    /// Whether there need be none: whoever wished has crashed.
+    pub(super) excused: bool,
+}
 
 /// How fast and how patient.
 #[derive(Clone, Copy, Debug)]
@@ -21,19 +30,21 @@ pub(super) struct Pace {
 }
 
 impl Stage {
-    /// Wishes these at an even pace and waits for all; outcomes come in the order of wishing, and the operations are
-    /// forgotten.
+    /// Wishes as often as `count` says at an even pace what `next` says, and waits for all; outcomes come in the order of
+    /// wishing, and the operations are forgotten.
     pub(super) fn at_pace(
         &mut self,
-        wishes: impl Iterator<Item = (usize, Command)>,
+        count: usize,
+        mut next: impl FnMut(&Stage) -> Option<(usize, Command)>,
         pace: Pace,
         progress: &mut dyn FnMut(usize),
     ) -> Vec<Outcome> {
         let begun = self.now();
         let mut outcomes = Vec::new();
         let mut under_way: VecDeque<(usize, RequestId, Instant)> = VecDeque::new();
-        for (index, (from, command)) in wishes.enumerate() {
-            self.world.run_until(begun + Span::from_micros((index as f64 * 1e6 / pace.per_second) as u64));
+        for index in 0..count {
+            self.run_until(begun + Span::from_micros((index as f64 * 1e6 / pace.per_second) as u64));
+            let Some((from, command)) = next(self) else { break };
             let request = self.world.wish(from, command);
             under_way.push_back((from, request, self.now()));
             while under_way.front().is_some_and(|(.., asked)| self.now().since(*asked) > pace.wait) {
@@ -51,9 +62,10 @@ impl Stage {
     }
 
     fn outcome(&mut self, (from, request, asked): (usize, RequestId, Instant)) -> Outcome {
-        let operation = self.world.forget(from, request)?;
-        let (at, result) = operation.results.into_iter().next()?;
-        Some((at.since(asked), result))
+        let operation = self.world.forget(from, request);
+        let excused = operation.as_ref().is_some_and(|operation| operation.excused);
+        let came = operation.and_then(|operation| operation.results.into_iter().next());
+        Outcome { from, asked, result: came.map(|(at, result)| (at.since(asked), result)), excused }
     }
 }
 

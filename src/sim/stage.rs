@@ -4,6 +4,7 @@
 //! Never does: know how a machine works, or wait in real time.
 
 use super::check::{self, Wrong};
+use super::churn::Churn;
 use super::density::Teller;
 use super::underlay::Plane;
 use super::world::{Plan, World};
@@ -19,6 +20,7 @@ use crate::wire::object::{Receipt, Record, Value};
 pub struct Stage {
     /// The world on the stage.
     pub world: World,
+    pub(super) churn: Option<Churn>,
     seed: u64,
     chance: Chance,
 }
@@ -41,7 +43,7 @@ impl Stage {
     /// An empty stage after this plan.
     pub fn with(plan: Plan) -> Stage {
         let seed = plan.seed;
-        Stage { world: World::new(plan), seed, chance: Chance::from_seed(seed ^ STAGE_SEED) }
+        Stage { world: World::new(plan), churn: None, seed, chance: Chance::from_seed(seed ^ STAGE_SEED) }
     }
 
     /// Adds this many nodes, each when the one before is ready, through a node drawn from those that
@@ -106,8 +108,7 @@ impl Stage {
 
     /// Lets time pass.
     pub fn pass(&mut self, span: Span) {
-        let until = self.world.now() + span;
-        self.world.run_until(until);
+        self.run_until(self.now() + span);
     }
 
     /// Lets time pass until all is quiet: no wish open, no node leaving, and nothing but maintenance

@@ -278,6 +278,11 @@ impl World {
         self.operations.values().filter(|operation| operation.results.is_empty() && !operation.excused).count()
     }
 
+    /// Whether this node was the root of the key at some moment between these two: ready, and nearer than all that were.
+    pub fn was_root(&self, node: usize, key: &Id, span: (Instant, Instant)) -> bool {
+        self.book.reigns.was_root(node, key, span, |node| self.nodes[node].contact.id())
+    }
+
     /// When something last happened that is not mere maintenance: a changed leaf set, a node's start or
     /// end, a wish, its result, or a directory's question.
     pub fn stirred(&self) -> Instant {
@@ -348,6 +353,7 @@ impl World {
         self.book.note(|| Note::Stopped { at, node: index });
         self.stir();
         self.nodes[index].mind = None;
+        self.book.reigns.note(index, false, at);
         self.dials.forget(index);
     }
 

@@ -6,6 +6,7 @@
 use crate::latency::MissingEntries;
 use crate::output::{Exit, USAGE};
 use arras::base::Span;
+use arras::sim::churn::Lifetimes;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub struct Options {
     pub tables: Tables,
     #[command(flatten)]
     pub lookups: Lookups,
+    #[command(flatten)]
+    pub churn: Churn,
     #[command(flatten)]
     pub objects: Objects,
     #[command(flatten)]
@@ -126,6 +129,22 @@ pub struct Lookups {
     pub dead: Option<f64>,
 }
 
+/// Nodes that come and go from when the overlay stands; not when built directly.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Churn {
+    /// How long a node stays before it crashes, in the mean [default: for good]
+    #[arg(long, value_name = "MINUTES")]
+    pub session_min: Option<f64>,
+    /// The shape of their Weibull distribution: 1 is exponential, below 1 few last very long [default: 1]
+    #[arg(long, value_name = "SHAPE")]
+    pub session_shape: Option<f64>,
+    /// How long it is away, in the mean, exponentially; it comes back with its key, its disk and its saved contacts
+    /// [default: as long as it stays]
+    #[arg(long, value_name = "MINUTES")]
+    pub absence_min: Option<f64>,
+}
+
 /// Objects that nodes hold and ask for, after the lookups.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -159,6 +178,7 @@ impl Options {
     /// These, and where they say nothing, those.
     pub fn over(self, below: &Options) -> Options {
         let (network, tables, lookups, objects) = (&below.network, &below.tables, &below.lookups, &below.objects);
+        let churn = &below.churn;
         Options {
             network: Network {
                 nodes: self.network.nodes.or(network.nodes),
@@ -187,6 +207,11 @@ impl Options {
                 rate: self.lookups.rate.or(lookups.rate),
                 learning: self.lookups.learning.or(lookups.learning),
                 dead: self.lookups.dead.or(lookups.dead),
+            },
+            churn: Churn {
+                session_min: self.churn.session_min.or(churn.session_min),
+                session_shape: self.churn.session_shape.or(churn.session_shape),
+                absence_min: self.churn.absence_min.or(churn.absence_min),
             },
             objects: Objects {
                 objects_per_node: self.objects.objects_per_node.or(objects.objects_per_node),
@@ -248,7 +273,33 @@ impl Options {
         if spans.into_iter().flatten().any(|ms| !(0.0..=60_000.0).contains(&ms)) {
             return usage("--access-ms and --side-ms take 0 to 60000".to_owned());
         }
-        self.check_objects().map_err(|what| Exit::new(USAGE, what))
+        self.check_churn().and_then(|()| self.check_objects()).map_err(|what| Exit::new(USAGE, what))
+    }
+
+    fn check_churn(&self) -> Result<(), String> {
+        let churn = &self.churn;
+        let Some(session) = churn.session_min else {
+            return match churn.session_shape.or(churn.absence_min) {
+                Some(_) => Err("--session-shape and --absence-min need --session-min".to_owned()),
+                None => Ok(()),
+            };
+        };
+        let clash = [
+            ("--build direct", self.build() == Build::Direct),
+            ("--asks-per-node", self.objects.asks_per_node.is_some()),
+            ("--survey", self.survey.dir.is_some()),
+        ];
+        if let Some((name, _)) = clash.iter().find(|(_, given)| *given) {
+            return Err(format!("--session-min does not go with {name}"));
+        }
+        let minutes = 0.1..=1e6;
+        if !minutes.contains(&session) || !minutes.contains(&churn.absence_min.unwrap_or(1.0)) {
+            return Err("--session-min and --absence-min take 0.1 to 1000000 minutes".to_owned());
+        }
+        if !(0.2..=5.0).contains(&self.session_shape()) {
+            return Err(format!("--session-shape takes 0.2 to 5, not {}", self.session_shape()));
+        }
+        Ok(())
     }
 
     fn check_objects(&self) -> Result<(), String> {
@@ -352,6 +403,18 @@ impl Options {
 
     pub fn learning(&self) -> bool {
         self.lookups.learning.unwrap_or(true)
+    }
+
+    /// The sessions and absences, if nodes come and go.
+    pub fn lifetimes(&self) -> Option<(Lifetimes, Lifetimes)> {
+        let session = self.churn.session_min?;
+        let minutes = |minutes: f64| millis(minutes * 60e3);
+        let absences = Lifetimes::of_mean(1.0, minutes(self.churn.absence_min.unwrap_or(session)));
+        Some((Lifetimes::of_mean(self.session_shape(), minutes(session)), absences))
+    }
+
+    pub fn session_shape(&self) -> f64 {
+        self.churn.session_shape.unwrap_or(1.0)
     }
 
     pub fn objects_per_node(&self) -> usize {

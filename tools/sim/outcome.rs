@@ -51,11 +51,11 @@ pub fn json(options: &Options, found: &Found) -> Value {
     Value::Object(all)
 }
 
-/// What makes the command fail although it ran. With dead nodes and nothing repaired failures are a
-/// result.
+/// What makes the command fail although it ran. With dead nodes and nothing repaired, or where nodes come and go,
+/// failures are a result.
 pub fn verdict(options: &Options, outcome: &Value) -> Result<(), String> {
     let failed = outcome["failed"].as_u64().unwrap_or(0);
-    if options.dead() > 0.0 {
+    if options.dead() > 0.0 || options.lifetimes().is_some() {
         return Ok(());
     }
     if failed > 0 {
@@ -140,7 +140,7 @@ fn pairs(found: &Found) -> Vec<Pair> {
 /// What only a world has; nulls otherwise.
 fn world(found: &Found) -> Value {
     let Some(world) = &found.world else {
-        return json!({ "settled": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null });
+        return json!({ "settled": null, "churn": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null });
     };
     let by_family = |counts: &[u64; 4]| -> Value {
         let names = Family::ALL.iter().map(|family| format!("{family:?}").to_lowercase());
@@ -152,6 +152,12 @@ fn world(found: &Found) -> Value {
             "at_rest": world.settled.at_rest,
             "changing_per_30_s": world.settled.changing,
         },
+        "churn": world.churn.as_ref().map(|churn| json!({
+            "crashes": churn.crashes,
+            "returns": churn.returns,
+            "excused": churn.excused,
+            "up": churn.up,
+        })),
         "events": world.tally.events,
         "events_per_s": world.tally.events as f64 / world.cpu_s.max(1e-9),
         "virtual_s": world.virtual_s,
@@ -224,6 +230,11 @@ fn figures_table(outcome: &Value) -> Table {
         lines.push(("tables".to_owned(), format!("{rest} after {} s", settled["after_s"])));
         lines.push(("events / per s and core".to_owned(), pair(&outcome["events"], &outcome["events_per_s"])));
         lines.push(("virtual s".to_owned(), format!("{:.0}", outcome["virtual_s"].as_f64().unwrap_or(0.0))));
+    }
+    if let Some(churn) = outcome["churn"].as_object() {
+        let of = |name: &str| churn[name].as_u64().unwrap_or(0);
+        lines.push(("crashes / returns".to_owned(), format!("{} / {}; {} up", of("crashes"), of("returns"), of("up"))));
+        lines.push(("left out, asker crashed".to_owned(), of("excused").to_string()));
     }
     for (name, value) in lines {
         table.row([Cell::from(name), Cell::from(value)]);

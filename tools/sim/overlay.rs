@@ -11,6 +11,7 @@ use crate::output::{Exit, FAILED, steps};
 use crate::surveyed::Surveyed;
 use arras::base::{Chance, Id};
 use arras::runtime::lab::measure::{Figures, cpu_s, rss_mib};
+use arras::sim::churn::Churn;
 use arras::sim::direct::{Built, Recipe, Walker};
 use arras::sim::grow::Settled;
 use arras::sim::look::{Look, questions};
@@ -51,6 +52,8 @@ pub struct Found {
 pub struct WorldFound {
     /// How the tables came to rest.
     pub settled: Settled,
+    /// Who came and went, if nodes do.
+    pub churn: Option<ChurnFound>,
     /// The counts of the whole run.
     pub tally: Tally,
     /// Virtual seconds of the whole run.
@@ -59,6 +62,17 @@ pub struct WorldFound {
     pub cpu_s: f64,
     /// Encoded bytes per node and second while lookups ran.
     pub bytes_per_node_s: Figures,
+}
+
+/// The coming and going of a whole run.
+pub struct ChurnFound {
+    /// Crashes, and returns.
+    pub crashes: usize,
+    pub returns: usize,
+    /// Measured lookups left out since their asker crashed.
+    pub excused: usize,
+    /// Nodes that run at the end.
+    pub up: usize,
 }
 
 /// The underlay of the options.
@@ -171,7 +185,12 @@ fn by_protocol(
     let (mut stage, settled) = grown(options, plan(options, underlay, chance.next_u64()), bar);
     let build_s = began.elapsed().as_secs_f64();
     let askers = stage.ready();
-    let per_second = options.rate() * options.nodes() as f64;
+    let mut per_second = options.rate() * options.nodes() as f64;
+    if let Some((sessions, absences)) = options.lifetimes() {
+        stage.begin_churn(Churn::new(sessions, absences, chance.fork()));
+        let there = sessions.mean().as_millis_f64();
+        per_second *= there / (there + absences.mean().as_millis_f64());
+    }
     let ask = |stage: &mut Stage, chance: &mut Chance, (what, traced): (&str, bool), count: usize| {
         counting(bar, what, count);
         let asked = questions(chance, &askers, count);
@@ -180,22 +199,25 @@ fn by_protocol(
     let warm_up = options.lookups.warm_up.unwrap_or(options.nodes() * WARM_UP_PER_NODE);
     ask(&mut stage, chance, ("warming up", false), warm_up);
     let roots_agree = agree(&mut stage, options, chance, per_second);
-    let (before, at, retried) = (traffic(&stage), stage.now(), retried(&stage));
+    let before = Ledger::of(&stage);
     let lookups_began = Instant::now();
     let looks = ask(&mut stage, chance, ("looking up", options.survey.dir.is_some()), options.lookups());
     let lookups_s = lookups_began.elapsed().as_secs_f64();
-    let span_s = stage.now().since(at).as_secs_f64();
-    let rates = traffic(&stage).into_iter().zip(before).map(|(after, before)| (after - before) as f64 / span_s);
-    let bytes_per_node_s = Figures::of(rates);
-    let in_vain = (self::retried(&stage) - retried) as usize;
+    let (bytes_per_node_s, in_vain) = Ledger::of(&stage).since(before);
     let objects = objects::by_protocol(&mut stage, options, chance, bar);
+    let churn = stage.churn().map(|churn| ChurnFound {
+        crashes: churn.crashes,
+        returns: churn.returns,
+        excused: options.lookups() - looks.len(),
+        up: stage.up().len(),
+    });
     let views = || stage.world.nodes().iter().filter_map(|node| node.view());
     let mut found = Found {
-        is_right: looks.iter().map(|look| look.ended_at(stage.root_of(&look.key))).collect(),
+        is_right: looks.iter().map(|look| stage.is_right(look)).collect(),
         looks,
         roots_agree,
         contacts: Figures::of(views().map(|view| view.peers.len() as f64)),
-        links: Figures::of((0..options.nodes()).map(|node| stage.world.link_count(node) as f64)),
+        links: Figures::of(stage.up().into_iter().map(|node| stage.world.link_count(node) as f64)),
         in_vain,
         trace_hash: stage.world.trace_hash(),
         build_s,
@@ -204,6 +226,7 @@ fn by_protocol(
         objects,
         world: Some(WorldFound {
             settled,
+            churn,
             tally: *stage.world.tally(),
             virtual_s: stage.now().since(arras::base::Instant::ORIGIN).as_secs_f64(),
             cpu_s: cpu_s() - cpu_began,
@@ -253,19 +276,47 @@ fn agree(stage: &mut Stage, options: &Options, chance: &mut Chance, per_second: 
     };
     let asked: Vec<(usize, Id)> = keys.iter().flat_map(|key| of(key, chance)).collect();
     let looks = stage.look_up(&asked, per_second, false, &mut |_| {});
-    looks.iter().all(|look| look.ended_at(stage.root_of(&look.key)))
+    looks.iter().all(|look| stage.is_right(look))
 }
 
-fn traffic(stage: &Stage) -> Vec<u64> {
-    stage.world.nodes().iter().map(arras::sim::Node::traffic).collect()
+/// What each node has counted by some moment, and how many seconds it was there.
+struct Ledger {
+    bytes: Vec<u64>,
+    retried: Vec<f64>,
+    there_s: Vec<f64>,
+    at_s: f64,
 }
 
-fn retried(stage: &Stage) -> f64 {
-    let of = |node: &arras::sim::Node| -> f64 {
-        let readings = node.readings();
-        readings.iter().filter(|reading| reading.name == "forwarder_retried_total").map(|reading| reading.value).sum()
-    };
-    stage.world.nodes().iter().map(of).sum()
+impl Ledger {
+    fn of(stage: &Stage) -> Ledger {
+        let retried = |node: &arras::sim::Node| -> f64 {
+            let readings = node.readings();
+            let retried = readings.iter().filter(|reading| reading.name == "forwarder_retried_total");
+            retried.map(|reading| reading.value).sum()
+        };
+        let nodes = stage.world.nodes();
+        let at_s = stage.now().since(arras::base::Instant::ORIGIN).as_secs_f64();
+        let away = |node| stage.churn().map_or(0.0, |churn| churn.away(node, stage.now()).as_secs_f64());
+        Ledger {
+            bytes: nodes.iter().map(arras::sim::Node::traffic).collect(),
+            retried: nodes.iter().map(retried).collect(),
+            there_s: (0..nodes.len()).map(|node| at_s - away(node)).collect(),
+            at_s,
+        }
+    }
+
+    /// Bytes of each node for every second it was there, and hand-overs tried again by all.
+    fn since(self, before: Ledger) -> (Figures, usize) {
+        let span_s = self.at_s - before.at_s;
+        let bytes = self.bytes.into_iter().zip(before.bytes).map(|(after, before)| (after - before) as f64);
+        let there_s = self.there_s.into_iter().zip(before.there_s).map(|(after, before)| after - before);
+        // Of nodes that were there for a moment only nothing can be said.
+        let rates = bytes.zip(there_s).filter(|(_, there_s)| *there_s > span_s / 10.0).map(|(bytes, s)| bytes / s);
+        // A node that crashed counts from nothing again; what it had counted before is lost.
+        let more = |(after, before): (f64, f64)| if after >= before { after - before } else { after };
+        let retried: f64 = self.retried.into_iter().zip(before.retried).map(more).sum();
+        (Figures::of(rates), retried as usize)
+    }
 }
 
 pub fn counting(bar: &ProgressBar, what: &str, of: usize) {
@@ -280,3 +331,47 @@ const WARM_UP_DIRECT: usize = 20_000;
 const WARM_UP_PER_NODE: usize = 40;
 /// Nodes that are asked for the root of one key.
 const ASKERS_PER_KEY: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome;
+    use super::*;
+
+    #[test]
+    fn where_nodes_come_and_go_lookups_are_judged_by_who_rooted_the_key_then() {
+        let mut options = Options::default();
+        options.network.nodes = Some(24);
+        (options.tables.leaf_set, options.tables.settle) = (Some(8), Some(30));
+        (options.lookups.lookups, options.lookups.warm_up, options.lookups.keys) = (Some(600), Some(400), Some(4));
+        (options.churn.session_min, options.churn.absence_min) = (Some(4.0), Some(1.0));
+        options.check().expect("sound");
+        let found = run(&options, true).expect("runs");
+        let outcome = outcome::json(&options, &found);
+        let churn = |name: &str| outcome["churn"][name].as_u64().unwrap_or(0);
+        assert!(churn("crashes") > 2 && churn("returns") > 0, "{outcome}");
+        assert_eq!(churn("up"), 24 - (churn("crashes") - churn("returns")));
+        assert_eq!(outcome["lookups"].as_u64(), Some(600 - churn("excused")));
+        assert!(outcome["failed"].as_u64().is_some_and(|failed| failed < 30), "{outcome}");
+        assert!(outcome["bytes_per_node_s"]["mean"].as_f64().is_some_and(|bytes| bytes > 10.0));
+        let again = run(&options, true).expect("runs");
+        assert_eq!(again.trace_hash, found.trace_hash);
+    }
+
+    #[test]
+    fn churn_that_cannot_be_is_refused() {
+        let refused = |change: fn(&mut Options)| {
+            let mut options = Options::default();
+            options.churn.session_min = Some(10.0);
+            assert!(options.check().is_ok());
+            change(&mut options);
+            options.check().expect_err("refused").line
+        };
+        assert!(refused(|options| options.tables.build = Some(Build::Direct)).contains("--build direct"));
+        let without = |options: &mut Options| {
+            (options.churn.session_min, options.churn.absence_min) = (None, Some(1.0));
+        };
+        assert!(refused(without).contains("need --session-min"));
+        assert!(refused(|options| options.churn.session_shape = Some(0.1)).contains("--session-shape"));
+        assert!(refused(|options| options.churn.absence_min = Some(0.0)).contains("--absence-min"));
+    }
+}

@@ -71,7 +71,8 @@ impl Churn {
 }
 
 impl Stage {
-    /// From now on every node crashes and comes back, as often as `churn` says. All those that run are somewhere in a
+    /// From now on every node crashes and comes back, as often as `churn` says, whenever time passes by [`Stage::pass`] or
+    /// at the pace of many wishes; not in waiting for one result. All those that run are somewhere in a
     /// session that began before.
     pub fn begin_churn(&mut self, mut churn: Churn) {
         for node in self.up() {

@@ -148,6 +148,7 @@ const ANSWER_MAX: Span = Span::from_secs(15);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::Plan;
 
     #[test]
     fn lookups_at_a_pace_are_all_answered_and_forgotten() {
@@ -171,5 +172,22 @@ mod tests {
         assert!(stage.now().since(begun) >= Span::from_secs(10));
         assert_eq!(stage.world.operations().count(), 0);
         assert!(stage.look_up(&asked[..10], 10.0, false, &mut |_| {}).iter().all(|look| look.path.is_empty()));
+    }
+
+    /// As in the live labs' test, but of the longest path of all: there a busy machine makes detours look quick.
+    #[test]
+    fn paths_stay_short_though_links_are_few() {
+        for seed in 1..=4 {
+            let mut plan = Plan { through_codec: false, ..Plan::from_seed(seed) };
+            (plan.router.leaf_set_per_side, plan.router.link_budget) = (4, 24);
+            let mut stage = Stage::with(plan);
+            stage.join_in_crowds(40, &mut |_| {});
+            stage.settle(Span::from_secs(5));
+            let asked = questions(&mut Chance::from_seed(seed), &stage.ready(), 2_000);
+            let looks = stage.look_up(&asked, 40.0, false, &mut |_| {});
+            assert!(looks.iter().all(|look| stage.is_right(look)));
+            let longest = looks.iter().map(|look| look.hops).max();
+            assert!(longest.is_some_and(|hops| hops <= 6), "seed {seed}: {longest:?} hops");
+        }
     }
 }

@@ -95,10 +95,9 @@ impl Stage {
         traced: bool,
         progress: &mut dyn FnMut(usize),
     ) -> Vec<Look> {
-        let mut keys = questions.iter();
-        let wish = |stage: &Stage| {
-            let (from, key) = keys.next()?;
-            Some((stage.stand_in(*from), Command::Lookup { key: *key, traced }))
+        let wish = |stage: &Stage, index: usize| {
+            let (from, key) = questions[index];
+            (stage.stand_in(from), Command::Lookup { key, traced })
         };
         let outcomes = self.at_pace(questions.len(), wish, Pace { per_second, wait: ANSWER_MAX }, progress);
         let answered =

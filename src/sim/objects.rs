@@ -89,18 +89,17 @@ impl Object {
 impl Stage {
     /// Publishes all at an even pace of `per_second`, and waits until every claim stands or has failed.
     pub fn publish_all(&mut self, objects: Vec<Object>, per_second: f64, progress: &mut dyn FnMut(usize)) -> Published {
-        let claims =
-            || objects.iter().enumerate().flat_map(|(at, object)| object.holders.iter().map(move |h| (at, *h)));
-        let wish = |(at, holder): (usize, usize)| {
+        let of = |at: usize| objects[at].holders.iter().map(move |holder| (at, *holder));
+        let claims: Vec<(usize, usize)> = (0..objects.len()).flat_map(of).collect();
+        let wish = |_: &Stage, index: usize| {
+            let (at, holder) = claims[index];
             (holder, Command::Publish { value: objects[at].value(), lifetime: LIFETIME })
         };
-        let mut wishes = claims().map(wish);
-        let outcomes =
-            self.at_pace(claims().count(), |_| wishes.next(), Pace { per_second, wait: ANSWER_MAX }, progress);
+        let outcomes = self.at_pace(claims.len(), wish, Pace { per_second, wait: ANSWER_MAX }, progress);
         let mut published = Published { claims: outcomes.len(), ..Published::default() };
         let bare = |object: &Object| Object { bytes: object.bytes, holders: Vec::new() };
         published.objects = objects.iter().map(bare).collect();
-        for ((at, holder), outcome) in claims().zip(outcomes) {
+        for ((at, holder), outcome) in claims.into_iter().zip(outcomes) {
             match outcome.result {
                 Some((_, Ok(Reply::Published { roots, .. }))) => {
                     published.objects[at].holders.push(holder);
@@ -121,9 +120,11 @@ impl Stage {
         per_second: f64,
         progress: &mut dyn FnMut(usize),
     ) -> Vec<Result<Find, String>> {
-        let wish = |(asker, object): &(usize, usize)| (*asker, Command::Locate { object: objects[*object].id() });
-        let mut wishes = asks.iter().map(wish);
-        let outcomes = self.at_pace(asks.len(), |_| wishes.next(), Pace { per_second, wait: ANSWER_MAX }, progress);
+        let wish = |_: &Stage, index: usize| {
+            let (asker, object) = asks[index];
+            (asker, Command::Locate { object: objects[object].id() })
+        };
+        let outcomes = self.at_pace(asks.len(), wish, Pace { per_second, wait: ANSWER_MAX }, progress);
         let found = |((asker, object), outcome): (&(usize, usize), Outcome)| {
             self.find(*asker, &objects[*object].holders, outcome)
         };

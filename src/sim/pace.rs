@@ -30,12 +30,12 @@ pub(super) struct Pace {
 }
 
 impl Stage {
-    /// Wishes as often as `count` says at an even pace what `next` says, and waits for all; outcomes come in the order of
-    /// wishing, and the operations are forgotten.
+    /// Wishes at an even pace what `wish` says for each number below `count` when its moment has come, and waits for all;
+    /// outcomes come in the order of wishing, and the operations are forgotten.
     pub(super) fn at_pace(
         &mut self,
         count: usize,
-        mut next: impl FnMut(&Stage) -> Option<(usize, Command)>,
+        wish: impl Fn(&Stage, usize) -> (usize, Command),
         pace: Pace,
         progress: &mut dyn FnMut(usize),
     ) -> Vec<Outcome> {
@@ -44,7 +44,7 @@ impl Stage {
         let mut under_way: VecDeque<(usize, RequestId, Instant)> = VecDeque::new();
         for index in 0..count {
             self.run_until(begun + Span::from_micros((index as f64 * 1e6 / pace.per_second) as u64));
-            let Some((from, command)) = next(self) else { break };
+            let (from, command) = wish(self, index);
             let request = self.world.wish(from, command);
             under_way.push_back((from, request, self.now()));
             while under_way.front().is_some_and(|(.., asked)| self.now().since(*asked) > pace.wait) {

@@ -44,9 +44,9 @@ impl Reigns {
         let seen: Vec<Reign> = self.all.iter().filter(meets).filter(matters).copied().collect();
         // Who is the root changes only where a span begins or ends.
         let turns = seen.iter().flat_map(|reign| [Some(reign.from), reign.until]).flatten();
-        let moments = turns.chain([from]).filter(|at| (from..=until).contains(at));
+        let mut moments = turns.chain([from]).filter(|at| (from..=until).contains(at));
         let is_ready = |reign: &Reign, at: Instant| reign.from <= at && reign.until.is_none_or(|end| end > at);
-        moments.into_iter().any(|at| {
+        moments.any(|at| {
             let mut ready = seen.iter().filter(|reign| is_ready(reign, at)).peekable();
             ready.peek().is_some() && ready.all(|reign| reign.node == node)
         })

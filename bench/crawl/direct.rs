@@ -9,6 +9,7 @@ use arras::crawler::{Census, Crawler, Effect, Fault, Input, Tuning};
 use arras::identity::{Contact, NodeName, Role, SecretKey};
 use arras::machine::{Machine, Outbox};
 use arras::wire::membership::About;
+use arras::wire::probe::Bearing;
 use arras::wire::{Card, Membership, Message, Probe, Profile};
 use std::collections::BTreeMap;
 
@@ -93,7 +94,7 @@ impl Direct {
                 match index.map(|index| &self.nodes[index]).filter(|node| node.lives(self.now)).map(|node| node.rtt) {
                     Some(rtt) => {
                         self.after(rtt + rtt / 2, Input::LinkUp { contact, rtt });
-                        let ping = Probe::Ping { round: 1, coordinate: Coordinate::default() };
+                        let ping = Probe::Ping { round: 1, bearing: Bearing::default() };
                         let message = Box::new(Message::Probe(ping));
                         self.after(rtt * 2, Input::Heard { from: peer, message });
                     }

@@ -8,7 +8,7 @@ use arras::identity::{Contact, NodeName, Role, SecretKey};
 use arras::wire::directory::{Answer, Holder, OfferEntry, Refusal, Request, ShareLimit};
 use arras::wire::membership::About;
 use arras::wire::object::{Pointer, Receipt, Record, Value};
-use arras::wire::probe::ReachEntry;
+use arras::wire::probe::{Bearing, ReachEntry};
 use arras::wire::routing::{Detour, Errand, Header, Outcome, ReturnHeader, TraceHop, Why};
 use arras::wire::{Blob, Card, Directory, Membership, Message, Probe, Profile, Routing};
 use bytes::Bytes;
@@ -83,14 +83,16 @@ fn routing() -> Vec<(&'static str, Message)> {
 }
 
 fn probes() -> Vec<(&'static str, Message)> {
-    let coordinate = Coordinate::default();
+    let bearing = Bearing { ready: true, nodes: 300, ..Bearing::default() };
     let links = vec![ReachEntry { peer: 0x0102_0304_0506_0708, rtt: Span::from_millis(80) }];
     [
-        ("probe.ping", Probe::Ping { round: 1, coordinate }),
-        ("probe.pong", Probe::Pong { round: 1, coordinate, ready: true, nodes: 300 }),
+        ("probe.ping", Probe::Ping { round: 1, bearing }),
+        ("probe.pong", Probe::Pong { round: 1, bearing }),
         ("probe.ping-for", Probe::PingFor { round: 2, suspect: card() }),
         ("probe.pong-for", Probe::PongFor { round: 2, suspect: id(1), alive: false }),
         ("probe.reach", Probe::Reach { links: links.into() }),
+        ("probe.beat", Probe::Beat { bearing }),
+        ("probe.gone", Probe::Gone { suspect: id(1) }),
     ]
     .map(|(name, probe)| (name, Message::Probe(probe)))
     .to_vec()

@@ -9,6 +9,7 @@ use super::*;
 use crate::base::Coordinate;
 use crate::identity::{NodeName, Role, SecretKey};
 use crate::wire::membership::About;
+use crate::wire::probe::Bearing;
 use crate::wire::{Card, Membership, Probe, Profile};
 use std::collections::BTreeMap;
 
@@ -258,7 +259,7 @@ fn a_node_that_floods_the_crawler_is_not_answered_beyond_the_budget() {
     crawler.handle(now, Input::Start { contacts: vec![contact(1)], seeds: vec![] }, &mut out);
     crawler.handle(now, Input::LinkUp { contact: Arc::new(contact(1)), rtt: Span::from_millis(9) }, &mut out);
     for round in 0..70_000 {
-        let ping = Message::Probe(Probe::Ping { round, coordinate: Coordinate::default() });
+        let ping = Message::Probe(Probe::Ping { round, bearing: Bearing::default() });
         crawler.handle(now, Input::Heard { from: id, message: Box::new(ping) }, &mut out);
     }
     let sent = out.drain().filter(|effect| matches!(effect, Effect::Send { .. })).count();

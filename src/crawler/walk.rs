@@ -8,10 +8,11 @@ use super::frontier::{Fault, Known, Name, Session, Verdict};
 use super::tuning::{MESSAGES_MAX, SEED_MAX};
 use super::visit::{Interview, Topic};
 use super::{Crawler, Due, Effect, Visit, Walk};
-use crate::base::{Coordinate, Id, Instant, Span};
+use crate::base::{Id, Instant, Span};
 use crate::identity::Contact;
 use crate::machine::Outbox;
 use crate::wire::membership::About;
+use crate::wire::probe::Bearing;
 use crate::wire::{Card, CloseReason, Membership, Message, Probe};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ impl Crawler {
             Message::Probe(Probe::Ping { round, .. }) if known_spent(known) <= MESSAGES_MAX => {
                 known.sent = known.sent.saturating_add(1);
                 self.tally.pings += 1;
-                let pong = Probe::Pong { round, coordinate: Coordinate::default(), ready: false, nodes: 0 };
+                let pong = Probe::Pong { round, bearing: Bearing::default() };
                 out.push(Effect::Send { to: *from, message: Box::new(Message::Probe(pong)) });
             }
             Message::Membership(Membership::Contacts { round, about, cards, .. }) => {

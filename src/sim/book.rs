@@ -8,6 +8,7 @@ use crate::base::Instant;
 use crate::overlay::contract::{Failure, Reply, RequestId};
 use crate::overlay::router::Down;
 use crate::wire::Message;
+use std::collections::BTreeMap;
 
 /// The books of a world.
 #[derive(Debug, Default)]
@@ -16,8 +17,32 @@ pub(super) struct Book {
     notes: Option<Vec<Note>>,
     /// The counts.
     pub tally: Tally,
+    /// What was sent, by kind.
+    pub sent: Sent,
     /// Who was ready when.
     pub reigns: Reigns,
+}
+
+/// What was sent, by kind ([`Message::kind`]; dials and linkless measurements, whose packets are not messages, as well):
+/// how many, and their encoded bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent(BTreeMap<&'static str, (u64, u64)>);
+
+impl Sent {
+    /// One more.
+    pub(super) fn add(&mut self, kind: &'static str, bytes: usize) {
+        let (count, sum) = self.0.entry(kind).or_default();
+        (*count, *sum) = (*count + 1, *sum + bytes as u64);
+    }
+
+    /// By kind, how many more and how many bytes more than before.
+    pub fn since(&self, before: &Sent) -> Vec<(&'static str, u64, u64)> {
+        let more = |(kind, (count, bytes)): (&&'static str, &(u64, u64))| {
+            let (count_before, bytes_before) = before.0.get(kind).copied().unwrap_or_default();
+            (*kind, count - count_before, bytes - bytes_before)
+        };
+        self.0.iter().map(more).collect()
+    }
 }
 
 /// Something worth telling.

@@ -32,7 +32,7 @@ pub mod weather;
 mod work;
 pub mod world;
 
-pub use book::{Note, Tally};
+pub use book::{Note, Sent, Tally};
 pub use disk::{Disk, DiskWeather};
 pub use node::Node;
 pub use stage::Stage;

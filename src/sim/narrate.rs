@@ -151,6 +151,8 @@ impl Narrator {
         match probe {
             Probe::Ping { .. } => "probe.ping".to_owned(),
             Probe::Pong { .. } => "probe.pong".to_owned(),
+            Probe::Beat { .. } => "probe.beat".to_owned(),
+            Probe::Gone { suspect } => format!("probe.gone {}", self.name(suspect)),
             Probe::PingFor { suspect, .. } => format!("probe.ping-for {}", self.name(&suspect.contact.id())),
             Probe::PongFor { suspect, alive, .. } => format!("probe.pong-for {} alive={alive}", self.name(suspect)),
             Probe::Reach { links } => format!("probe.reach {}", links.len()),

@@ -135,6 +135,7 @@ impl World {
 
     /// Measures a round trip without a link.
     pub(super) fn measure(&mut self, from: usize, peer: Id) {
+        self.book.sent.add("echo wanted", 0);
         let answers = |to: &usize| self.nodes[*to].is_up() && self.weather.passes_both_ways(from, *to);
         let answerer = self.named(&peer).filter(answers);
         let rtt = answerer.map(|to| self.travel(from, to) + self.travel(to, from));
@@ -295,6 +296,7 @@ impl World {
         let family = family_index(message.family());
         self.book.tally.messages[family] += 1;
         self.book.tally.bytes[family] += bytes.len() as u64;
+        self.book.sent.add(message.kind(), bytes.len());
         self.nodes[from].traffic += bytes.len() as u64;
         let is_datagram = bytes.len() <= DATAGRAM_BYTES_MAX;
         let sent = self.now();
@@ -315,6 +317,7 @@ impl World {
             return;
         }
         self.dials.begun += 1;
+        self.book.sent.add("dial", 0);
         let number = self.dials.begun;
         self.dials.under_way.insert((from, to), Dial { number, seed, waiting: Vec::new() });
         let rtt = self.travel(from, to) + self.travel(to, from);
@@ -360,7 +363,7 @@ fn family_index(family: Family) -> usize {
 }
 
 /// How long a link may be silent before the transport gives it up, both ways. The live node's figure.
-pub const IDLE_MAX: Span = Span::from_secs(30);
+pub const IDLE_MAX: Span = Span::from_mins(30);
 /// How long a dial may take. The live node's figure.
 const DIAL_MAX: Span = Span::from_secs(5);
 /// When a lost handshake packet is sent again: three initial round-trip guesses (RFC 9002 §6.2.2).

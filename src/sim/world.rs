@@ -5,7 +5,7 @@
 //! in `network`.
 
 use super::agenda::Agenda;
-use super::book::{Book, Note, Tally};
+use super::book::{Book, Note, Sent, Tally};
 use super::links::Links;
 use super::network::{Dials, Packet};
 use super::node::{Departure, Feed, Node, address_of};
@@ -302,6 +302,11 @@ impl World {
     /// The counts so far.
     pub fn tally(&self) -> &Tally {
         &self.book.tally
+    }
+
+    /// What was sent so far, by kind.
+    pub fn sent(&self) -> &Sent {
+        &self.book.sent
     }
 
     /// The hash of everything delivered so far.

@@ -45,6 +45,18 @@ pub enum Directory {
     },
 }
 
+impl Directory {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Directory::Ask { .. } => "ask",
+            Directory::Answer { .. } => "answer",
+            Directory::Offer { .. } => "offer",
+            Directory::Wanted { .. } => "wanted",
+            Directory::Kept { .. } => "kept",
+        }
+    }
+}
+
 /// One kept version of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OfferEntry {

@@ -68,6 +68,20 @@ pub enum Membership {
     },
 }
 
+impl Membership {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Membership::ContactsWanted { .. } => "contacts wanted",
+            Membership::Contacts { .. } => "contacts",
+            Membership::Announce { .. } => "announce",
+            Membership::LeafSet { .. } => "leaf set",
+            Membership::Leaving { .. } => "leaving",
+            Membership::ProfileWanted { .. } => "profile wanted",
+            Membership::Profile { .. } => "profile",
+        }
+    }
+}
+
 /// What a node tells of itself to those who survey the overlay. Unsigned, like all it says on a link that
 /// has proved its key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

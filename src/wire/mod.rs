@@ -88,6 +88,16 @@ impl Message {
         }
     }
 
+    /// Its name within the family, in small letters: what counts are kept by.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Message::Routing(routing) => routing.kind(),
+            Message::Probe(probe) => probe.kind(),
+            Message::Membership(membership) => membership.kind(),
+            Message::Directory(directory) => directory.kind(),
+        }
+    }
+
     /// List lengths beyond the limits their types name.
     fn within_limits(&self) -> Result<(), Malformed> {
         let (length, limit, what) = match self {

@@ -16,19 +16,15 @@ pub enum Probe {
     Ping {
         /// Comes back in the pong.
         round: u32,
-        /// Where the sender sees itself.
-        coordinate: Coordinate,
+        /// How the sender stands.
+        bearing: Bearing,
     },
     /// I am.
     Pong {
         /// Of the ping.
         round: u32,
-        /// Where the sender sees itself.
-        coordinate: Coordinate,
-        /// Whether the sender's leaf set is confirmed, so that it roots keys.
-        ready: bool,
-        /// How many nodes the sender's own leaf set tells of; 0 if it does not know.
-        nodes: u32,
+        /// How the sender stands.
+        bearing: Bearing,
     },
     /// I hear nothing of this node: please try it (SWIM, DSN 2002, §3.1).
     PingFor {
@@ -51,6 +47,42 @@ pub enum Probe {
         /// Each entry replaces all we said before. At most [`REACH_MAX`].
         links: Arc<[ReachEntry]>,
     },
+    /// I am here. Nothing need be said: the transport's acknowledgement tells that you are.
+    Beat {
+        /// How the sender stands.
+        bearing: Bearing,
+    },
+    /// This node answers neither me nor others that I asked: see for yourself (MSPastry, DSN 2004, §4.1, tells its leaf
+    /// set so).
+    Gone {
+        /// Who.
+        suspect: Id,
+    },
+}
+
+/// How a node stands, as it says with each probe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bearing {
+    /// Where it sees itself in latency space.
+    pub coordinate: Coordinate,
+    /// Whether its leaf set is confirmed, so that it roots keys.
+    pub ready: bool,
+    /// How many nodes its own leaf set tells of; 0 if it does not know.
+    pub nodes: u32,
+}
+
+impl Probe {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Probe::Ping { .. } => "ping",
+            Probe::Pong { .. } => "pong",
+            Probe::PingFor { .. } => "ping for",
+            Probe::PongFor { .. } => "pong for",
+            Probe::Reach { .. } => "reach",
+            Probe::Beat { .. } => "beat",
+            Probe::Gone { .. } => "gone",
+        }
+    }
 }
 
 /// One link of the sender's.
@@ -76,7 +108,9 @@ impl ReachEntry {
 /// detour. With 64 told to 64 stretch among 256 PlanetLab hosts was 0.977, with all told to all 0.909, for a quarter more
 /// bytes (simulated, 2026-11-26). An advert of 256 entries is 3 KiB.
 pub const REACH_MAX: usize = 256;
-/// As many where not everybody can be linked, the nearest to the nearest: 64 entries of about 12 bytes fit one packet. Of
+/// As many where not everybody can be linked, the nearest: 64 entries of about 12 bytes fit one packet. Of
 /// 80 links 48 made 1.144 of stretch, 64 1.141, all 1.139; told to 32 instead of all 80 it rose by 0.3 %, to 16 by 2.5 %;
 /// with 48 of 150 by 0.8 % (16,384 nodes on PlanetLab hosts, 2026-11-25).
 pub const REACH_NEAR: usize = 64;
+/// How many neighbours are told then.
+pub const REACH_HEARERS: usize = 32;

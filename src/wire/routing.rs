@@ -149,6 +149,14 @@ pub enum Why {
 }
 
 impl Routing {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Routing::Forward(..) => "forward",
+            Routing::Return(..) => "return",
+            Routing::Accept(_) => "accept",
+        }
+    }
+
     pub(super) fn encode_onto(&self, bytes: &mut Vec<u8>) {
         match self {
             Routing::Forward(header, payload) => {

@@ -4,9 +4,10 @@
 //! Never does: test what a message means.
 
 use super::directory::{Answer, Request};
+use super::probe::Bearing;
 use super::routing::{Errand, Header, Outcome, ReturnHeader};
 use super::*;
-use crate::base::{Coordinate, Id, Span};
+use crate::base::{Id, Span};
 use proptest::prelude::*;
 
 fn header() -> Header {
@@ -30,7 +31,7 @@ fn samples() -> Vec<Message> {
         Message::Routing(Routing::Forward(header(), Bytes::from_static(b"payload"))),
         Message::Routing(Routing::Return(returned, Bytes::new())),
         Message::Routing(Routing::Accept(vec![1, 2, 300])),
-        Message::Probe(Probe::Ping { round: 1, coordinate: Coordinate::default() }),
+        Message::Probe(Probe::Ping { round: 1, bearing: Bearing::default() }),
         Message::Membership(Membership::Leaving { heirs: vec![] }),
         Message::Directory(Directory::Ask { number: 1, request: Request::Fetch { object: Id::MAX } }),
         Message::Directory(Directory::Answer { number: 1, object: Id::MAX, answer: Answer::NotFound }),

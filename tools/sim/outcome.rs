@@ -116,7 +116,7 @@ fn measured(options: &Options, found: &Found) -> Measured {
         state: State {
             contacts_per_node: found.contacts,
             links_per_node: found.links,
-            bytes_per_node_s: found.world.as_ref().map(|world| world.bytes_per_node_s).unwrap_or_default(),
+            bytes_per_node_s: found.world.as_ref().map(|world| world.traffic.bytes_per_node_s).unwrap_or_default(),
             idle_bytes_per_node_s: None,
             rss_mib: found.rss_mib,
         },
@@ -140,7 +140,7 @@ fn pairs(found: &Found) -> Vec<Pair> {
 /// What only a world has; nulls otherwise.
 fn world(found: &Found) -> Value {
     let Some(world) = &found.world else {
-        return json!({ "settled": null, "churn": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null });
+        return json!({ "settled": null, "churn": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null, "sent_per_node_s": null });
     };
     let by_family = |counts: &[u64; 4]| -> Value {
         let names = Family::ALL.iter().map(|family| format!("{family:?}").to_lowercase());
@@ -163,7 +163,15 @@ fn world(found: &Found) -> Value {
         "virtual_s": world.virtual_s,
         "messages": by_family(&world.tally.messages),
         "bytes": by_family(&world.tally.bytes),
+        "sent_per_node_s": by_kind(&world.traffic.sent),
     })
+}
+
+fn by_kind(sent: &[(&'static str, f64, f64)]) -> Value {
+    let each = |(kind, messages, bytes): &(&str, f64, f64)| {
+        (kind.replace(' ', "_"), json!({ "messages": messages, "bytes": bytes }))
+    };
+    sent.iter().map(each).collect::<Map<_, _>>().into()
 }
 
 fn build(options: &Options) -> String {

@@ -16,7 +16,7 @@ use arras::sim::direct::{Built, Recipe, Walker};
 use arras::sim::grow::Settled;
 use arras::sim::look::{Look, questions};
 use arras::sim::underlay::{Measured, Plane, Shape, Sphere, TransitStub, Uniform};
-use arras::sim::{Plan, Stage, Tally, Underlay};
+use arras::sim::{Plan, Sent, Stage, Tally, Underlay};
 use indicatif::ProgressBar;
 use std::time::Instant;
 
@@ -60,8 +60,18 @@ pub struct WorldFound {
     pub virtual_s: f64,
     /// Processor seconds of the whole run, which keeps one core busy.
     pub cpu_s: f64,
-    /// Encoded bytes per node and second while lookups ran.
+    /// What went on while the measured lookups ran.
+    pub traffic: Traffic,
+}
+
+/// What nodes said while the measured lookups ran.
+pub struct Traffic {
+    /// Encoded bytes sent and received, per node and second.
     pub bytes_per_node_s: Figures,
+    /// Sent by kind: messages and bytes per node and second.
+    pub sent: Vec<(&'static str, f64, f64)>,
+    /// Second hand-overs of all lookups.
+    in_vain: usize,
 }
 
 /// The coming and going of a whole run.
@@ -203,7 +213,7 @@ fn by_protocol(
     let lookups_began = Instant::now();
     let looks = ask(&mut stage, chance, ("looking up", options.survey.dir.is_some()), options.lookups());
     let lookups_s = lookups_began.elapsed().as_secs_f64();
-    let (bytes_per_node_s, in_vain) = Ledger::of(&stage).since(before);
+    let traffic = Ledger::of(&stage).since(before);
     let objects = objects::by_protocol(&mut stage, options, chance, bar);
     let churn = stage.churn().map(|churn| ChurnFound {
         crashes: churn.crashes,
@@ -218,7 +228,7 @@ fn by_protocol(
         roots_agree,
         contacts: Figures::of(views().map(|view| view.peers.len() as f64)),
         links: Figures::of(stage.up().into_iter().map(|node| stage.world.link_count(node) as f64)),
-        in_vain,
+        in_vain: traffic.in_vain,
         trace_hash: stage.world.trace_hash(),
         build_s,
         lookups_s,
@@ -230,7 +240,7 @@ fn by_protocol(
             tally: *stage.world.tally(),
             virtual_s: stage.now().since(arras::base::Instant::ORIGIN).as_secs_f64(),
             cpu_s: cpu_s() - cpu_began,
-            bytes_per_node_s,
+            traffic,
         }),
         survey: None,
     };
@@ -283,6 +293,7 @@ fn agree(stage: &mut Stage, options: &Options, chance: &mut Chance, per_second: 
 struct Ledger {
     bytes: Vec<u64>,
     retried: Vec<f64>,
+    sent: Sent,
     there_s: Vec<f64>,
     at_s: f64,
 }
@@ -300,22 +311,30 @@ impl Ledger {
         Ledger {
             bytes: nodes.iter().map(arras::sim::Node::traffic).collect(),
             retried: nodes.iter().map(retried).collect(),
+            sent: stage.world.sent().clone(),
             there_s: (0..nodes.len()).map(|node| at_s - away(node)).collect(),
             at_s,
         }
     }
 
-    /// Bytes of each node for every second it was there, and hand-overs tried again by all.
-    fn since(self, before: Ledger) -> (Figures, usize) {
+    /// What nodes said for every second they were there, and hand-overs tried again by all.
+    fn since(self, before: Ledger) -> Traffic {
         let span_s = self.at_s - before.at_s;
         let bytes = self.bytes.into_iter().zip(before.bytes).map(|(after, before)| (after - before) as f64);
         let there_s = self.there_s.into_iter().zip(before.there_s).map(|(after, before)| after - before);
+        let there_s: Vec<f64> = there_s.collect();
         // Of nodes that were there for a moment only nothing can be said.
-        let rates = bytes.zip(there_s).filter(|(_, there_s)| *there_s > span_s / 10.0).map(|(bytes, s)| bytes / s);
+        let rates = bytes.zip(&there_s).filter(|(_, there_s)| **there_s > span_s / 10.0).map(|(bytes, s)| bytes / s);
         // A node that crashed counts from nothing again; what it had counted before is lost.
         let more = |(after, before): (f64, f64)| if after >= before { after - before } else { after };
         let retried: f64 = self.retried.into_iter().zip(before.retried).map(more).sum();
-        (Figures::of(rates), retried as usize)
+        let node_s: f64 = there_s.iter().sum();
+        let sent = self.sent.since(&before.sent).into_iter();
+        Traffic {
+            bytes_per_node_s: Figures::of(rates),
+            sent: sent.map(|(kind, count, bytes)| (kind, count as f64 / node_s, bytes as f64 / node_s)).collect(),
+            in_vain: retried as usize,
+        }
     }
 }
 

@@ -5,8 +5,9 @@
 //! Never does: believe an unchecked card, or a card no newer than its node's death.
 
 use super::Router;
+use super::nearer::SLOT_OPEN;
 use super::own::{Due, Turn};
-use super::peers::Peer;
+use super::peers::{ERROR_OF_USE, Peer};
 use super::table::slot_of;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Effect, Job, Ticket};
@@ -57,8 +58,12 @@ impl Router {
         fresh.dedup_by_key(|card| card.contact.id());
         let urgent_max = 2 * self.own.tuning.leaf_set_per_side + URGENT_SPARE;
         let (mut first, mut rest) = (Vec::new(), Vec::new());
+        let is_full = self.peers.len() >= self.known_max();
         for card in fresh {
             let matters = urgent || self.ring.all.has_place_for(&me, &card.contact.id());
+            if !matters && is_full && !self.is_promising(&card) {
+                continue;
+            }
             if matters && first.len() < urgent_max { first.push(card) } else { rest.push(card) }
         }
         self.check(t, first, true);
@@ -152,6 +157,17 @@ impl Router {
         });
     }
 
+    /// Whether a card may bring a nearer contact of its slot, as far as coordinates tell. Where as many nodes are known as may
+    /// be, others would be measured and forgotten at once: four of five measurements were for those (400 nodes, 64 links,
+    /// sessions of 138 minutes, 2026-11-26).
+    fn is_promising(&self, card: &Card) -> bool {
+        let Some(slot) = slot_of(&self.own.id(), &card.contact.id()) else { return false };
+        let (here, there) = (&self.own.coordinate, &card.coordinate);
+        let is_told = here.error() < ERROR_OF_USE && there.error() < ERROR_OF_USE;
+        let held = self.farthest_held(slot);
+        if is_told { here.rtt_to(there) < held.scaled(CLEARLY) } else { held == SLOT_OPEN }
+    }
+
     fn is_news(&mut self, t: &Turn, card: &Card) -> bool {
         let id = card.contact.id();
         if id == self.own.id() || self.gossip.is_checking(&id) {
@@ -190,6 +206,8 @@ impl Router {
 
 /// Nodes known beyond the limit before some are forgotten. A guess.
 const SURPLUS: usize = 16;
+/// A coordinate promises a nearer contact from this share of the round trip to the one that would give way. A guess.
+const CLEARLY: f64 = 0.8;
 /// Cards being checked at once: 512 signatures are 20 ms of a core. A guess.
 const CHECKING_MAX: usize = 512;
 /// Urgent cards of one answer beyond a full leaf set. A guess.

@@ -27,12 +27,15 @@ pub(super) struct Grave {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graveyard {
     graves: BTreeMap<Id, Grave>,
+    /// When one was knocked on last of those that are long dead.
+    old_knock: Option<Instant>,
     given_way: u64,
 }
 
 impl Graveyard {
     /// Remembers this node as gone.
-    pub(super) fn bury(&mut self, contact: Arc<Contact>, now: Instant, chance: &mut Chance) {
+    /// A node that was never linked is as one long dead.
+    pub(super) fn bury(&mut self, contact: Arc<Contact>, was_near: bool, now: Instant, chance: &mut Chance) {
         let id = contact.id();
         if self.graves.len() >= GRAVES_MAX && !self.graves.contains_key(&id) {
             let oldest = self.graves.iter().min_by_key(|(id, grave)| (grave.since, **id)).map(|(id, _)| *id);
@@ -41,8 +44,9 @@ impl Graveyard {
                 self.given_way += 1;
             }
         }
-        let next_knock = now + chance.jittered(PAUSE_FIRST, JITTER);
-        let grave = Grave { contact, since: now, next_knock, last_knock: now, pause: PAUSE_FIRST };
+        let pause = if was_near { PAUSE_FIRST } else { PAUSE_OLD * 2 };
+        let next_knock = now + chance.jittered(pause, JITTER);
+        let grave = Grave { contact, since: now, next_knock, last_knock: now, pause };
         self.graves.insert(id, grave);
     }
 
@@ -60,6 +64,7 @@ impl Graveyard {
     pub(super) fn mention(&mut self, id: &Id, now: Instant) {
         if let Some(grave) = self.graves.get_mut(id) {
             grave.next_knock = grave.next_knock.min(now.max(grave.last_knock + RUMOUR_PAUSE));
+            grave.pause = PAUSE_FIRST;
         }
     }
 
@@ -68,22 +73,39 @@ impl Graveyard {
         let mut due: Vec<(Instant, Id)> =
             self.graves.iter().filter(|(_, g)| g.next_knock <= now).map(|(id, g)| (g.next_knock, *id)).collect();
         due.sort_unstable();
-        due.truncate(count);
-        due.into_iter().filter_map(|(_, id)| self.knock(&id, now, chance)).collect()
+        // Those long dead one at a time: there may be many, and a single answer is enough to find the rest.
+        let is_old = |(_, id): &(Instant, Id)| self.graves[id].pause > PAUSE_OLD;
+        let (old, young): (Vec<_>, Vec<_>) = due.into_iter().partition(is_old);
+        let may_old = self.old_knock.is_none_or(|last| now.since(last) >= OLD_APART);
+        let old: Vec<_> = old.into_iter().take(usize::from(may_old)).collect();
+        if !old.is_empty() {
+            self.old_knock = Some(now);
+        }
+        let due = young.into_iter().take(count).chain(old);
+        due.collect::<Vec<_>>().into_iter().filter_map(|(_, id)| self.knock(&id, now, chance)).collect()
     }
 
     /// Notes a knock on this one, whenever it was due.
     pub(super) fn knock(&mut self, id: &Id, now: Instant, chance: &mut Chance) -> Option<Arc<Contact>> {
         let grave = self.graves.get_mut(id)?;
-        grave.pause = (grave.pause * 2).min(PAUSE_MAX);
+        grave.pause = (grave.pause * PAUSE_GROWS).min(PAUSE_MAX);
         grave.last_knock = now;
         grave.next_knock = now + chance.jittered(grave.pause, JITTER);
         Some(Arc::clone(&grave.contact))
     }
 
+    /// Who lies here, as last known.
+    pub(super) fn contact(&self, id: &Id) -> Option<Arc<Contact>> {
+        self.graves.get(id).map(|grave| Arc::clone(&grave.contact))
+    }
+
     /// When the next knock is due.
     pub(super) fn next_knock(&self) -> Option<Instant> {
-        self.graves.values().map(|grave| grave.next_knock).min()
+        let moment = |grave: &Grave| match self.old_knock.filter(|_| grave.pause > PAUSE_OLD) {
+            Some(last) => grave.next_knock.max(last + OLD_APART),
+            None => grave.next_knock,
+        };
+        self.graves.values().map(moment).min()
     }
 
     /// The most recently dead first.
@@ -116,6 +138,11 @@ pub(super) const GRAVES_MAX: usize = 256;
 /// minutes, a split network after any time.
 const PAUSE_FIRST: Span = Span::from_secs(8);
 const PAUSE_MAX: Span = Span::from_mins(10);
+const PAUSE_GROWS: u64 = 3;
+/// From this pause on a node is long dead, and how far apart the knocks on all those are: a network healed is whole again
+/// within a minute (the bar), and any one of its nodes may find the others. Guesses.
+const PAUSE_OLD: Span = Span::from_mins(1);
+const OLD_APART: Span = Span::from_secs(30);
 /// Least pause between knocks made for rumours. A guess.
 const RUMOUR_PAUSE: Span = Span::from_secs(5);
 /// Share of the pause by which knocks are spread, so that a crowd does not knock at once.
@@ -141,7 +168,7 @@ mod tests {
     #[test]
     fn gossip_no_newer_than_the_death_is_outlasted() {
         let mut yard = Graveyard::default();
-        yard.bury(contact(1, 5), at(0), &mut Chance::from_seed(1));
+        yard.bury(contact(1, 5), true, at(0), &mut Chance::from_seed(1));
         assert!(yard.outlasts(&contact(1, 5)) && yard.outlasts(&contact(1, 4)));
         assert!(!yard.outlasts(&contact(1, 6)) && !yard.outlasts(&contact(2, 1)));
         assert!(yard.raise(&contact(1, 5).id()) && !yard.outlasts(&contact(1, 4)));
@@ -151,7 +178,7 @@ mod tests {
     fn knocks_grow_rare_and_a_rumour_brings_one_forward() {
         let (mut yard, mut chance) = (Graveyard::default(), Chance::from_seed(1));
         let id = contact(1, 1).id();
-        yard.bury(contact(1, 1), at(0), &mut chance);
+        yard.bury(contact(1, 1), true, at(0), &mut chance);
         let mut times = Vec::new();
         for second in 0..3600 {
             if !yard.knocks(at(second), 4, &mut chance).is_empty() {
@@ -173,7 +200,7 @@ mod tests {
         for nonce in 0..300 {
             let name = NodeName { key: key.public(), nonce };
             let contact = Contact::sign(&key, name, &["127.0.0.1:1".parse().expect("an address")], Role::Server, 1);
-            yard.bury(Arc::new(contact), at(nonce), &mut chance);
+            yard.bury(Arc::new(contact), true, at(nonce), &mut chance);
         }
         assert_eq!((yard.len(), yard.given_way()), (GRAVES_MAX, 300 - GRAVES_MAX as u64));
     }

@@ -16,7 +16,7 @@ impl Router {
             program: PROGRAM.to_owned(),
             uptime: t.now.since(self.own.started),
             coordinate: self.own.coordinate,
-            ready: self.join.is_ready(),
+            ready: self.join.says_ready(),
             links: self.peers.links() as u32,
             known: self.peers.len() as u32,
             rows: self.ring.table.row_fill().len() as u8,

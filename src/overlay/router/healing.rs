@@ -72,12 +72,19 @@ impl Router {
         self.own.due.clear(&Due::Alone);
     }
 
-    /// Knocks on the dead that are due.
+    /// Knocks on the dead that are due, with a packet; who answers is dialled.
     pub(super) fn knock_on_graves(&mut self, t: &mut Turn) {
         for contact in self.graves.knocks(t.now, KNOCKS_AT_ONCE, &mut self.own.chance) {
-            t.out.push(Effect::Dial { contact });
+            t.out.push(Effect::Measure { contact });
         }
         self.schedule_knocks();
+    }
+
+    /// What came of a knock, if it was one.
+    pub(super) fn on_knock(&mut self, t: &mut Turn, id: &Id, is_answered: bool) {
+        if let Some(contact) = self.graves.contact(id).filter(|_| is_answered) {
+            t.out.push(Effect::Dial { contact });
+        }
     }
 
     /// Sets the deadline of the next knock on the dead.

@@ -9,7 +9,7 @@ use super::own::{Due, Turn};
 use super::peers::{Greeting, Link, Peer};
 use crate::base::{Id, Instant, Span};
 use crate::wire::membership::About;
-use crate::wire::{Card, Membership};
+use crate::wire::{Card, Probe};
 use std::collections::BTreeSet;
 
 /// How far the node has come.
@@ -46,7 +46,15 @@ pub(super) enum Join {
         /// Since when.
         since: Instant,
     },
-    /// The leaf set has confirmed: it roots keys.
+    /// The leaf set has confirmed: it says that it is ready, and roots keys as soon as the nodes next to it know. They
+    /// rooted its keys until now, and stop before it begins.
+    Committing {
+        /// Questions from this one on said so.
+        round: u32,
+        /// Who answered one.
+        known_to: BTreeSet<Id>,
+    },
+    /// It roots keys.
     Ready,
     /// A client that found its way in: it never roots keys.
     Client,
@@ -80,9 +88,14 @@ impl Join {
         matches!(self, Join::Ready)
     }
 
+    /// Whether it says so.
+    pub(super) fn says_ready(&self) -> bool {
+        matches!(self, Join::Ready | Join::Committing { .. })
+    }
+
     /// Whether it is taking or holding its place in the leaf sets.
     pub(super) fn is_placing(&self) -> bool {
-        matches!(self, Join::Confirming { .. } | Join::Ready)
+        matches!(self, Join::Confirming { .. } | Join::Committing { .. } | Join::Ready)
     }
 
     /// Whether it is at work as far as it will get.
@@ -98,6 +111,7 @@ impl Join {
             Join::Walking { at, .. } => format!("joining: looking for a nearby node from {}", at.short()),
             Join::Seeking { .. } => "joining: looking for the node nearest to its id".to_owned(),
             Join::Confirming { .. } => "joining: waiting for the leaf set to confirm".to_owned(),
+            Join::Committing { .. } => "joining: waiting for the next nodes to know it is ready".to_owned(),
             Join::Ready if links == 0 => "alone: ready, nobody else is reached".to_owned(),
             Join::Ready => "ready".to_owned(),
             Join::Client => "client".to_owned(),
@@ -143,6 +157,7 @@ impl Router {
                 Join::Walking { .. } => self.advance_walk(t),
                 Join::Seeking { .. } => self.advance_search(t),
                 Join::Confirming { since } => self.advance_confirmation(t, since),
+                Join::Committing { .. } => self.advance_commitment(t),
                 _ => false,
             };
             if !moved {
@@ -302,23 +317,46 @@ impl Router {
         if outstanding || !self.ring.all.iter().any(answered) {
             return false;
         }
-        self.become_ready(t);
+        let round = self.own.next_round();
+        self.join = Join::Committing { round, known_to: BTreeSet::new() };
+        let bearing = self.bearing();
+        for peer in self.peers.linked() {
+            t.probe(peer.id(), Probe::Beat { bearing });
+        }
         true
     }
 
-    /// This node roots keys from now on, and says so.
+    /// Asks the next nodes until all have answered, which says that they know.
+    fn advance_commitment(&mut self, t: &mut Turn) -> bool {
+        let next = self.ring.next_ones();
+        let Join::Committing { known_to, .. } = &self.join else { return false };
+        let unknowing: Vec<Id> = next.into_iter().filter(|id| !known_to.contains(id)).collect();
+        if unknowing.is_empty() {
+            self.become_ready(t);
+            return true;
+        }
+        for id in unknowing {
+            self.ping(t, &id, "ready");
+        }
+        false
+    }
+
+    /// A question of this round was answered.
+    pub(super) fn note_known_to(&mut self, from: Id, answered: u32) {
+        if let Join::Committing { round, known_to } = &mut self.join
+            && answered > *round
+        {
+            known_to.insert(from);
+        }
+    }
+
+    /// This node roots keys from now on.
     pub(super) fn become_ready(&mut self, t: &mut Turn) {
         self.join = Join::Ready;
         self.own.due.clear(&Due::Join);
         self.own.tally.count("router_joins_total");
         self.publication.is_urgent = true;
         self.publication.is_unsaved = true;
-        let leaf_set: Vec<Id> = self.ring.all.iter().collect();
-        let linked: Vec<Id> = self.peers.linked().map(Peer::id).collect();
-        for id in linked {
-            let leaf_set = leaf_set.clone();
-            t.tell(id, Membership::LeafSet { round: 0, ready: true, cards: Vec::new(), leaf_set });
-        }
         self.start_exchanges(t);
         self.plan_soon(t.now, PLAN_AFTER_JOIN);
     }

@@ -72,6 +72,11 @@ impl LeafSet {
         self.is_within(id) && (self.before.contains(id) || self.after.contains(id))
     }
 
+    /// Whether this id lies between the farthest members.
+    pub(super) fn spans(&self, id: &Id) -> bool {
+        self.is_within(id)
+    }
+
     /// Whether this id lies between the ends or is one of them, as all do where the ring is known whole: of many known
     /// nodes few do.
     fn is_within(&self, id: &Id) -> bool {

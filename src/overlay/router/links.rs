@@ -134,8 +134,13 @@ impl Router {
         self.watch(t, id);
         self.join_from(t, id);
         self.review_ring(t);
+        // Who dialled asks; both learn how the other stands. An announcement will do as well.
         if self.peers.find(&id).is_some_and(|peer| peer.greeting == Greeting::Due) {
-            self.ping(t, &id);
+            if dialled {
+                self.ping(t, &id, "new_link");
+            }
+        } else {
+            self.learn_from_link(&id);
         }
         if was_dead && self.join.is_placing() {
             self.ask(t, id, About::Place(self.own.id()));

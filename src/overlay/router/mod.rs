@@ -24,6 +24,7 @@ pub mod status;
 mod table;
 mod trickle;
 pub mod tuning;
+mod watch;
 
 pub use status::RouterStatus;
 pub use tuning::{Agreement, Tuning};
@@ -49,6 +50,7 @@ use reach::Reach;
 use ring::Ring;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use watch::Watch;
 
 /// What can happen to the Router.
 #[derive(Clone, Debug)]
@@ -163,6 +165,7 @@ pub struct Router {
     gossip: Gossip,
     proximity: Proximity,
     liveness: Liveness,
+    watch: Watch,
     graves: Graveyard,
     reach: Reach,
     join: Join,
@@ -182,6 +185,7 @@ impl Router {
             gossip: Gossip::default(),
             proximity: Proximity::default(),
             liveness: Liveness::default(),
+            watch: Watch::new(),
             graves: Graveyard::default(),
             reach: Reach::new(),
             join: Join::Unstarted,
@@ -233,8 +237,8 @@ impl Router {
                 self.on_contacts(t, from, (round, about), cards);
             }
             Membership::Announce { round, card, leaf_set } => self.on_announce(t, from, round, card, leaf_set),
-            Membership::LeafSet { round, ready, cards, leaf_set: _ } => {
-                self.on_leaf_set(t, from, round, ready, cards);
+            Membership::LeafSet { round, ready, cards, leaf_set } => {
+                self.on_leaf_set(t, from, (round, ready), cards, leaf_set);
             }
             Membership::Leaving { heirs } => self.on_leaving(t, from, heirs),
             Membership::ProfileWanted { round } => self.on_profile_wanted(t, from, round),
@@ -244,23 +248,30 @@ impl Router {
 
     fn on_probe(&mut self, t: &mut Turn, from: Id, message: Probe) {
         match message {
-            Probe::Ping { round, coordinate } => {
-                self.note_coordinate(&from, coordinate);
-                let (coordinate, ready) = (self.own.coordinate, self.join.is_ready());
-                let nodes = self.own_size().filter(|_| ready).map_or(0, |size| size as u32);
-                t.probe(from, Probe::Pong { round, coordinate, ready, nodes });
+            Probe::Ping { round, bearing } => {
+                self.note_bearing(t, &from, bearing);
+                // Who has become ready roots its keys once it reads the answer: this node does not any more.
+                self.show_changes(t);
+                t.probe(from, Probe::Pong { round, bearing: self.bearing() });
             }
-            Probe::Pong { round: _, coordinate, ready, nodes } => {
-                self.note_coordinate(&from, coordinate);
-                self.note_readiness(t, &from, ready);
-                if let Some(peer) = self.peers.at(&from) {
-                    peer.nodes_said = nodes;
-                }
+            Probe::Pong { round, bearing } => {
+                self.note_bearing(t, &from, bearing);
+                self.note_known_to(from, round);
             }
+            Probe::Beat { bearing } => self.note_bearing(t, &from, bearing),
             Probe::PingFor { round, suspect } => self.on_ping_for(t, from, round, suspect),
             Probe::PongFor { round: _, suspect, alive } => self.on_pong_for(&suspect, alive),
             Probe::Reach { links } => self.on_reach(t, from, links),
+            Probe::Gone { suspect } => self.on_gone(t, &from, &suspect),
         }
+    }
+
+    /// Reviews the leaf sets if anything they rest on changed, and publishes what others must see at once.
+    fn show_changes(&mut self, t: &mut Turn) {
+        if self.ring.stale {
+            self.review_ring(t);
+        }
+        self.publish_if_due(t);
     }
 
     fn on_wish(&mut self, t: &mut Turn, request: RequestId, command: Command) {
@@ -326,7 +337,7 @@ impl Machine for Router {
             self.review_ring(t);
         }
         self.advance_join(t);
-        self.publish_if_due(t);
+        self.show_changes(t);
         if !is_small {
             self.assert_invariants();
         }

@@ -80,7 +80,7 @@ impl Router {
     }
 
     /// How near the farthest of a slot's contacts is, all being there.
-    fn farthest_held(&self, slot: Slot) -> Span {
+    pub(super) fn farthest_held(&self, slot: Slot) -> Span {
         let per_slot = self.own.tuning.contacts_per_slot;
         let held = self.ring.table.slot(slot);
         let last = held.last().filter(|_| held.len() >= per_slot).and_then(|id| self.peers.find(id));
@@ -102,7 +102,7 @@ fn slot_of_prefix(me: u64, prefix: u64) -> Option<Slot> {
 /// Slots of the 16 rows that 64 bits tell apart.
 const SLOTS: usize = 16 * 16;
 /// Stands for the round trip of a contact that is missing: longer than any.
-const SLOT_OPEN: Span = Span::from_secs(60);
+pub(super) const SLOT_OPEN: Span = Span::from_secs(60);
 /// Nodes asked after in one turn: as many as are measured at once.
 const ASKED_AT_ONCE: usize = super::proximity::MEASURES_MAX;
 /// Pause between turns. A guess.
@@ -110,7 +110,7 @@ const SEEK_PAUSE: Span = Span::from_secs(2);
 /// And where nobody promised to be nearer. A guess.
 const SEEK_AGAIN: Span = Span::from_secs(15);
 /// How long, and for how many nodes, it is remembered that they were asked after. Guesses.
-const ASKED_FOR: Span = Span::from_mins(10);
+const ASKED_FOR: Span = Span::from_hours(1);
 const ASKED_MAX: usize = 1_024;
 /// The round trip to a neighbour's neighbour as part of the sum of the two on the way. A guess.
 const HOPED: f64 = 0.75;

@@ -319,6 +319,6 @@ const DIAL_FORGOTTEN: Span = Span::from_secs(20);
 const REFUSED: Span = Span::from_secs(60);
 const REFUSALS_MAX: u32 = 5;
 /// Coordinates more wrong than this predict nothing: half of the way. A guess.
-const ERROR_OF_USE: f32 = 0.5;
+pub(super) const ERROR_OF_USE: f32 = 0.5;
 /// How long after the last word of a node others are still told of it. A guess.
 const TELL_FOR: Span = Span::from_mins(5);

@@ -1,6 +1,6 @@
 //! Who lives.
 //!
-//! Owns: pings, doubt, the question to others about a doubted node, and the verdict; and how far this
+//! Owns: pings, doubt, the question to others about a doubted node, the verdict and word of it; and how far this
 //! node trusts its own clock (Lifeguard, Dadgar et al. 2018: a node that is late itself accuses more
 //! slowly).
 //! Never does: declare a node dead that others hear, or on its own word alone while it has others to ask.
@@ -8,7 +8,7 @@
 use super::own::{Due, Turn};
 use super::peers::{Link, Peer};
 use super::{LinkReport, Router};
-use crate::base::{Deadlines, Id, Instant, RttEstimate, Span};
+use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::wire::{Card, Probe};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,8 +17,6 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Liveness {
     doubts: BTreeMap<Id, Doubt>,
-    /// When each linked node is to be looked at for its silence.
-    looks: Deadlines<Id>,
     errands: BTreeMap<Id, Vec<(Id, u32)>>,
     /// 0 is well; grows while this node is late or wrong, and lengthens its patience.
     unfitness: u32,
@@ -29,8 +27,16 @@ pub(super) struct Liveness {
 struct Doubt {
     stage: Stage,
     since: Instant,
+    /// Whether somebody else hears it, and how many tried in vain.
     vouched: bool,
+    denied: usize,
     rounds: u32,
+    /// Whether it is looked into for others alone.
+    is_errand: bool,
+    /// Whether a neighbour that asked around says that it is gone.
+    accused: bool,
+    /// Whether it is none of the leaf set: then it is for this node alone to give it up, after some more tries.
+    is_far: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,16 +54,30 @@ enum Verdict {
     AskOthers,
     /// Somebody heard it: try again.
     TryAgain,
+    /// Whoever asked is told of the silence; it is no matter of this node's.
+    Report,
     /// It is dead, or dead to this node.
     Dead,
 }
 
 impl Doubt {
+    fn new(stage: Stage, since: Instant) -> Doubt {
+        Doubt { stage, since, vouched: false, denied: 0, rounds: 0, is_errand: false, accused: false, is_far: false }
+    }
+
     fn verdict(&self) -> Verdict {
         match self.stage {
+            // Whoever accuses it has asked around: of others this node need not hear the same.
+            _ if self.accused && !self.vouched => Verdict::Dead,
+            Stage::Pinged if self.is_errand && self.rounds < ERRAND_ROUNDS => Verdict::TryAgain,
+            Stage::Pinged if self.is_errand => Verdict::Report,
+            Stage::Pinged if self.is_far && self.rounds < FAR_ROUNDS => Verdict::TryAgain,
+            Stage::Pinged if self.is_far => Verdict::Dead,
             Stage::Pinged => Verdict::AskOthers,
             Stage::AskedAfter if self.vouched && self.rounds < VOUCHED_ROUNDS => Verdict::TryAgain,
-            Stage::AskedAfter if !self.vouched && self.rounds < UNHEARD_ROUNDS => Verdict::TryAgain,
+            Stage::AskedAfter if !self.vouched && self.denied < DENIED && self.rounds < UNHEARD_ROUNDS => {
+                Verdict::TryAgain
+            }
             Stage::AskedAfter => Verdict::Dead,
         }
     }
@@ -73,6 +93,11 @@ impl Liveness {
     pub(super) fn unfitness(&self) -> u32 {
         self.unfitness
     }
+
+    /// Some time has passed in which nothing was wrong.
+    pub(super) fn recover(&mut self) {
+        self.unfitness = self.unfitness.saturating_sub(1);
+    }
 }
 
 impl Router {
@@ -86,6 +111,7 @@ impl Router {
         }
         if peer.suspected {
             peer.suspected = false;
+            self.publication.is_stale = true;
             self.reach.trust();
             self.ring.stale = true;
             self.own.tally.count("router_suspicions_refuted_total");
@@ -123,54 +149,6 @@ impl Router {
         }
     }
 
-    /// Looks for links that fell silent, and pings some to learn their coordinates.
-    pub(super) fn sweep(&mut self, t: &mut Turn) {
-        let mut pinged = self.silent(t.now);
-        let is_young = t.now.since(self.own.started) < LEARNING;
-        if is_young || self.own.chance.happens(LEARNING_RATE) {
-            let drawn = self.own.chance.index(self.liveness.looks.len());
-            pinged.extend(self.peers.linked().nth(drawn).map(Peer::id));
-        }
-        if self.ring.all != self.ring.ready {
-            // Word of a neighbour's readiness may have been lost; the pong says it again.
-            let unready = |id: &Id| self.peers.find(id).is_some_and(|peer| !peer.ready);
-            pinged.extend(self.ring.all.iter().filter(unready));
-        }
-        for id in pinged {
-            self.ping(t, &id);
-        }
-        self.liveness.errands.retain(|id, _| self.liveness.doubts.contains_key(id));
-        if (t.now.as_micros() / SWEEP.as_micros()).is_multiple_of(UNFITNESS_HEALS) {
-            self.liveness.unfitness = self.liveness.unfitness.saturating_sub(1);
-        }
-        if !self.liveness.looks.is_empty() {
-            self.own.due.set(Due::Sweep, t.now + SWEEP);
-        }
-    }
-
-    /// A link is up: from now on its silence is noticed.
-    pub(super) fn watch(&mut self, t: &Turn, id: Id) {
-        self.liveness.looks.set(id, t.now + self.own.tuning.probe_after);
-        self.own.soon(t.now, Due::Sweep, SWEEP);
-    }
-
-    /// The wanted links that were silent for too long, of those that were to be looked at by now.
-    fn silent(&mut self, now: Instant) -> Vec<Id> {
-        let probe_after = self.own.tuning.probe_after;
-        let mut silent = Vec::new();
-        while let Some(id) = self.liveness.looks.pop_due(now) {
-            let Some(peer) = self.peers.find(&id).filter(|peer| peer.is_linked()) else { continue };
-            let patience = if self.ring.all.contains(&id) { probe_after } else { probe_after * 5 / 2 };
-            let quiet_at = peer.heard.map_or(now, |heard| heard + patience);
-            let again = if quiet_at > now { quiet_at } else { now + probe_after };
-            if quiet_at <= now && peer.wanted {
-                silent.push(id);
-            }
-            self.liveness.looks.set(id, again);
-        }
-        silent
-    }
-
     /// Whatever was doubted about this node matters no more.
     pub(super) fn drop_doubt(&mut self, id: &Id) {
         self.liveness.doubts.remove(id);
@@ -178,27 +156,41 @@ impl Router {
         self.liveness.errands.remove(id);
     }
 
+    /// Errands whose end went another way are forgotten.
+    pub(super) fn forget_errands(&mut self) {
+        self.liveness.errands.retain(|id, _| self.liveness.doubts.contains_key(id));
+    }
+
     /// Asks a linked node whether it is there.
-    pub(super) fn ping(&mut self, t: &mut Turn, id: &Id) {
-        if self.liveness.doubts.contains_key(id) || !self.peers.is_linked(id) {
+    pub(super) fn ping(&mut self, t: &mut Turn, id: &Id, why: &'static str) {
+        if let Some(doubt) = self.liveness.doubts.get_mut(id) {
+            doubt.is_errand = false;
             return;
         }
-        self.send_ping(t, *id);
-        let doubt = Doubt { stage: Stage::Pinged, since: t.now, vouched: false, rounds: 0 };
-        self.liveness.doubts.insert(*id, doubt);
-        self.own.due.set(Due::Doubt(*id), t.now + self.patience(id));
+        let is_far = !self.ring.all.contains(id);
+        self.doubt(t, id, Doubt { is_far, ..Doubt::new(Stage::Pinged, t.now) }, why);
+    }
+
+    fn doubt(&mut self, t: &mut Turn, id: &Id, doubt: Doubt, why: &'static str) {
+        if self.peers.is_linked(id) {
+            self.send_ping(t, *id, why);
+            self.liveness.doubts.insert(*id, doubt);
+            // Who is only slow, or paused for some seconds, has time to come back.
+            let wait = self.patience(id) * if doubt.is_far { 1 << doubt.rounds.min(FAR_ROUNDS) } else { 1 };
+            self.own.due.set(Due::Doubt(*id), t.now + wait);
+        }
     }
 
     /// The Forwarder waited in vain: ask at once.
     pub(super) fn on_hop_silent(&mut self, t: &mut Turn, id: Id) {
         self.own.tally.count("router_hops_silent_total");
-        self.ping(t, &id);
+        self.ping(t, &id, "hop_silent");
     }
 
     /// A wanted link was lost: dial again, and ask others meanwhile.
     pub(super) fn doubt_lost(&mut self, t: &mut Turn, id: &Id) {
         self.dial(t, id);
-        self.suspect(t, id, Doubt { stage: Stage::AskedAfter, since: t.now, vouched: false, rounds: 0 });
+        self.suspect(t, id, Doubt::new(Stage::AskedAfter, t.now));
     }
 
     /// A doubted node had its time. `late` is how much later than due this is handled.
@@ -213,13 +205,23 @@ impl Router {
         }
         match doubt.verdict() {
             Verdict::AskOthers => self.suspect(t, &id, Doubt { stage: Stage::AskedAfter, ..doubt }),
+            Verdict::TryAgain if doubt.stage == Stage::Pinged && self.peers.is_linked(&id) => {
+                if !doubt.is_errand {
+                    self.avoid(&id);
+                }
+                self.doubt(t, &id, Doubt { rounds: doubt.rounds + 1, since: t.now, ..doubt }, "again");
+            }
             Verdict::TryAgain => {
                 doubt.rounds += 1;
-                doubt.vouched = false;
+                (doubt.vouched, doubt.denied) = (false, 0);
                 self.dial(t, &id);
                 self.suspect(t, &id, doubt);
             }
-            Verdict::Dead => self.bury(t, &id, "silent"),
+            Verdict::Report => {
+                self.liveness.doubts.remove(&id);
+                self.finish_errands(t, &id, false);
+            }
+            Verdict::Dead => self.find_dead(t, &id, doubt.accused),
         }
     }
 
@@ -240,13 +242,39 @@ impl Router {
         if askers.len() < ASKED_AFTER {
             askers.push((from, round));
         }
-        self.ping(t, &id);
+        if !self.liveness.doubts.contains_key(&id) {
+            self.doubt(t, &id, Doubt { is_errand: true, ..Doubt::new(Stage::Pinged, t.now) }, "errand");
+        }
+    }
+
+    /// A neighbour that asked around says that this node is gone.
+    pub(super) fn on_gone(&mut self, t: &mut Turn, from: &Id, id: &Id) {
+        if !self.peers.find(from).is_some_and(|peer| peer.is_linked() && peer.is_server()) {
+            return;
+        }
+        self.own.tally.count("router_accusations_heard_total");
+        match self.liveness.doubts.get_mut(id) {
+            Some(doubt) => doubt.accused = true,
+            None => self.doubt(t, id, Doubt { accused: true, ..Doubt::new(Stage::Pinged, t.now) }, "accused"),
+        }
+    }
+
+    /// Nobody hears it. The leaf set is told, unless that is from where the word came.
+    fn find_dead(&mut self, t: &mut Turn, id: &Id, is_known: bool) {
+        let mattered = self.ring.all.contains(id);
+        self.bury(t, id, "silent");
+        if mattered && !is_known {
+            for member in self.ring.all.iter().filter(|member| member != id) {
+                t.probe(member, Probe::Gone { suspect: *id });
+            }
+        }
     }
 
     /// What came of another's trying.
     pub(super) fn on_pong_for(&mut self, id: &Id, alive: bool) {
         if let Some(doubt) = self.liveness.doubts.get_mut(id) {
             doubt.vouched |= alive;
+            doubt.denied += usize::from(!alive);
         }
     }
 
@@ -257,11 +285,14 @@ impl Router {
         self.finish_errands(t, id, false);
         self.reach.forget(id);
         let Some(peer) = self.peers.remove(id) else { return };
-        if peer.is_linked() && why == "silent" {
-            t.hang_up(*id, crate::wire::CloseReason::Unused);
+        if why == "silent" {
+            self.watch.note_death(t.now);
+            if peer.is_linked() {
+                t.hang_up(*id, crate::wire::CloseReason::Unused);
+            }
         }
         self.own.tally.count_as("router_evictions_total", why);
-        self.graves.bury(Arc::clone(&peer.contact), t.now, &mut self.own.chance);
+        self.graves.bury(Arc::clone(&peer.contact), why != "no_echo", t.now, &mut self.own.chance);
         self.schedule_knocks();
         self.ring.stale = true;
         self.publication.is_stale = true;
@@ -271,12 +302,8 @@ impl Router {
     }
 
     fn suspect(&mut self, t: &mut Turn, id: &Id, doubt: Doubt) {
-        let Some(peer) = self.peers.at(id) else { return };
-        if !peer.suspected {
-            peer.suspected = true;
-            self.reach.doubt(id);
-            self.own.tally.count("router_suspicions_total");
-        }
+        self.avoid(id);
+        let Some(peer) = self.peers.find(id) else { return };
         let card = peer.card();
         let round = self.own.next_round();
         let mut others: Vec<Id> =
@@ -287,16 +314,28 @@ impl Router {
         for other in others.into_iter().take(ASKED_AFTER) {
             t.probe(other, Probe::PingFor { round, suspect: card.clone() });
         }
-        self.send_ping(t, *id);
+        self.send_ping(t, *id, "again");
         self.liveness.doubts.insert(*id, Doubt { since: t.now, ..doubt });
         self.own.due.set(Due::Doubt(*id), t.now + self.patience(id) + INDIRECT);
     }
 
-    fn send_ping(&mut self, t: &mut Turn, id: Id) {
+    /// Nothing is to go through this node until it is heard again.
+    fn avoid(&mut self, id: &Id) {
+        if let Some(peer) = self.peers.at(id)
+            && !peer.suspected
+        {
+            peer.suspected = true;
+            self.publication.is_stale = true;
+            self.reach.doubt(id);
+            self.own.tally.count("router_suspicions_total");
+        }
+    }
+
+    fn send_ping(&mut self, t: &mut Turn, id: Id, why: &'static str) {
         if self.peers.is_linked(&id) {
             let round = self.own.next_round();
-            self.own.tally.count("router_probes_total");
-            t.probe(id, Probe::Ping { round, coordinate: self.own.coordinate });
+            self.own.tally.count_as("router_probes_total", why);
+            t.probe(id, Probe::Ping { round, bearing: self.bearing() });
         }
     }
 
@@ -325,14 +364,17 @@ fn take_report(estimate: &mut RttEstimate, reported: Span) {
     }
 }
 
-/// How often links are looked over: the host reports once a second.
-pub(super) const SWEEP: Span = Span::from_secs(1);
 /// A ping waits at least this much longer than its round trip: a host with 64 nodes on two cores is
 /// that busy at times. And at most this long: thrice the slowest pair of our data. Guesses.
 const PATIENCE_FLOOR: Span = Span::from_millis(500);
 const PATIENCE_MAX: Span = Span::from_secs(2);
-/// What others get to ask and answer. A guess: two slow round trips.
-const INDIRECT: Span = Span::from_millis(800);
+/// What others get to ask twice and answer: a ping's patience twice, most often, and a round trip.
+const INDIRECT: Span = Span::from_millis(1_300);
+/// Further tries at a node for others.
+const ERRAND_ROUNDS: u32 = 1;
+/// So many of those asked, having tried twice, need not be asked again: with a tenth of all packets lost two of three hear
+/// nothing of a living node once in 250 times.
+const DENIED: usize = 2;
 /// Others asked after a silent node: SWIM (DSN 2002) §5 uses three.
 const ASKED_AFTER: usize = 3;
 /// Rounds of trying while others vouch for the node: it lives, but not for us. A guess.
@@ -340,18 +382,15 @@ const VOUCHED_ROUNDS: u32 = 4;
 /// Rounds of trying while nobody says anything: in a busy moment it is we who do not hear. Without it labs
 /// under full load buried the living (2026-11-23).
 const UNHEARD_ROUNDS: u32 = 1;
+/// Further tries at a node outside the leaf set, each with twice the patience of the last: one that is paused for five
+/// seconds is still there. A guess.
+const FAR_ROUNDS: u32 = 3;
 /// A deadline handled this late says that this node is overloaded. A guess.
 const LATE: Span = Span::from_millis(100);
 /// Lifeguard §4: the health multiplier saturates at 8.
 const UNFITNESS_MAX: u32 = 8;
-/// Sweeps until one point of unfitness is forgiven. A guess.
-const UNFITNESS_HEALS: u64 = 5;
 /// Nodes asked after for others at once. A guess.
 const ERRANDS_MAX: usize = 64;
-/// A new node pings one link a second for this long to learn its coordinate, later seldom: Vivaldi needs
-/// about 60 samples. Guesses.
-const LEARNING: Span = Span::from_secs(90);
-const LEARNING_RATE: f64 = 0.1;
 /// Drift of a round trip below this is noise, in us: it changes no choice between paths across the Internet,
 /// while round trips on one busy machine drift by more than 10 % all the time (with 100 us, 50 idle nodes
 /// published 575 views a second).
@@ -365,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_node_is_dead_only_after_others_were_asked_and_none_heard_it() {
-        let doubt = |stage, vouched, rounds| Doubt { stage, since: Instant::ORIGIN, vouched, rounds };
+        let doubt = |stage, vouched, rounds| Doubt { vouched, rounds, ..Doubt::new(stage, Instant::ORIGIN) };
         let table = [
             (Stage::Pinged, false, 0, Verdict::AskOthers),
             (Stage::Pinged, true, 0, Verdict::AskOthers),
@@ -374,9 +413,22 @@ mod tests {
             (Stage::AskedAfter, false, 0, Verdict::TryAgain),
             (Stage::AskedAfter, false, UNHEARD_ROUNDS, Verdict::Dead),
         ];
+        let asked = Doubt::new(Stage::AskedAfter, Instant::ORIGIN);
+        assert_eq!(Doubt { denied: 1, ..asked }.verdict(), Verdict::TryAgain);
+        assert_eq!(Doubt { denied: DENIED, ..asked }.verdict(), Verdict::Dead);
         for (stage, vouched, rounds, verdict) in table {
             assert_eq!(doubt(stage, vouched, rounds).verdict(), verdict, "{stage:?} {vouched} {rounds}");
         }
+    }
+
+    #[test]
+    fn an_accused_node_that_does_not_answer_is_dead_and_one_looked_into_for_others_is_reported() {
+        let plain = Doubt::new(Stage::Pinged, Instant::ORIGIN);
+        assert_eq!(Doubt { is_errand: true, ..plain }.verdict(), Verdict::TryAgain);
+        assert_eq!(Doubt { is_errand: true, rounds: ERRAND_ROUNDS, ..plain }.verdict(), Verdict::Report);
+        let accused = Doubt { accused: true, ..plain };
+        assert_eq!(accused.verdict(), Verdict::Dead);
+        assert_eq!(Doubt { vouched: true, rounds: UNHEARD_ROUNDS, ..accused }.verdict(), Verdict::AskOthers);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Router {
     pub(super) fn on_echo(&mut self, t: &mut Turn, id: Id, rtt: Option<Span>) {
         self.proximity.outstanding.remove(&id);
         self.own.soon(t.now, Due::Measure, MEASURE_PAUSE);
-        let Some(peer) = self.peers.at(&id) else { return };
+        let Some(peer) = self.peers.at(&id) else { return self.on_knock(t, &id, rtt.is_some()) };
         match rtt {
             Some(rtt) => {
                 let is_news = peer.measured.is_none_or(|(before, _)| is_elsewhere(before, rtt));
@@ -111,6 +111,14 @@ impl Router {
         }
     }
 
+    /// A link's round trip is known, and perhaps where the other end sees itself.
+    pub(super) fn learn_from_link(&mut self, id: &Id) {
+        let Some(peer) = self.peers.find(id).filter(|peer| peer.is_server()) else { return };
+        if let Some((there, rtt)) = peer.coordinate.zip(peer.link_rtt()) {
+            self.learn_coordinate(Some(there), rtt);
+        }
+    }
+
     fn learn_coordinate(&mut self, there: Option<Coordinate>, rtt: Span) {
         if let Some(there) = there {
             let direction = std::array::from_fn(|_| self.own.chance.unit() as f32 - 0.5);
@@ -129,11 +137,10 @@ pub(super) const MEASURES_MAX: usize = 8;
 /// Pause between turns while there is something to measure, and otherwise. Guesses.
 const MEASURE_PAUSE: Span = Span::from_millis(100);
 const MEASURE_IDLE: Span = Span::from_secs(10);
-/// A measurement is good for this long: paths across the Internet change within hours, load within
-/// minutes. A guess.
-const MEASURE_LASTS: Span = Span::from_mins(4);
+/// A measurement is good for this long: paths across the Internet change within hours. A guess.
+const MEASURE_LASTS: Span = Span::from_hours(2);
 /// Echoes missed in a row that make a node without a link gone. A guess.
-const ECHOES_MISSED_MAX: u32 = 3;
+const ECHOES_MISSED_MAX: u32 = 2;
 /// An echo the host never spoke of again.
 const ECHO_FORGOTTEN: Span = Span::from_secs(10);
 /// Round trips that differ by more than one in this many are news: links that are there count for more than that. A guess.

@@ -11,7 +11,7 @@ use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::overlay::view::{Advert, Way};
 use crate::wire::Probe;
 use crate::wire::membership::About;
-use crate::wire::probe::{REACH_MAX, REACH_NEAR, ReachEntry};
+use crate::wire::probe::{REACH_HEARERS, REACH_MAX, REACH_NEAR, ReachEntry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -197,14 +197,15 @@ impl Router {
         let changed = differences(&self.reach.told, &links);
         if changed > 0 {
             // The more there is to tell, the sooner.
-            let wait = TELL_AFTER * (links.len() / (2 * changed)).max(1) as u64;
-            let most = if self.is_vast() { TELL_AGAIN } else { TELL_SMALL };
-            let wait = self.own.chance.jittered(wait.min(most), 0.5);
+            let halves = links.len() as f64 / (2.0 * changed as f64);
+            let most = if self.reach_width() == REACH_MAX { TELL_SMALL } else { TELL_AGAIN };
+            let wait = TELL_AFTER.scaled(halves * halves).min(most);
+            let wait = self.own.chance.jittered(wait, 0.5);
             self.own.soon(t.now, Due::Reach, wait);
         }
     }
 
-    /// Tells the neighbours what the links cost: as a rule 64 entries of about 12 bytes to the 64 nearest links, 49 KiB
+    /// Tells the neighbours what the links cost: as a rule 64 entries of about 12 bytes to the 32 nearest links, 25 KiB
     /// each time, once in ten minutes when nothing changes.
     pub(super) fn tell_reach(&mut self, t: &mut Turn) {
         let wait = self.own.chance.jittered(TELL_AGAIN, 0.5);
@@ -217,7 +218,8 @@ impl Router {
         let linked = self.peers.linked().filter_map(|peer| Some((peer.link_rtt()?, peer.id())));
         let mut near: Vec<(Span, Id)> = linked.collect();
         near.sort_unstable();
-        for (_, id) in near.into_iter().take(self.reach_width()) {
+        let hearers = if self.reach_width() == REACH_MAX { REACH_MAX } else { REACH_HEARERS };
+        for (_, id) in near.into_iter().take(hearers) {
             t.probe(id, Probe::Reach { links: Arc::clone(&links) });
         }
     }
@@ -294,11 +296,11 @@ fn differences(told: &[ReachEntry], links: &[ReachEntry]) -> usize {
     told.len().max(links.len()) - links.iter().filter(same).count()
 }
 
-/// How soon a node tells of its links when half of them are new: in a vast network of one in sixty-four after two
-/// minutes, else after a few seconds, for there every link makes somebody's path. And how soon when nothing changes.
-/// Guesses.
-const TELL_AFTER: Span = Span::from_secs(4);
-const TELL_SMALL: Span = Span::from_secs(6);
+/// How soon a node tells of its links when half of them are new, four times as late when a quarter are, and so on, so that
+/// where nodes come and go it is not telling all the time; at the latest where each link makes everybody's paths, and
+/// elsewhere or when nothing changes. Guesses.
+const TELL_AFTER: Span = Span::from_secs(16);
+const TELL_SMALL: Span = Span::from_secs(60);
 const TELL_AGAIN: Span = Span::from_mins(10);
 /// An advert not renewed within two and a half of these intervals is forgotten.
 const ADVERT_LASTS: Span = Span::from_mins(25);

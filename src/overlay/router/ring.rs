@@ -12,6 +12,7 @@ use super::{LeafSet, Router};
 use crate::base::{Id, Instant, Span};
 use crate::wire::membership::About;
 use crate::wire::{Card, Membership};
+use std::collections::BTreeSet;
 
 /// Who stands where.
 #[derive(Clone, Debug)]
@@ -24,12 +25,20 @@ pub(super) struct Ring {
     pub(super) table: Table,
     /// Whether presence, readiness or knowledge of nodes changed since the last review.
     pub(super) stale: bool,
+    /// Whether the leaf set changed since the last exchange.
+    has_news: bool,
     exchange: Trickle,
     refresh: Trickle,
     next_row: u8,
 }
 
 impl Ring {
+    /// The nodes next to this one on the ring, ready or not, and the next that are ready.
+    pub(super) fn next_ones(&self) -> BTreeSet<Id> {
+        let sides = [self.all.before(), self.all.after(), self.ready.before(), self.ready.after()];
+        sides.into_iter().filter_map(|side| side.first().copied()).collect()
+    }
+
     pub(super) fn new(me: &Id, tuning: &super::Tuning) -> Ring {
         let nobody = LeafSet::around(me, tuning.leaf_set_per_side, &[]);
         Ring {
@@ -37,6 +46,7 @@ impl Ring {
             ready: nobody,
             table: Table::default(),
             stale: false,
+            has_news: false,
             exchange: Trickle::new(tuning.leaf_set_interval),
             refresh: Trickle::new(tuning.table_interval),
             next_row: 0,
@@ -60,8 +70,7 @@ impl Router {
         }
         if all != self.ring.all {
             let before = std::mem::replace(&mut self.ring.all, all);
-            let lost = before.iter().any(|id| !self.ring.all.contains(&id) && self.peers.find(&id).is_none());
-            self.on_ring_changed(t, lost);
+            self.on_ring_changed(t, &before);
         }
         if self.join.is_placing() {
             self.dial_candidates(t);
@@ -100,11 +109,10 @@ impl Router {
         }
         let cards = self.missing_for(t.now, &from, &leaf_set);
         let ids = self.ring.all.iter().collect();
-        t.tell(from, Membership::LeafSet { round, ready: self.join.is_ready(), cards, leaf_set: ids });
-        if let Some(peer) = self.peers.at(&from) {
-            peer.coordinate = Some(card.coordinate);
-        }
+        t.tell(from, Membership::LeafSet { round, ready: self.join.says_ready(), cards, leaf_set: ids });
+        self.note_coordinate(&from, card.coordinate);
         self.consider(t, vec![card], false);
+        self.ask_after_missing(t, &from, leaf_set.clone());
         let may_ask = self.peers.find(&from).is_some_and(|peer| peer.greeting == Greeting::Answered);
         if may_ask && self.names_strangers(t.now, &leaf_set) {
             self.greet(t, from);
@@ -112,13 +120,41 @@ impl Router {
     }
 
     /// A node's leaf set, and whom this node seems to lack.
-    pub(super) fn on_leaf_set(&mut self, t: &mut Turn, from: Id, round: u32, ready: bool, cards: Vec<Card>) {
+    pub(super) fn on_leaf_set(
+        &mut self,
+        t: &mut Turn,
+        from: Id,
+        (round, ready): (u32, bool),
+        cards: Vec<Card>,
+        leaf_set: Vec<Id>,
+    ) {
         self.note_readiness(t, &from, ready);
         self.consider(t, cards, false);
+        self.ask_after_missing(t, &from, leaf_set);
         if let Some(peer) = self.peers.at(&from)
             && matches!(peer.greeting, Greeting::Sent { round: sent, .. } if sent == round)
         {
             peer.greeting = Greeting::Answered;
+        }
+    }
+
+    /// Members of this leaf set that another should have in its own, and has not: if they were not heard lately they may be
+    /// dead, and word of it lost.
+    fn ask_after_missing(&mut self, t: &mut Turn, from: &Id, mut listed: Vec<Id>) {
+        listed.sort_unstable();
+        listed.dedup();
+        let theirs = LeafSet::around(from, listed.len().div_ceil(2), &listed);
+        let is_silent = |id: &Id| {
+            let peer = self.peers.find(id);
+            peer.is_some_and(|p| p.is_linked() && p.heard.is_none_or(|heard| t.now.since(heard) > HEARD_LATELY))
+        };
+        if !self.peers.find(from).is_some_and(|peer| peer.ready) {
+            return; // It is still finding its neighbours.
+        }
+        let missing = |id: &Id| listed.binary_search(id).is_err() && id != from && theirs.spans(id) && is_silent(id);
+        let missing: Vec<Id> = self.ring.all.iter().filter(missing).collect();
+        for id in missing {
+            self.ping(t, &id, "missing");
         }
     }
 
@@ -134,18 +170,19 @@ impl Router {
         }
     }
 
-    /// A turn of the leaf-set exchange: both neighbours, and one member by lot.
+    /// A turn of the leaf-set exchange with one member by lot: one of the two next ones if there is news. Newcomers announce
+    /// themselves to all, and of the dead all are told; this finds what was lost on the way.
     pub(super) fn exchange_leaf_sets(&mut self, t: &mut Turn) {
         let wait = self.ring.exchange.next(&mut self.own.chance);
         self.own.due.set(Due::LeafSet, t.now + wait);
         self.ring.stale = true;
-        let members: Vec<Id> = self.ring.all.iter().collect();
+        let has_news = std::mem::replace(&mut self.ring.has_news, false);
         let ends = [self.ring.all.before().first(), self.ring.all.after().first()];
-        let mut chosen: Vec<Id> = ends.into_iter().flatten().copied().collect();
-        chosen.extend(self.own.chance.pick(&members));
-        chosen.sort_unstable();
-        chosen.dedup();
-        for id in chosen {
+        let among: Vec<Id> = match has_news {
+            true => ends.into_iter().flatten().copied().collect(),
+            false => self.ring.all.iter().collect(),
+        };
+        if let Some(id) = self.own.chance.pick(&among).copied() {
             self.greet(t, id);
         }
     }
@@ -186,7 +223,7 @@ impl Router {
             About::Nearby => self.cards_nearby(t.now, &from),
             About::Node(prefix) => self.cards(t.now, self.peers.named(prefix).into_iter().collect()),
         };
-        t.tell(from, Membership::Contacts { round, about, ready: self.join.is_ready(), cards });
+        t.tell(from, Membership::Contacts { round, about, ready: self.join.says_ready(), cards });
     }
 
     /// Starts the periodic exchanges.
@@ -197,21 +234,25 @@ impl Router {
         self.own.soon(t.now, Due::Table, wait);
     }
 
-    fn on_ring_changed(&mut self, t: &mut Turn, lost: bool) {
+    fn on_ring_changed(&mut self, t: &mut Turn, before: &LeafSet) {
         self.publication.is_stale = true;
         self.publication.is_unsaved = true;
         self.plan_soon(t.now, PLAN_AFTER_CHANGE);
-        if self.ring.exchange.reset() {
-            let wait = self.ring.exchange.next(&mut self.own.chance);
-            self.own.soon(t.now, Due::LeafSet, wait);
+        self.watch_neighbours(t.now);
+        self.ring.has_news = true;
+        self.ring.exchange.quicken();
+        let wait = self.own.chance.jittered(EXCHANGE_AFTER, 0.5);
+        self.own.soon(t.now, Due::LeafSet, wait);
+        if !self.join.is_placing() {
+            return;
         }
-        if lost && self.join.is_placing() {
-            let ends = [self.ring.all.before(), self.ring.all.after()];
-            let asked: Vec<Id> =
-                ends.iter().flat_map(|side| side.first().into_iter().chain(side.last())).copied().collect();
-            for id in asked {
-                self.greet(t, id);
-            }
+        // Who comes next in place of a dead one the farthest on that side knows.
+        let is_dead = |id: &Id| self.peers.find(id).is_none();
+        let sides = [(before.before(), self.ring.all.before()), (before.after(), self.ring.all.after())];
+        let short = sides.into_iter().filter(|(before, _)| before.iter().any(is_dead));
+        let asked: Vec<Id> = short.filter_map(|(_, now)| now.last().copied()).collect();
+        for id in asked {
+            self.greet(t, id);
         }
     }
 
@@ -266,6 +307,10 @@ impl Router {
 
 /// Links are chosen again soon after the leaf set changed. A guess.
 const PLAN_AFTER_CHANGE: Span = Span::from_millis(200);
+/// The neighbours are told of a change after this long, so that several are told at once. A guess.
+const EXCHANGE_AFTER: Span = Span::from_secs(3);
+/// A member heard within this long is not asked after because another does not name it. A guess.
+const HEARD_LATELY: Span = Span::from_secs(10);
 /// How long a candidate that refused is left in peace: it has told us meanwhile whom we lack, or will find
 /// that it lacks us. A guess.
 const REFUSED_PAUSE: Span = Span::from_secs(2);

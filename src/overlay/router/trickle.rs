@@ -27,11 +27,10 @@ impl Trickle {
         wait
     }
 
-    /// Something changed: back to the shortest interval. Says whether that makes a difference.
-    pub(super) fn reset(&mut self) -> bool {
-        let slower = self.interval > self.shortest * 2;
-        self.interval = self.shortest;
-        slower
+    /// Something changed: the next intervals are an eighth of the longest at most. Not the shortest (RFC 6206 §4.2 rule
+    /// 6): where nodes come and go all the time something changes all the time.
+    pub(super) fn quicken(&mut self) {
+        self.interval = self.interval.min((self.longest / 8).max(self.shortest));
     }
 }
 
@@ -40,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_slows_to_its_limit_and_falls_back_on_change() {
+    fn the_pace_slows_to_its_limit_and_is_quickened_by_change() {
         let mut chance = Chance::from_seed(1);
         let mut pace = Trickle::new((Span::from_secs(2), Span::from_secs(16)));
         let waits: Vec<Span> = (0..6).map(|_| pace.next(&mut chance)).collect();
@@ -48,8 +47,7 @@ mod tests {
             let interval = Span::from_secs(interval);
             assert!(*wait >= interval / 2 && *wait <= interval, "{wait} of {interval}");
         }
-        assert!(pace.reset());
+        pace.quicken();
         assert!(pace.next(&mut chance) <= Span::from_secs(2));
-        assert!(!pace.reset());
     }
 }

@@ -25,14 +25,15 @@ pub struct Tuning {
     pub contacts_per_slot: usize,
     /// Live links kept, leaf set included; at least twice `leaf_set_per_side`. DESIGN §5.
     pub link_budget: usize,
-    /// Shortest and longest interval of leaf-set exchange (Trickle, RFC 6206). DESIGN §6: "leaf sets in
-    /// seconds".
+    /// Shortest and longest interval of leaf-set exchange (Trickle, RFC 6206) while nothing changes; a change is told
+    /// within seconds.
     pub leaf_set_interval: (Span, Span),
     /// Shortest and longest interval of prefix-table maintenance, one row a turn. DESIGN §6: "near rows
     /// in minutes".
     pub table_interval: (Span, Span),
-    /// How long a link to a leaf-set member may be silent before it is probed; other links two and a half times as long. A
-    /// third of the transport's idle time-out, so that no link that is wanted meets that.
+    /// How long the next node on the ring may be quiet before it is probed; a third of it where several died within a
+    /// minute. Other links may be quiet for as long as the deaths
+    /// seen here allow, 20 s to 10 min. MSPastry (DSN 2004) has 30 s.
     pub probe_after: Span,
     /// Longest pause between attempts to rejoin when nobody is left; the pause starts at 1 s and
     /// doubles, jittered. It never ends.
@@ -51,9 +52,9 @@ impl Default for Tuning {
             leaf_set_per_side: 16,
             contacts_per_slot: 3,
             link_budget: 256,
-            leaf_set_interval: (Span::from_secs(2), Span::from_secs(64)),
+            leaf_set_interval: (Span::from_secs(4), Span::from_mins(10)),
             table_interval: (Span::from_secs(15), Span::from_secs(480)),
-            probe_after: Span::from_secs(10),
+            probe_after: Span::from_secs(30),
             rejoin_pause_max: Span::from_secs(60),
         }
     }

@@ -167,5 +167,5 @@ fn is_public(address: &SocketAddr) -> bool {
     }
 }
 
-/// The transport's idle time-out: three times the default of `router.probe_after`.
-const IDLE_TIMEOUT: Span = Span::from_secs(30);
+/// The transport's idle time-out.
+const IDLE_TIMEOUT: Span = Span::from_mins(30);

@@ -247,7 +247,7 @@ pub static KEYS: &[Key] = &[
     span!(
         "router.probe_after",
         router.probe_after,
-        "Silence on a link after which it is probed; below the transport's idle time-out of 30s."
+        "How long the next node on the ring may be quiet before it is probed; other links by the deaths seen."
     ),
     span!(
         "router.rejoin_pause_max",

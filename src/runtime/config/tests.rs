@@ -76,7 +76,7 @@ fn keys_that_do_not_fit_together_are_refused_with_their_origin() {
     assert!(refused("overlay.scope", "public").contains("127.0.0.1:7420 is not an address of the Internet"));
     assert!(refused("directory.replicas", "17").contains("1 to 16"));
     assert!(refused("router.leaf_set_interval_max", "1s").contains("router.leaf_set_interval_min"));
-    let soft = resolve(&[given("router.probe_after", "40s")], &[], None).expect("only odd");
+    let soft = resolve(&[given("router.probe_after", "40min")], &[], None).expect("only odd");
     assert_eq!(soft.warnings.len(), 1);
 }
 

@@ -120,6 +120,12 @@ impl Graveyard {
         self.graves.contains_key(id)
     }
 
+    /// Whether somebody lies here whose id begins so.
+    pub(super) fn holds_like(&self, prefix: u64) -> bool {
+        let from = Id::from_prefix(prefix);
+        self.graves.range(from..).next().is_some_and(|(id, _)| id.prefix_u64() == prefix)
+    }
+
     /// How many lie here.
     pub(super) fn len(&self) -> usize {
         self.graves.len()

@@ -284,6 +284,7 @@ impl Router {
         self.own.due.clear(&Due::Doubt(*id));
         self.finish_errands(t, id, false);
         self.reach.forget(id);
+        self.reach.strike(id);
         let Some(peer) = self.peers.remove(id) else { return };
         if why == "silent" {
             self.watch.note_death(t.now);

@@ -117,7 +117,12 @@ impl Router {
     fn view(&self) -> RouteView {
         let seen = |peer: &Peer| {
             let way = self.reach.way(peer);
-            PeerView { contact: Arc::clone(&peer.contact), coordinate: peer.coordinate, way, ready: peer.ready && !peer.suspected }
+            PeerView {
+                contact: Arc::clone(&peer.contact),
+                coordinate: peer.coordinate,
+                way,
+                ready: peer.ready && !peer.suspected,
+            }
         };
         // A client roots nothing and asks nobody to confirm its leaf set: it has none to show.
         let leaf_set = if self.own.is_client() { LeafView::default() } else { self.ring.ready.view() };

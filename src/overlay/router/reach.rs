@@ -55,13 +55,21 @@ impl Reach {
         self.better.remove(id);
     }
 
-    /// Nothing is to go through this node, until it is heard again.
+    /// Nothing is to go through this node or to it, until it is heard again.
     pub(super) fn doubt(&mut self, id: &Id) {
-        if self.adverts.iter().any(|advert| advert.via == *id) {
-            self.adverts = self.adverts.iter().filter(|advert| advert.via != *id).cloned().collect();
-            self.better.retain(|_, (via, _)| via != id);
-            self.is_stale = true;
+        let prefix = [id.prefix_u64()];
+        let others = self.adverts.iter().filter(|advert| advert.via != *id);
+        self.adverts = others.map(|advert| Advert { links: without(&advert.links, &prefix), ..*advert }).collect();
+        self.better.retain(|to, (via, _)| via != id && to != id);
+        self.is_stale = true;
+    }
+
+    /// This node is dead, whatever its neighbours have said.
+    pub(super) fn strike(&mut self, id: &Id) {
+        for heard in self.heard.values_mut() {
+            heard.links = without(&heard.links, &[id.prefix_u64()]);
         }
+        self.doubt(id);
     }
 
     /// Nodes that were doubted may be trusted again.
@@ -94,9 +102,10 @@ impl Reach {
     }
 
     fn gather(&mut self, peers: &Peers) {
+        let doubted: Vec<u64> = peers.iter().filter(|peer| peer.suspected).map(|peer| peer.id().prefix_u64()).collect();
         let advert = |(via, heard): (&Id, &Heard)| {
             let rtt = peers.find(via).filter(|peer| !peer.suspected).and_then(Peer::link_rtt)? + RELAY_COST;
-            Some(Advert { via: *via, rtt, links: Arc::clone(&heard.links) })
+            Some(Advert { via: *via, rtt, links: without(&heard.links, &doubted) })
         };
         let mut adverts: Vec<Advert> = self.heard.iter().filter_map(advert).collect();
         adverts.sort_unstable_by_key(|advert| (advert.rtt, advert.via));
@@ -130,6 +139,15 @@ impl Reach {
         };
         links.iter().zip(ways).filter_map(better).collect()
     }
+}
+
+/// These links but those to nodes that begin so.
+fn without(links: &Arc<[ReachEntry]>, prefixes: &[u64]) -> Arc<[ReachEntry]> {
+    let is_named = |prefix: &u64| links.binary_search_by_key(prefix, |entry| entry.peer).is_ok();
+    if !prefixes.iter().any(is_named) {
+        return Arc::clone(links);
+    }
+    links.iter().filter(|entry| !prefixes.contains(&entry.peer)).copied().collect()
 }
 
 /// The quickest way beside a link.
@@ -179,7 +197,9 @@ impl Router {
         if !self.peers.is_linked(&from) {
             return;
         }
-        let links = sane(links);
+        let dead: Vec<u64> =
+            links.iter().map(|entry| entry.peer).filter(|peer| self.graves.holds_like(*peer)).collect();
+        let links = without(&sane(links), &dead);
         if let Some(advert) = self.reach.heard.get_mut(&from).filter(|advert| advert.links == links) {
             advert.at = t.now;
             return;
@@ -252,7 +272,7 @@ impl Router {
         if !self.join.is_settled() || self.peers.len() >= self.known_max() {
             return;
         }
-        let known = |prefix: u64| self.knows(prefix) || self.graves.recent().iter().any(|id| id.prefix_u64() == prefix);
+        let known = |prefix: u64| self.knows(prefix) || self.graves.holds_like(prefix);
         let strangers: Vec<u64> = links.iter().map(|entry| entry.peer).filter(|prefix| !known(*prefix)).collect();
         if let Some(prefix) = self.own.chance.pick(&strangers) {
             self.ask(t, from, About::Place(Id::from_prefix(*prefix)));

@@ -5,6 +5,7 @@
 
 use super::stage::Stage;
 use crate::base::{Chance, Deadlines, Instant, Span};
+use crate::identity::Role;
 use std::collections::BTreeMap;
 
 /// How long something lasts: drawn by Weibull's distribution, the usual one for sessions of peers (Stutzbach and Rejaie,
@@ -63,6 +64,11 @@ impl Churn {
         Churn { sessions, absences, chance, turns: Deadlines::new(), away: BTreeMap::new(), crashes: 0, returns: 0 }
     }
 
+    /// How many are away on average where so many run.
+    pub fn away_beside(up: usize, sessions: Lifetimes, absences: Lifetimes) -> usize {
+        (up as f64 * absences.mean().as_secs_f64() / sessions.mean().as_secs_f64()).round() as usize
+    }
+
     /// How long this node has been away in all by `now`.
     pub fn away(&self, node: usize, now: Instant) -> Span {
         let (before, since) = self.away.get(&node).copied().unwrap_or_default();
@@ -73,11 +79,20 @@ impl Churn {
 impl Stage {
     /// From now on every node crashes and comes back, as often as `churn` says, whenever time passes by [`Stage::pass`] or
     /// at the pace of many wishes; not in waiting for one result. All those that run are somewhere in a
-    /// session that began before.
+    /// session that began before; as many more as are away then ([`Churn::away_beside`]) come later, so that the
+    /// number of those that run stays as it is.
     pub fn begin_churn(&mut self, mut churn: Churn) {
-        for node in self.up() {
+        let (now, up) = (self.now(), self.up());
+        let away = Churn::away_beside(up.len(), churn.sessions, churn.absences);
+        for node in up {
             let rest = churn.sessions.rest(&mut churn.chance);
-            churn.turns.set(node, self.now() + rest);
+            churn.turns.set(node, now + rest);
+        }
+        for _ in 0..away {
+            let node = self.world.add(Role::Server);
+            let rest = churn.absences.rest(&mut churn.chance);
+            churn.turns.set(node, now + rest);
+            churn.away.insert(node, (Span::ZERO, Some(now)));
         }
         self.churn = Some(churn);
     }
@@ -179,9 +194,9 @@ mod tests {
         stage.pass(Span::from_mins(10));
         let churn = stage.churn().expect("begun");
         assert!(churn.crashes > 30 && churn.returns > 30, "{churn:?}");
-        assert!(churn.crashes - churn.returns == 16 - stage.up().len(), "{churn:?}");
-        let away: f64 = (0..16).map(|node| churn.away(node, stage.now()).as_millis_f64()).sum();
-        assert!((0.1..0.35).contains(&(away / (16.0 * 600e3))), "a fifth of the time: {away}");
-        assert!(stage.up().len() > 6 && !stage.ready().is_empty());
+        assert_eq!(stage.up().len() + churn.crashes, 16 + churn.returns, "{churn:?}");
+        let away: f64 = (0..20).map(|node| churn.away(node, stage.now()).as_millis_f64()).sum();
+        assert!((0.1..0.35).contains(&(away / (20.0 * 600e3))), "a fifth of the time: {away}");
+        assert!((9..=20).contains(&stage.up().len()) && !stage.ready().is_empty(), "sixteen on average");
     }
 }

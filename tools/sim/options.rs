@@ -143,6 +143,15 @@ pub struct Churn {
     /// [default: as long as it stays]
     #[arg(long, value_name = "MINUTES")]
     pub absence_min: Option<f64>,
+    /// This share of the nodes crashes at one moment, when the measured lookups begin [default: none]
+    #[arg(long, value_name = "SHARE")]
+    pub mass_death: Option<f64>,
+    /// As many as this share of the nodes begin to join at one moment, when the measured lookups begin [default: none]
+    #[arg(long, value_name = "SHARE")]
+    pub mass_join: Option<f64>,
+    /// Share of packets lost once the overlay is built [default: none]
+    #[arg(long, value_name = "SHARE")]
+    pub loss: Option<f64>,
 }
 
 /// Objects that nodes hold and ask for, after the lookups.
@@ -212,6 +221,9 @@ impl Options {
                 session_min: self.churn.session_min.or(churn.session_min),
                 session_shape: self.churn.session_shape.or(churn.session_shape),
                 absence_min: self.churn.absence_min.or(churn.absence_min),
+                mass_death: self.churn.mass_death.or(churn.mass_death),
+                mass_join: self.churn.mass_join.or(churn.mass_join),
+                loss: self.churn.loss.or(churn.loss),
             },
             objects: Objects {
                 objects_per_node: self.objects.objects_per_node.or(objects.objects_per_node),
@@ -278,6 +290,19 @@ impl Options {
 
     fn check_churn(&self) -> Result<(), String> {
         let churn = &self.churn;
+        for (name, share, most) in [
+            ("--mass-death", churn.mass_death, 0.95),
+            ("--mass-join", churn.mass_join, 1.0),
+            ("--loss", churn.loss, 0.5),
+        ] {
+            let Some(share) = share else { continue };
+            if !(0.0..=most).contains(&share) {
+                return Err(format!("{name} takes a share from 0 to {most}, not {share}"));
+            }
+            if self.build() == Build::Direct {
+                return Err(format!("{name} does not go with --build direct"));
+            }
+        }
         let Some(session) = churn.session_min else {
             return match churn.session_shape.or(churn.absence_min) {
                 Some(_) => Err("--session-shape and --absence-min need --session-min".to_owned()),
@@ -411,6 +436,28 @@ impl Options {
         let minutes = |minutes: f64| millis(minutes * 60e3);
         let absences = Lifetimes::of_mean(1.0, minutes(self.churn.absence_min.unwrap_or(session)));
         Some((Lifetimes::of_mean(self.session_shape(), minutes(session)), absences))
+    }
+
+    /// Nodes that are there at some time: those at the beginning, those that come while others are away, and those that
+    /// join at once.
+    pub fn nodes_in_all(&self) -> usize {
+        let away = self
+            .lifetimes()
+            .map_or(0, |(there, away)| arras::sim::churn::Churn::away_beside(self.nodes(), there, away));
+        let joining = (self.nodes() as f64 * self.mass_join()).ceil() as usize;
+        self.nodes() + away + joining
+    }
+
+    pub fn mass_death(&self) -> f64 {
+        self.churn.mass_death.unwrap_or(0.0)
+    }
+
+    pub fn mass_join(&self) -> f64 {
+        self.churn.mass_join.unwrap_or(0.0)
+    }
+
+    pub fn loss(&self) -> f64 {
+        self.churn.loss.unwrap_or(0.0)
     }
 
     pub fn session_shape(&self) -> f64 {

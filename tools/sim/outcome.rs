@@ -5,7 +5,7 @@
 
 use super::objects;
 use super::options::{Build, Options};
-use super::overlay::{Found, recipe};
+use super::overlay::{Found, WorldFound, recipe};
 use super::scenario::{Published, figure};
 use super::survey;
 use arras::base::Span;
@@ -140,7 +140,7 @@ fn pairs(found: &Found) -> Vec<Pair> {
 /// What only a world has; nulls otherwise.
 fn world(found: &Found) -> Value {
     let Some(world) = &found.world else {
-        return json!({ "settled": null, "churn": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null, "sent_per_node_s": null });
+        return json!({ "settled": null, "churn": null, "struck": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null, "sent_per_node_s": null });
     };
     let by_family = |counts: &[u64; 4]| -> Value {
         let names = Family::ALL.iter().map(|family| format!("{family:?}").to_lowercase());
@@ -158,6 +158,7 @@ fn world(found: &Found) -> Value {
             "excused": churn.excused,
             "up": churn.up,
         })),
+        "struck": struck(found, world),
         "events": world.tally.events,
         "events_per_s": world.tally.events as f64 / world.cpu_s.max(1e-9),
         "virtual_s": world.virtual_s,
@@ -165,6 +166,42 @@ fn world(found: &Found) -> Value {
         "bytes": by_family(&world.tally.bytes),
         "sent_per_node_s": by_kind(&world.traffic.sent),
     })
+}
+
+/// How the lookups fared after many crashed or joined at once; null if none did.
+fn struck(found: &Found, world: &WorldFound) -> Value {
+    let struck = &world.struck;
+    if struck.killed + struck.joining == 0 {
+        return Value::Null;
+    }
+    let fates = found.looks.iter().zip(&found.is_right).map(|(look, right)| (look.asked.since(struck.at), *right));
+    let fates: Vec<(Span, bool)> = fates.collect();
+    let failed_between = |from: u64, to: u64| {
+        let there = |at: &Span| *at >= Span::from_secs(from) && *at < Span::from_secs(to);
+        let asked = fates.iter().filter(|(at, _)| there(at));
+        let failed = asked.clone().filter(|(_, right)| !right).count();
+        json!({ "lookups": asked.count(), "failed": failed })
+    };
+    json!({
+        "killed": struck.killed,
+        "joining": struck.joining,
+        "recovered_after_s": recovered(&fates).map(Span::as_secs_f64),
+        "within_10_s": failed_between(0, 10),
+        "within_30_s": failed_between(10, 30),
+        "later": failed_between(30, u64::from(u32::MAX)),
+    })
+}
+
+/// When all went well again: of the lookups asked from then on 99.9 % were right.
+fn recovered(fates: &[(Span, bool)]) -> Option<Span> {
+    let (mut wrong, mut since) = (0_usize, None);
+    for (count, (at, right)) in fates.iter().rev().enumerate() {
+        wrong += usize::from(!right);
+        if wrong * 1_000 <= count + 1 {
+            since = Some(*at);
+        }
+    }
+    since
 }
 
 fn by_kind(sent: &[(&'static str, f64, f64)]) -> Value {

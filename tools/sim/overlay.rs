@@ -54,6 +54,8 @@ pub struct WorldFound {
     pub settled: Settled,
     /// Who came and went, if nodes do.
     pub churn: Option<ChurnFound>,
+    /// What befell it when the measured lookups began.
+    pub struck: Struck,
     /// The counts of the whole run.
     pub tally: Tally,
     /// Virtual seconds of the whole run.
@@ -85,9 +87,18 @@ pub struct ChurnFound {
     pub up: usize,
 }
 
+/// Many at once, at the moment the measured lookups began.
+pub struct Struck {
+    /// Nodes killed, and nodes that began to join.
+    pub killed: usize,
+    pub joining: usize,
+    /// When, since the beginning of the run.
+    pub at: arras::base::Instant,
+}
+
 /// The underlay of the options.
 pub fn underlay(options: &Options, chance: &mut Chance) -> Result<Box<dyn Underlay>, Exit> {
-    let (nodes, access, side) = (options.nodes(), options.access(), options.side());
+    let (nodes, access, side) = (options.nodes_in_all(), options.access(), options.side());
     Ok(match options.underlay() {
         "none" => Box::new(Uniform(arras::base::Span::from_millis(20))),
         "plane" => Box::new(Plane::new(chance.next_u64(), side).with_access(access)),
@@ -195,11 +206,10 @@ fn by_protocol(
     let (mut stage, settled) = grown(options, plan(options, underlay, chance.next_u64()), bar);
     let build_s = began.elapsed().as_secs_f64();
     let askers = stage.ready();
-    let mut per_second = options.rate() * options.nodes() as f64;
+    let per_second = options.rate() * options.nodes() as f64;
+    stage.world.weather.loss = options.loss();
     if let Some((sessions, absences)) = options.lifetimes() {
         stage.begin_churn(Churn::new(sessions, absences, chance.fork()));
-        let there = sessions.mean().as_millis_f64();
-        per_second *= there / (there + absences.mean().as_millis_f64());
     }
     let ask = |stage: &mut Stage, chance: &mut Chance, (what, traced): (&str, bool), count: usize| {
         counting(bar, what, count);
@@ -210,6 +220,7 @@ fn by_protocol(
     ask(&mut stage, chance, ("warming up", false), warm_up);
     let roots_agree = agree(&mut stage, options, chance, per_second);
     let before = Ledger::of(&stage);
+    let struck = strike(&mut stage, options, chance);
     let lookups_began = Instant::now();
     let looks = ask(&mut stage, chance, ("looking up", options.survey.dir.is_some()), options.lookups());
     let lookups_s = lookups_began.elapsed().as_secs_f64();
@@ -237,6 +248,7 @@ fn by_protocol(
         world: Some(WorldFound {
             settled,
             churn,
+            struck,
             tally: *stage.world.tally(),
             virtual_s: stage.now().since(arras::base::Instant::ORIGIN).as_secs_f64(),
             cpu_s: cpu_s() - cpu_began,
@@ -275,6 +287,17 @@ fn plan(options: &Options, underlay: Box<dyn Underlay>, seed: u64) -> Plan {
     plan.router.contacts_per_slot = options.contacts_per_slot();
     plan.router.link_budget = options.link_budget();
     plan
+}
+
+/// Kills and adds as many nodes at once as the options say.
+fn strike(stage: &mut Stage, options: &Options, chance: &mut Chance) -> Struck {
+    let mut up = stage.up();
+    chance.shuffle(&mut up);
+    let share = |share: f64| (up.len() as f64 * share).round() as usize;
+    let (killed, joining) = (share(options.mass_death()), share(options.mass_join()));
+    up.iter().take(killed).for_each(|node| stage.kill(*node));
+    stage.join_crowd(joining);
+    Struck { killed, joining, at: stage.now() }
 }
 
 /// Whether some nodes name the numerically closest node for each of some keys.

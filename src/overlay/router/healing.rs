@@ -10,6 +10,7 @@ use super::{Join, Router};
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::Effect;
 use crate::wire::Card;
+use crate::wire::membership::About;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub(super) struct Healing {
     /// Where in the list of known and dead nodes the next knock is.
     next_known: usize,
     pause: Option<Span>,
+    /// When one that came back was asked last.
+    asked_at: Option<Instant>,
 }
 
 impl Router {
@@ -87,6 +90,15 @@ impl Router {
         }
     }
 
+    /// A node is back from the dead, perhaps with all of its side of a split network: whom it knows near this one's place.
+    /// Where nodes come and go all the time one answer in a while says as much.
+    pub(super) fn ask_the_returned(&mut self, t: &mut Turn, id: Id) {
+        if self.healing.asked_at.is_none_or(|at| t.now.since(at) >= ASK_AGAIN) {
+            self.healing.asked_at = Some(t.now);
+            self.ask(t, id, About::Place(self.own.id()));
+        }
+    }
+
     /// Sets the deadline of the next knock on the dead.
     pub(super) fn schedule_knocks(&mut self) {
         match self.graves.next_knock() {
@@ -145,5 +157,7 @@ const SEEDS_MAX: usize = 32;
 pub(super) const SAVED_MAX: usize = 256;
 /// Nodes knocked on in one turn. A guess.
 const KNOCKS_AT_ONCE: usize = 4;
+/// Least pause between questions to nodes that came back. A guess.
+const ASK_AGAIN: Span = Span::from_secs(5);
 /// First pause between knocks when alone: as the tuning's page says.
 const PAUSE_FIRST: Span = Span::from_secs(1);

@@ -14,7 +14,6 @@ use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::identity::{Contact, Role};
 use crate::overlay::contract::Effect;
 use crate::wire::CloseReason;
-use crate::wire::membership::About;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -143,7 +142,7 @@ impl Router {
             self.learn_from_link(&id);
         }
         if was_dead && self.join.is_placing() {
-            self.ask(t, id, About::Place(self.own.id()));
+            self.ask_the_returned(t, id);
         }
         self.reach_changed(t);
         self.shed_above(t, self.links_max());

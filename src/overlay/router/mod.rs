@@ -266,14 +266,6 @@ impl Router {
         }
     }
 
-    /// Reviews the leaf sets if anything they rest on changed, and publishes what others must see at once.
-    fn show_changes(&mut self, t: &mut Turn) {
-        if self.ring.stale {
-            self.review_ring(t);
-        }
-        self.publish_if_due(t);
-    }
-
     fn on_wish(&mut self, t: &mut Turn, request: RequestId, command: Command) {
         match command {
             Command::RouterStatus => {

@@ -176,7 +176,8 @@ impl Router {
             self.send_ping(t, *id, why);
             self.liveness.doubts.insert(*id, doubt);
             // Who is only slow, or paused for some seconds, has time to come back.
-            let wait = self.patience(id) * if doubt.is_far { 1 << doubt.rounds.min(FAR_ROUNDS) } else { 1 };
+            let floor = if doubt.is_errand { ERRAND_FLOOR } else { PATIENCE_FLOOR };
+            let wait = self.patience_from(id, floor) * if doubt.is_far { 1 << doubt.rounds.min(FAR_ROUNDS) } else { 1 };
             self.own.due.set(Due::Doubt(*id), t.now + wait);
         }
     }
@@ -184,6 +185,12 @@ impl Router {
     /// The Forwarder waited in vain: ask at once.
     pub(super) fn on_hop_silent(&mut self, t: &mut Turn, id: Id) {
         self.own.tally.count("router_hops_silent_total");
+        let quiet = |peer: &Peer| peer.heard.is_none_or(|heard| t.now.since(heard) > HEARD_JUST_NOW);
+        let is_quiet = self.peers.find(&id).is_some_and(quiet);
+        if is_quiet && self.ring.all.contains(&id) && !self.liveness.doubts.contains_key(&id) {
+            // Lookups wait for what comes of it, and nothing speaks for its life: others are asked at once.
+            return self.suspect(t, &id, Doubt::new(Stage::AskedAfter, t.now));
+        }
         self.ping(t, &id, "hop_silent");
     }
 
@@ -347,8 +354,12 @@ impl Router {
     }
 
     fn patience(&self, id: &Id) -> Span {
+        self.patience_from(id, PATIENCE_FLOOR)
+    }
+
+    fn patience_from(&self, id: &Id, floor: Span) -> Span {
         let estimate = match self.peers.find(id).map(|peer| peer.link) {
-            Some(Link::Up { rtt, .. }) => rtt.patience(PATIENCE_FLOOR).min(PATIENCE_MAX),
+            Some(Link::Up { rtt, .. }) => rtt.patience(floor).min(PATIENCE_MAX),
             _ => PATIENCE_MAX,
         };
         estimate + estimate * u64::from(self.liveness.unfitness) / 2
@@ -370,7 +381,11 @@ fn take_report(estimate: &mut RttEstimate, reported: Span) {
 const PATIENCE_FLOOR: Span = Span::from_millis(500);
 const PATIENCE_MAX: Span = Span::from_secs(2);
 /// What others get to ask twice and answer: a ping's patience twice, most often, and a round trip.
-const INDIRECT: Span = Span::from_millis(1_300);
+const INDIRECT: Span = Span::from_millis(900);
+/// The least that a ping for others waits beyond its round trip: it is tried twice, and means nothing alone. A guess.
+const ERRAND_FLOOR: Span = Span::from_millis(250);
+/// A node heard this lately lives: a hop that did not take a message was busy, or the message was lost. A guess.
+const HEARD_JUST_NOW: Span = Span::from_secs(2);
 /// Further tries at a node for others.
 const ERRAND_ROUNDS: u32 = 1;
 /// So many of those asked, having tried twice, need not be asked again: with a tenth of all packets lost two of three hear

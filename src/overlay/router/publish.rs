@@ -33,6 +33,14 @@ pub(super) struct Publication {
 }
 
 impl Router {
+    /// Reviews the leaf sets if anything they rest on changed, and publishes what others must see at once.
+    pub(super) fn show_changes(&mut self, t: &mut Turn) {
+        if self.ring.stale {
+            self.review_ring(t);
+        }
+        self.publish_if_due(t);
+    }
+
     /// Publishes now if it matters or the last time is long enough ago, otherwise a little later.
     pub(super) fn publish_if_due(&mut self, t: &mut Turn) {
         let Publication { has_drifted, is_stale, is_urgent, last, .. } = self.publication;

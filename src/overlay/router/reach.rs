@@ -219,14 +219,16 @@ impl Router {
             // The more there is to tell, the sooner.
             let halves = links.len() as f64 / (2.0 * changed as f64);
             let most = if self.reach_width() == REACH_MAX { TELL_SMALL } else { TELL_AGAIN };
-            let wait = TELL_AFTER.scaled(halves * halves).min(most);
+            let is_young = t.now.since(self.own.started) < TELL_YOUNG;
+            let wait = if is_young { TELL_AFTER } else { TELL_AFTER * 3 };
+            let wait = wait.scaled(halves * halves).min(most);
             let wait = self.own.chance.jittered(wait, 0.5);
             self.own.soon(t.now, Due::Reach, wait);
         }
     }
 
     /// Tells the neighbours what the links cost: as a rule 64 entries of about 12 bytes to the 32 nearest links, 25 KiB
-    /// each time, once in ten minutes when nothing changes.
+    /// each time, once in a quarter of an hour when nothing changes.
     pub(super) fn tell_reach(&mut self, t: &mut Turn) {
         let wait = self.own.chance.jittered(TELL_AGAIN, 0.5);
         self.own.due.set(Due::Reach, t.now + wait);
@@ -317,13 +319,14 @@ fn differences(told: &[ReachEntry], links: &[ReachEntry]) -> usize {
 }
 
 /// How soon a node tells of its links when half of them are new, four times as late when a quarter are, and so on, so that
-/// where nodes come and go it is not telling all the time; at the latest where each link makes everybody's paths, and
-/// elsewhere or when nothing changes. Guesses.
+/// where nodes come and go it is not telling all the time; later once it is no longer young and its links are chosen; at
+/// the latest where each link makes everybody's paths, and elsewhere or when nothing changes. Guesses.
 const TELL_AFTER: Span = Span::from_secs(16);
+const TELL_YOUNG: Span = Span::from_mins(10);
 const TELL_SMALL: Span = Span::from_secs(60);
-const TELL_AGAIN: Span = Span::from_mins(10);
+const TELL_AGAIN: Span = Span::from_mins(15);
 /// An advert not renewed within two and a half of these intervals is forgotten.
-const ADVERT_LASTS: Span = Span::from_mins(25);
+const ADVERT_LASTS: Span = Span::from_mins(40);
 /// Least pause between views, and comparisons of links with the ways beside them, where only costs changed: in a
 /// simulation of 200 nodes views made for that at once were 60 % of all work (2026-11-25), and of 400 nodes at rest,
 /// made every other second, a quarter (2026-11-26).

@@ -53,7 +53,7 @@ impl Default for Tuning {
             contacts_per_slot: 3,
             link_budget: 256,
             leaf_set_interval: (Span::from_secs(4), Span::from_mins(10)),
-            table_interval: (Span::from_secs(15), Span::from_secs(480)),
+            table_interval: (Span::from_secs(15), Span::from_secs(900)),
             probe_after: Span::from_secs(30),
             rejoin_pause_max: Span::from_secs(60),
         }

@@ -9,7 +9,7 @@ use arras::overlay::Command;
 use arras::sim::check::{Wrong, leaf_sets};
 use arras::sim::narrate::{Narrator, node_name};
 use arras::sim::underlay::{Plane, Uniform};
-use arras::sim::{Plan, Stage, Underlay};
+use arras::sim::{Canary, Plan, Stage, Underlay};
 use arras::wire::Blob;
 use arras::wire::object::{Record, Value};
 use std::collections::BTreeMap;
@@ -42,10 +42,10 @@ enum Act {
 impl Storm {
     /// The storm of this seed: 50 to 200 nodes, small tables in half of the cases, so that routing is
     /// really multi-hop.
-    pub fn draw(seed: u64) -> Storm {
+    pub fn draw(seed: u64, canary: Option<Canary>) -> Storm {
         let mut chance = Chance::from_seed(seed ^ STORM);
         let nodes = 50 + chance.index(151);
-        let mut plan = Plan { underlay: underlay(&mut chance), ..Plan::from_seed(seed) };
+        let mut plan = Plan { underlay: underlay(&mut chance), canary, ..Plan::from_seed(seed) };
         plan.shards = 1 + chance.index(3);
         if chance.happens(0.5) {
             plan.router.leaf_set_per_side = 4;

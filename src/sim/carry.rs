@@ -90,7 +90,7 @@ impl World {
         let node = &mut self.nodes[index];
         let life = node.life;
         let Some(mind) = node.mind.as_mut() else { return };
-        for feed in mind.told(fact) {
+        for feed in mind.told(fact, self.plan.canary) {
             let delay = self.chance.below(self.weather.fact_delay_max.as_micros() + 1);
             let lane = mind.lanes.entry((station, feed.station())).or_insert(now);
             *lane = (now + Span::from_micros(delay)).max(*lane);

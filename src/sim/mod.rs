@@ -8,6 +8,7 @@
 mod agenda;
 mod book;
 pub mod burden;
+mod canary;
 mod carry;
 pub mod check;
 pub mod churn;
@@ -33,6 +34,7 @@ mod work;
 pub mod world;
 
 pub use book::{Note, Sent, Tally};
+pub use canary::Canary;
 pub use disk::{Disk, DiskWeather};
 pub use node::Node;
 pub use stage::Stage;

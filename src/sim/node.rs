@@ -4,6 +4,7 @@
 //! machine a fact, a message or a wish becomes.
 //! Never does: carry out an effect that leaves the node: that is the world's.
 
+use super::canary::Canary;
 use super::disk::Disk;
 use super::world::Plan;
 use crate::base::{Chance, Instant, Span};
@@ -217,9 +218,10 @@ impl Mind {
     }
 
     /// What a fact becomes, and for whom.
-    pub fn told(&self, fact: Fact) -> Vec<Feed> {
+    pub fn told(&self, fact: Fact, canary: Option<Canary>) -> Vec<Feed> {
         let stations = self.stations(self.sharding.hearers(&fact));
-        stations.into_iter().filter_map(|station| fact_for(station, fact.clone())).collect()
+        let heard = |to: Station| canary.map_or_else(|| fact.clone(), |canary| canary.bend(fact.clone(), to));
+        stations.into_iter().filter_map(|station| fact_for(station, heard(station))).collect()
     }
 
     /// What a local client's wish becomes.

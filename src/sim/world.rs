@@ -6,6 +6,7 @@
 
 use super::agenda::Agenda;
 use super::book::{Book, Note, Sent, Tally};
+use super::canary::Canary;
 use super::links::Links;
 use super::network::{Dials, Packet};
 use super::node::{Departure, Feed, Node, address_of};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub shards: usize,
     /// Whether every message is decoded from its bytes on arrival, as on a real link.
     pub through_codec: bool,
+    /// A bug that all nodes have, for a test of the checkers.
+    pub canary: Option<Canary>,
 }
 
 /// Nodes in virtual time. All of it follows from the plan's seed and what is asked of it.
@@ -111,6 +114,7 @@ impl Plan {
             directory: directory::Tuning::default(),
             shards: 2,
             through_codec: true,
+            canary: None,
         }
     }
 }

@@ -9,6 +9,7 @@ mod outcome;
 mod overlay;
 mod scenario;
 mod seeds;
+mod struck;
 mod survey;
 
 use crate::output::{Exit, FAILED, Output};

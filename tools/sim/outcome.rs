@@ -5,9 +5,9 @@
 
 use super::objects;
 use super::options::{Build, Options};
-use super::overlay::{Found, WorldFound, recipe};
+use super::overlay::{Found, recipe};
 use super::scenario::{Published, figure};
-use super::survey;
+use super::{struck, survey};
 use arras::base::Span;
 use arras::runtime::lab::measure::{Carried, Figures, Measured, State};
 use arras::sim::look::Look;
@@ -51,11 +51,12 @@ pub fn json(options: &Options, found: &Found) -> Value {
     Value::Object(all)
 }
 
-/// What makes the command fail although it ran. With dead nodes and nothing repaired, or where nodes come and go,
-/// failures are a result.
+/// What makes the command fail although it ran. With dead nodes and nothing repaired, or where nodes come and go or packets
+/// are lost, failures are a result.
 pub fn verdict(options: &Options, outcome: &Value) -> Result<(), String> {
     let failed = outcome["failed"].as_u64().unwrap_or(0);
-    if options.dead() > 0.0 || options.lifetimes().is_some() {
+    let is_rough = options.lifetimes().is_some() || options.mass_death() > 0.0 || options.loss() > 0.0;
+    if options.dead() > 0.0 || is_rough {
         return Ok(());
     }
     if failed > 0 {
@@ -140,7 +141,7 @@ fn pairs(found: &Found) -> Vec<Pair> {
 /// What only a world has; nulls otherwise.
 fn world(found: &Found) -> Value {
     let Some(world) = &found.world else {
-        return json!({ "settled": null, "churn": null, "struck": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null, "sent_per_node_s": null });
+        return json!({ "settled": null, "churn": null, "struck": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null, "maintenance_per_node_s": null, "sent_per_node_s": null });
     };
     let by_family = |counts: &[u64; 4]| -> Value {
         let names = Family::ALL.iter().map(|family| format!("{family:?}").to_lowercase());
@@ -158,50 +159,22 @@ fn world(found: &Found) -> Value {
             "excused": churn.excused,
             "up": churn.up,
         })),
-        "struck": struck(found, world),
+        "struck": struck::json(found, &world.struck),
         "events": world.tally.events,
         "events_per_s": world.tally.events as f64 / world.cpu_s.max(1e-9),
         "virtual_s": world.virtual_s,
         "messages": by_family(&world.tally.messages),
         "bytes": by_family(&world.tally.bytes),
+        "maintenance_per_node_s": maintenance(&world.traffic.sent),
         "sent_per_node_s": by_kind(&world.traffic.sent),
     })
 }
 
-/// How the lookups fared after many crashed or joined at once; null if none did.
-fn struck(found: &Found, world: &WorldFound) -> Value {
-    let struck = &world.struck;
-    if struck.killed + struck.joining == 0 {
-        return Value::Null;
-    }
-    let fates = found.looks.iter().zip(&found.is_right).map(|(look, right)| (look.asked.since(struck.at), *right));
-    let fates: Vec<(Span, bool)> = fates.collect();
-    let failed_between = |from: u64, to: u64| {
-        let there = |at: &Span| *at >= Span::from_secs(from) && *at < Span::from_secs(to);
-        let asked = fates.iter().filter(|(at, _)| there(at));
-        let failed = asked.clone().filter(|(_, right)| !right).count();
-        json!({ "lookups": asked.count(), "failed": failed })
-    };
-    json!({
-        "killed": struck.killed,
-        "joining": struck.joining,
-        "recovered_after_s": recovered(&fates).map(Span::as_secs_f64),
-        "within_10_s": failed_between(0, 10),
-        "within_30_s": failed_between(10, 30),
-        "later": failed_between(30, u64::from(u32::MAX)),
-    })
-}
-
-/// When all went well again: of the lookups asked from then on 99.9 % were right.
-fn recovered(fates: &[(Span, bool)]) -> Option<Span> {
-    let (mut wrong, mut since) = (0_usize, None);
-    for (count, (at, right)) in fates.iter().rev().enumerate() {
-        wrong += usize::from(!right);
-        if wrong * 1_000 <= count + 1 {
-            since = Some(*at);
-        }
-    }
-    since
+/// All that was sent but messages in flight; dials and linkless measurements count as a message each.
+fn maintenance(sent: &[(&'static str, f64, f64)]) -> Value {
+    let other = || sent.iter().filter(|(kind, ..)| !["forward", "return", "accept"].contains(kind));
+    let messages: f64 = other().map(|(_, messages, _)| messages).sum();
+    json!({ "messages": messages, "bytes": other().map(|(.., bytes)| bytes).sum::<f64>() })
 }
 
 fn by_kind(sent: &[(&'static str, f64, f64)]) -> Value {
@@ -275,6 +248,14 @@ fn figures_table(outcome: &Value) -> Table {
         lines.push(("tables".to_owned(), format!("{rest} after {} s", settled["after_s"])));
         lines.push(("events / per s and core".to_owned(), pair(&outcome["events"], &outcome["events_per_s"])));
         lines.push(("virtual s".to_owned(), format!("{:.0}", outcome["virtual_s"].as_f64().unwrap_or(0.0))));
+    }
+    if outcome["maintenance_per_node_s"].is_object() {
+        let of = |what: &str| outcome["maintenance_per_node_s"][what].as_f64().unwrap_or(0.0);
+        let value = format!("{:.3} / {:.0}", of("messages"), of("bytes"));
+        lines.push(("maintenance messages / bytes per node and s".to_owned(), value));
+    }
+    if outcome["struck"].is_object() {
+        lines.extend(struck::lines(&outcome["struck"]));
     }
     if let Some(churn) = outcome["churn"].as_object() {
         let of = |name: &str| churn[name].as_u64().unwrap_or(0);

@@ -178,6 +178,8 @@ impl Router {
                     peer.refuse(t.now, &mut self.own.chance);
                 }
             }
+            // The other end has no use for it, or believed this node dead: both are for a new link to tell.
+            Down::Closed(CloseReason::Unused) if wanted && !in_ring => self.dial(t, &id),
             Down::Lost | Down::Closed(_) if in_ring || wanted => self.doubt_lost(t, &id),
             Down::Lost | Down::Closed(_) | Down::Ours => {}
         }

@@ -112,9 +112,10 @@ impl Router {
 
     /// What a look at one link leads to; says when to look again, if ever.
     fn look_at(&mut self, t: &mut Turn, id: &Id) -> Option<Instant> {
+        let beaten = self.watch.beaten.remove(id);
         let peer = self.peers.find(id).filter(|peer| peer.is_linked())?;
         let heard = peer.heard.unwrap_or(t.now);
-        if self.watch.beaten.remove(id).is_some_and(|beaten| heard < beaten) {
+        if beaten.is_some_and(|beaten| heard < beaten) {
             self.ping(t, id, "quiet");
             return Some(t.now + ANSWER);
         }

@@ -27,6 +27,9 @@ pub(super) struct Liveness {
 struct Doubt {
     stage: Stage,
     since: Instant,
+    began: Instant,
+    /// Whether messages wait for what comes of it.
+    is_urgent: bool,
     /// Whether somebody else hears it, and how many tried in vain.
     vouched: bool,
     denied: usize,
@@ -62,7 +65,27 @@ enum Verdict {
 
 impl Doubt {
     fn new(stage: Stage, since: Instant) -> Doubt {
-        Doubt { stage, since, vouched: false, denied: 0, rounds: 0, is_errand: false, accused: false, is_far: false }
+        Doubt {
+            stage,
+            since,
+            began: since,
+            is_urgent: false,
+            vouched: false,
+            denied: 0,
+            rounds: 0,
+            is_errand: false,
+            accused: false,
+            is_far: false,
+        }
+    }
+
+    /// Nobody waits for the end of a link that only fell quiet: whoever is paused for some seconds is given the time.
+    fn verdict_at(&self, now: Instant) -> Verdict {
+        let is_early = now.since(self.began) < PAUSE_SPARED && !self.is_urgent && !self.accused;
+        match self.verdict() {
+            Verdict::Dead if is_early => Verdict::TryAgain,
+            verdict => verdict,
+        }
     }
 
     fn verdict(&self) -> Verdict {
@@ -189,9 +212,13 @@ impl Router {
         let is_quiet = self.peers.find(&id).is_some_and(quiet);
         if is_quiet && self.ring.all.contains(&id) && !self.liveness.doubts.contains_key(&id) {
             // Lookups wait for what comes of it, and nothing speaks for its life: others are asked at once.
-            return self.suspect(t, &id, Doubt::new(Stage::AskedAfter, t.now));
+            self.suspect(t, &id, Doubt::new(Stage::AskedAfter, t.now));
+        } else {
+            self.ping(t, &id, "hop_silent");
         }
-        self.ping(t, &id, "hop_silent");
+        if let Some(doubt) = self.liveness.doubts.get_mut(&id) {
+            doubt.is_urgent = true;
+        }
     }
 
     /// A wanted link was lost: dial again, and ask others meanwhile.
@@ -210,7 +237,7 @@ impl Router {
             self.own.due.set(Due::Doubt(id), t.now + self.patience(&id));
             return;
         }
-        match doubt.verdict() {
+        match doubt.verdict_at(t.now) {
             Verdict::AskOthers => self.suspect(t, &id, Doubt { stage: Stage::AskedAfter, ..doubt }),
             Verdict::TryAgain if doubt.stage == Stage::Pinged && self.peers.is_linked(&id) => {
                 if !doubt.is_errand {
@@ -384,6 +411,9 @@ const PATIENCE_MAX: Span = Span::from_secs(2);
 const INDIRECT: Span = Span::from_millis(900);
 /// The least that a ping for others waits beyond its round trip: it is tried twice, and means nothing alone. A guess.
 const ERRAND_FLOOR: Span = Span::from_millis(250);
+/// How long a node is spared that nobody needs: a process stopped for five seconds is not dead (the bar), and a beat and
+/// its acknowledgement took some of its time. A guess.
+const PAUSE_SPARED: Span = Span::from_millis(5_500);
 /// A node heard this lately lives: a hop that did not take a message was busy, or the message was lost. A guess.
 const HEARD_JUST_NOW: Span = Span::from_secs(2);
 /// Further tries at a node for others.
@@ -430,6 +460,10 @@ mod tests {
             (Stage::AskedAfter, false, UNHEARD_ROUNDS, Verdict::Dead),
         ];
         let asked = Doubt::new(Stage::AskedAfter, Instant::ORIGIN);
+        let verdict_at = |doubt: Doubt, secs| doubt.verdict_at(Instant::ORIGIN + Span::from_secs(secs));
+        let denied = Doubt { denied: DENIED, ..asked };
+        assert_eq!((verdict_at(denied, 2), verdict_at(denied, 6)), (Verdict::TryAgain, Verdict::Dead));
+        assert_eq!(verdict_at(Doubt { is_urgent: true, ..denied }, 2), Verdict::Dead);
         assert_eq!(Doubt { denied: 1, ..asked }.verdict(), Verdict::TryAgain);
         assert_eq!(Doubt { denied: DENIED, ..asked }.verdict(), Verdict::Dead);
         for (stage, vouched, rounds, verdict) in table {

@@ -93,13 +93,20 @@ impl Forwarder {
         }
     }
 
-    /// A wish of our own has taken a good part of its patience: whoever took custody may have died with
-    /// it. Once, it goes again by another way; the first answer counts.
+    /// A wish of our own takes longer than it should: whoever took custody may have died with it, or the answer was lost,
+    /// for which nobody waits but us. It goes again by another way, after twice the time the next time; the first answer
+    /// counts.
     pub(super) fn on_second_due(&mut self, now: Instant, label: u32, out: &mut Outbox<Effect>) {
         let Some(flight) = self.flights.get(&label) else { return };
+        let again = now + now.since(flight.began);
+        if again < flight.until {
+            self.deadlines.set(Due::Second(label), again);
+        }
         if let Stage::Carried { step, .. } = &flight.stage {
             let peer = step.to;
-            self.try_another(now, label, peer, out);
+            if self.patience.spend() {
+                self.try_another(now, label, peer, out);
+            }
         }
     }
 

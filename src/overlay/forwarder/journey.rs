@@ -144,7 +144,9 @@ impl Forwarder {
         let (avoid, stage) = (Vec::new(), Stage::Waiting);
         let flight = Flight { source, header, payload, began: now, until, stage, avoid, tries: 0 };
         if flight.is_own() {
-            self.deadlines.set(Due::Second(label), now + patience / 3);
+            let is_lookup = flight.header.errand == Errand::Lookup;
+            let wait = if is_lookup { self.patience.for_answer().min(patience / 3) } else { patience / 3 };
+            self.deadlines.set(Due::Second(label), now + wait);
         }
         self.flights.insert(label, flight);
         Some(label)
@@ -250,6 +252,9 @@ impl Forwarder {
                 out.push(Effect::Tell(Fact::Returned { asker, outcome: header.outcome, payload }));
             }
             Source::Client { request } => {
+                if flight.tries == 1 && matches!(header.outcome, Outcome::Answered { .. }) {
+                    self.patience.learn_answer(now.since(flight.began));
+                }
                 let result = root_of(header, &payload, now.since(flight.began));
                 out.push(Effect::Answer { request, result });
             }

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub struct Patience {
     by_peer: BTreeMap<Id, Known>,
+    /// How long answers to this node's own lookups take.
+    answers: Option<RttEstimate>,
     budget: f64,
     spared: u64,
 }
@@ -25,7 +27,7 @@ struct Known {
 impl Patience {
     /// No experience, and a full budget.
     pub fn new() -> Patience {
-        Patience { by_peer: BTreeMap::new(), budget: BUDGET_MAX, spared: 0 }
+        Patience { by_peer: BTreeMap::new(), answers: None, budget: BUDGET_MAX, spared: 0 }
     }
 
     /// A peer has shown after this long that it has a message.
@@ -47,6 +49,20 @@ impl Patience {
     /// The link to a peer is gone, and with it what was known.
     pub fn forget(&mut self, peer: &Id) {
         self.by_peer.remove(peer);
+    }
+
+    /// A lookup of this node's own that was sent out once was answered after this long.
+    pub fn learn_answer(&mut self, took: Span) {
+        match &mut self.answers {
+            Some(estimate) => estimate.add(took),
+            None => self.answers = Some(RttEstimate::first(took)),
+        }
+    }
+
+    /// How long to wait for the answer to a lookup before it goes out again: it, or the lookup after the last receipt, may
+    /// have been lost.
+    pub fn for_answer(&self) -> Span {
+        self.answers.map_or(UNKNOWN, |estimate| estimate.patience(ANSWER_FLOOR))
     }
 
     /// How long to wait for this peer, over a link with this round trip, at least `floor` longer than a
@@ -89,6 +105,8 @@ const BUDGET_MAX: f64 = 16.0;
 const BACKOFF_MAX: u32 = 6;
 /// Patience with a link whose round trip is not known yet: the initial RTO of RFC 6298 §2.1.
 const UNKNOWN: Span = Span::from_secs(1);
+/// An answer may take this much longer than usual. A guess: one custody in vain.
+const ANSWER_FLOOR: Span = Span::from_millis(300);
 /// Longest wait for custody: a third of the default patience of a wish.
 const WAIT_MAX: Span = Span::from_secs(3);
 

@@ -275,7 +275,7 @@ fn a_simulation_is_the_same_every_time() {
     }
 }
 
-const CROWD_HASH: &str = "46a7f1b662a40840";
+const CROWD_HASH: &str = "b1f746e12c00412e";
 const DIRECT_HASH: &str = "dbc2013360c9cf11";
 
 #[test]

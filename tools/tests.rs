@@ -275,7 +275,7 @@ fn a_simulation_is_the_same_every_time() {
     }
 }
 
-const CROWD_HASH: &str = "b1f746e12c00412e";
+const CROWD_HASH: &str = "f7459f46d2e5f75a";
 const DIRECT_HASH: &str = "dbc2013360c9cf11";
 
 #[test]

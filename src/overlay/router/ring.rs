@@ -170,7 +170,7 @@ impl Router {
         }
     }
 
-    /// A turn of the leaf-set exchange with one member by lot: one of the two next ones if there is news. Newcomers announce
+    /// A turn of the leaf-set exchange with one member by lot; with both next ones if there is news. Newcomers announce
     /// themselves to all, and of the dead all are told; this finds what was lost on the way.
     pub(super) fn exchange_leaf_sets(&mut self, t: &mut Turn) {
         let wait = self.ring.exchange.next(&mut self.own.chance);
@@ -178,11 +178,12 @@ impl Router {
         self.ring.stale = true;
         let has_news = std::mem::replace(&mut self.ring.has_news, false);
         let ends = [self.ring.all.before().first(), self.ring.all.after().first()];
-        let among: Vec<Id> = match has_news {
+        let members: Vec<Id> = self.ring.all.iter().collect();
+        let chosen: BTreeSet<Id> = match has_news {
             true => ends.into_iter().flatten().copied().collect(),
-            false => self.ring.all.iter().collect(),
+            false => self.own.chance.pick(&members).copied().into_iter().collect(),
         };
-        if let Some(id) = self.own.chance.pick(&among).copied() {
+        for id in chosen {
             self.greet(t, id);
         }
     }

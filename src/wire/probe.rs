@@ -52,7 +52,7 @@ pub enum Probe {
         /// How the sender stands.
         bearing: Bearing,
     },
-    /// This node answers neither me nor others that I asked: see for yourself (MSPastry, DSN 2004, §4.1, tells its leaf
+    /// This node answers neither me nor others that I asked: see for yourself (MSPastry, DSN 2004, tells its leaf
     /// set so).
     Gone {
         /// Who.

@@ -34,10 +34,7 @@ impl Patience {
     pub fn learn(&mut self, peer: Id, took: Span) {
         let known = self.by_peer.entry(peer).or_default();
         known.backoff = 0;
-        match &mut known.estimate {
-            Some(estimate) => estimate.add(took),
-            None => known.estimate = Some(RttEstimate::first(took)),
-        }
+        take_in(&mut known.estimate, took);
     }
 
     /// A peer was silent for as long as it was given.
@@ -53,10 +50,7 @@ impl Patience {
 
     /// A lookup of this node's own that was sent out once was answered after this long.
     pub fn learn_answer(&mut self, took: Span) {
-        match &mut self.answers {
-            Some(estimate) => estimate.add(took),
-            None => self.answers = Some(RttEstimate::first(took)),
-        }
+        take_in(&mut self.answers, took);
     }
 
     /// How long to wait for the answer to a lookup before it goes out again: it, or the lookup after the last receipt, may
@@ -93,6 +87,13 @@ impl Patience {
     /// How often the budget forbade a second hand-over.
     pub fn spared(&self) -> u64 {
         self.spared
+    }
+}
+
+fn take_in(estimate: &mut Option<RttEstimate>, took: Span) {
+    match estimate {
+        Some(estimate) => estimate.add(took),
+        None => *estimate = Some(RttEstimate::first(took)),
     }
 }
 

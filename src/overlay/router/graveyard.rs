@@ -82,7 +82,7 @@ impl Graveyard {
             self.old_knock = Some(now);
         }
         let due = young.into_iter().take(count).chain(old);
-        due.collect::<Vec<_>>().into_iter().filter_map(|(_, id)| self.knock(&id, now, chance)).collect()
+        due.filter_map(|(_, id)| self.knock(&id, now, chance)).collect()
     }
 
     /// Notes a knock on this one, whenever it was due.

@@ -5,6 +5,7 @@
 
 use crate::base::Id;
 use crate::overlay::view::LeafView;
+use std::collections::BTreeSet;
 
 /// Up to `per_side` nearest nodes on each side, nearest first. In a small network a node may stand on
 /// both sides.
@@ -48,6 +49,11 @@ impl LeafSet {
         &self.after
     }
 
+    /// The nearest on each side.
+    pub(super) fn next_ones(&self) -> BTreeSet<Id> {
+        self.before.first().into_iter().chain(self.after.first()).copied().collect()
+    }
+
     /// Whether the sides meet: the members are the whole network.
     pub(super) fn is_whole_ring(&self) -> bool {
         self.is_whole_ring
@@ -72,14 +78,9 @@ impl LeafSet {
         self.is_within(id) && (self.before.contains(id) || self.after.contains(id))
     }
 
-    /// Whether this id lies between the farthest members.
-    pub(super) fn spans(&self, id: &Id) -> bool {
-        self.is_within(id)
-    }
-
     /// Whether this id lies between the ends or is one of them, as all do where the ring is known whole: of many known
     /// nodes few do.
-    fn is_within(&self, id: &Id) -> bool {
+    pub(super) fn is_within(&self, id: &Id) -> bool {
         match (self.before.last(), self.after.last()) {
             (Some(first), Some(last)) if !self.is_whole_ring => id == first || id.is_between(first, last),
             _ => true,
@@ -102,7 +103,6 @@ impl LeafSet {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     fn naive(me: &Id, per_side: usize, ids: &BTreeSet<Id>) -> (Vec<Id>, Vec<Id>) {
         let mut after: Vec<Id> = ids.iter().filter(|id| *id != me).copied().collect();

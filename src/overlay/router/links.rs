@@ -335,8 +335,7 @@ impl Router {
     fn prospects(&self, now: Instant) -> Vec<Prospect> {
         let (me, here) = (self.own.id(), self.own.coordinate);
         // Where nearness alone tells, or all can be linked, the ways beside a link do not matter.
-        let all_fit = self.peers.len() <= self.own.tuning.link_budget;
-        let adverts = if self.is_vast() || all_fit { Arc::default() } else { self.reach.adverts() };
+        let adverts = if self.is_vast() || self.all_fit() { Arc::default() } else { self.reach.adverts() };
         let open = |peer: &&Peer| {
             peer.is_linked() || (peer.is_worth_telling(now) && peer.refused.until.is_none_or(|until| until <= now))
         };

@@ -3,7 +3,7 @@
 //! Owns: pings, doubt, the question to others about a doubted node, the verdict and word of it; and how far this
 //! node trusts its own clock (Lifeguard, Dadgar et al. 2018: a node that is late itself accuses more
 //! slowly).
-//! Never does: declare a node dead that others hear, or on its own word alone while it has others to ask.
+//! Never does: declare a member of the leaf set dead that others hear, or on its own word alone while it has others to ask.
 
 use super::own::{Due, Turn};
 use super::peers::{Link, Peer};

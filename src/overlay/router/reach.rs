@@ -236,7 +236,7 @@ impl Router {
         let linked = self.peers.linked().filter_map(|peer| Some((peer.link_rtt()?, peer.id())));
         let mut near: Vec<(Span, Id)> = linked.collect();
         near.sort_unstable();
-        let hearers = if self.reach_width() == REACH_MAX { REACH_MAX } else { REACH_HEARERS };
+        let hearers = if self.all_fit() { REACH_MAX } else { REACH_HEARERS };
         for (_, id) in near.into_iter().take(hearers) {
             t.probe(id, Probe::Reach { links: Arc::clone(&links) });
         }
@@ -285,7 +285,7 @@ impl Router {
             let most = if self.is_vast() { TELL_AGAIN } else { TELL_YOUNG };
             return TELL_YOUNG.scaled(halves).min(most);
         }
-        let most = if self.reach_width() == REACH_MAX { TELL_SMALL } else { TELL_AGAIN };
+        let most = if self.all_fit() { TELL_SMALL } else { TELL_AGAIN };
         let after = if age < GROWN { TELL_AFTER } else { TELL_AFTER * 3 };
         after.scaled(halves * halves).min(most)
     }
@@ -296,10 +296,14 @@ impl Router {
         ReachEntry::nearest(told.filter_map(entry).collect(), self.reach_width())
     }
 
-    /// How many links are told to how many neighbours.
+    /// How many links are told.
     fn reach_width(&self) -> usize {
-        let all_fit = self.peers.len() <= self.own.tuning.link_budget;
-        if all_fit { REACH_MAX } else { REACH_NEAR }
+        if self.all_fit() { REACH_MAX } else { REACH_NEAR }
+    }
+
+    /// Whether everybody known can be linked.
+    pub(super) fn all_fit(&self) -> bool {
+        self.peers.len() <= self.own.tuning.link_budget
     }
 }
 

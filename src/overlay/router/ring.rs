@@ -35,8 +35,7 @@ pub(super) struct Ring {
 impl Ring {
     /// The nodes next to this one on the ring, ready or not, and the next that are ready.
     pub(super) fn next_ones(&self) -> BTreeSet<Id> {
-        let sides = [self.all.before(), self.all.after(), self.ready.before(), self.ready.after()];
-        sides.into_iter().filter_map(|side| side.first().copied()).collect()
+        &self.all.next_ones() | &self.ready.next_ones()
     }
 
     pub(super) fn new(me: &Id, tuning: &super::Tuning) -> Ring {
@@ -112,7 +111,7 @@ impl Router {
         t.tell(from, Membership::LeafSet { round, ready: self.join.says_ready(), cards, leaf_set: ids });
         self.note_coordinate(&from, card.coordinate);
         self.consider(t, vec![card], false);
-        self.ask_after_missing(t, &from, leaf_set.clone());
+        self.ask_after_missing(t, &from, &leaf_set);
         let may_ask = self.peers.find(&from).is_some_and(|peer| peer.greeting == Greeting::Answered);
         if may_ask && self.names_strangers(t.now, &leaf_set) {
             self.greet(t, from);
@@ -130,7 +129,7 @@ impl Router {
     ) {
         self.note_readiness(t, &from, ready);
         self.consider(t, cards, false);
-        self.ask_after_missing(t, &from, leaf_set);
+        self.ask_after_missing(t, &from, &leaf_set);
         if let Some(peer) = self.peers.at(&from)
             && matches!(peer.greeting, Greeting::Sent { round: sent, .. } if sent == round)
         {
@@ -140,7 +139,11 @@ impl Router {
 
     /// Members of this leaf set that another should have in its own, and has not: if they were not heard lately they may be
     /// dead, and word of it lost.
-    fn ask_after_missing(&mut self, t: &mut Turn, from: &Id, mut listed: Vec<Id>) {
+    fn ask_after_missing(&mut self, t: &mut Turn, from: &Id, listed: &[Id]) {
+        if !self.peers.find(from).is_some_and(|peer| peer.ready) {
+            return; // It is still finding its neighbours.
+        }
+        let mut listed = listed.to_vec();
         listed.sort_unstable();
         listed.dedup();
         let theirs = LeafSet::around(from, listed.len().div_ceil(2), &listed);
@@ -148,10 +151,8 @@ impl Router {
             let peer = self.peers.find(id);
             peer.is_some_and(|p| p.is_linked() && p.heard.is_none_or(|heard| t.now.since(heard) > HEARD_LATELY))
         };
-        if !self.peers.find(from).is_some_and(|peer| peer.ready) {
-            return; // It is still finding its neighbours.
-        }
-        let missing = |id: &Id| listed.binary_search(id).is_err() && id != from && theirs.spans(id) && is_silent(id);
+        let missing =
+            |id: &Id| listed.binary_search(id).is_err() && id != from && theirs.is_within(id) && is_silent(id);
         let missing: Vec<Id> = self.ring.all.iter().filter(missing).collect();
         for id in missing {
             self.ping(t, &id, "missing");
@@ -177,11 +178,11 @@ impl Router {
         self.own.due.set(Due::LeafSet, t.now + wait);
         self.ring.stale = true;
         let has_news = std::mem::replace(&mut self.ring.has_news, false);
-        let ends = [self.ring.all.before().first(), self.ring.all.after().first()];
-        let members: Vec<Id> = self.ring.all.iter().collect();
-        let chosen: BTreeSet<Id> = match has_news {
-            true => ends.into_iter().flatten().copied().collect(),
-            false => self.own.chance.pick(&members).copied().into_iter().collect(),
+        let chosen = if has_news {
+            self.ring.all.next_ones()
+        } else {
+            let members: Vec<Id> = self.ring.all.iter().collect();
+            self.own.chance.pick(&members).copied().into_iter().collect()
         };
         for id in chosen {
             self.greet(t, id);

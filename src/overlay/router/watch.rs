@@ -43,7 +43,7 @@ impl Watch {
     }
 
     /// How long any of so many links may be quiet, by how often they failed: `started` is when this node did. As if one
-    /// failed just now, so that a node that has seen none yet is careful at first (MSPastry, DSN 2004, §4.1).
+    /// failed just now, so that a node that has seen none yet is careful at first (MSPastry, DSN 2004).
     fn rest(&self, now: Instant, started: Instant, links: usize) -> Span {
         let is_full = self.deaths.len() == DEATHS_KEPT;
         let since = self.deaths.front().filter(|_| is_full).copied().unwrap_or(started);
@@ -78,10 +78,10 @@ impl Router {
 
     /// The nodes next to this one on the ring are others than before: they are looked at now.
     pub(super) fn watch_neighbours(&mut self, now: Instant) {
-        let ends = [self.ring.all.before().first(), self.ring.all.after().first()];
-        let ends = ends.into_iter().flatten().filter(|id| self.peers.is_linked(id));
-        for id in ends.copied().collect::<Vec<Id>>() {
-            self.look_soon(now, id, Span::ZERO);
+        for id in self.ring.all.next_ones() {
+            if self.peers.is_linked(&id) {
+                self.look_soon(now, id, Span::ZERO);
+            }
         }
     }
 
@@ -140,7 +140,7 @@ impl Router {
     }
 
     /// How long this link may be quiet. Each node sees to the next one on the ring, and tells its leaf set of a death there
-    /// (MSPastry, DSN 2004, §4.1); what the other end sees to is left to it for a while.
+    /// (MSPastry, DSN 2004); what the other end sees to is left to it for a while.
     fn may_be_quiet(&self, now: Instant, peer: &Peer) -> Span {
         let id = peer.id();
         let (before, after) = (self.ring.all.before().first(), self.ring.all.after().first());
@@ -175,13 +175,13 @@ const ANSWER: Span = Span::from_secs(3);
 const UNUSED: Span = Span::from_secs(30);
 /// How long a node is left in peace that was not ready when it last said so. A guess.
 const UNREADY: Span = Span::from_secs(5);
-/// Deaths that tell how often links fail: MSPastry, DSN 2004, §4.1 keeps as many failures or so.
+/// Deaths that tell how often links fail: MSPastry, DSN 2004, keeps a short history as well; the number is a guess.
 const DEATHS_KEPT: usize = 16;
 /// So many deaths within so long are no coincidence. Guesses.
 const MANY_DEATHS: usize = 3;
 const MANY_WITHIN: Span = Span::from_mins(1);
 /// Share of the lookups that may meet a dead node at some hop, which costs them one patience there; and hops of a lookup.
-/// MSPastry (§4.1) sets 5 % before retransmission.
+/// Guesses: MSPastry tunes its probes to a share of raw losses likewise.
 const DEAD_ON_THE_WAY: f64 = 0.1;
 const HOPS: f64 = 3.0;
 /// Shortest and longest rest of a link. The longest: less than the half hour after which the transport gives up.

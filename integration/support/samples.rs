@@ -5,7 +5,7 @@
 
 use arras::base::{Coordinate, Id, Span};
 use arras::identity::{Contact, NodeName, Role, SecretKey};
-use arras::wire::directory::{Answer, Holder, OfferEntry, Refusal, Request, ShareLimit};
+use arras::wire::directory::{Answer, Entry, Holder, OfferEntry, Refusal, Request, ShareLimit};
 use arras::wire::membership::About;
 use arras::wire::object::{Pointer, Receipt, Record, Value};
 use arras::wire::probe::{Bearing, ReachEntry};
@@ -144,7 +144,7 @@ fn requests() -> Vec<(&'static str, Message)> {
         ("directory.ask.locate", Request::Locate { object: id(1), root: id(2), coordinate }),
         ("directory.ask.put.blob", put),
         ("directory.ask.put.record", swap),
-        ("directory.ask.get", Request::Get { object: id(1), inline_bytes_max: 8_192 }),
+        ("directory.ask.get", Request::Get { object: id(1), inline_bytes_max: 8_192, served: 3 }),
         ("directory.ask.fetch", Request::Fetch { object: id(1) }),
         ("directory.ask.replicate", Request::Replicate { value: blob, lifetime }),
         ("directory.ask.who", Request::Who { object: id(1) }),
@@ -155,7 +155,24 @@ fn requests() -> Vec<(&'static str, Message)> {
     list.push(("directory.offer", Message::Directory(Directory::Offer { entries })));
     list.push(("directory.wanted", Message::Directory(Directory::Wanted { objects: vec![id(1)] })));
     list.push(("directory.kept", Message::Directory(Directory::Kept { objects: vec![id(1)] })));
+    list.extend(representatives());
     list
+}
+
+fn representatives() -> Vec<(&'static str, Message)> {
+    let pointer = Pointer::sign(&key(), contact(), id(1), 4, Span::from_hours(1));
+    let enlist = |entry| Directory::Enlist { root: id(1), entry, lease: Span::from_mins(5), demand: 900 };
+    [
+        ("directory.enlist.value", enlist(Entry::Value(Value::Record(record())))),
+        ("directory.enlist.claims", enlist(Entry::Claims(vec![pointer]))),
+        ("directory.enlist.same", enlist(Entry::Same { version: 5 })),
+        ("directory.enlist.large", enlist(Entry::Large)),
+        ("directory.serving", Directory::Serving { root: id(1), version: 5, served: 700 }),
+        ("directory.decline", Directory::Decline { root: id(1) }),
+        ("directory.dismiss", Directory::Dismiss { root: id(1) }),
+    ]
+    .map(|(name, message)| (name, Message::Directory(message)))
+    .to_vec()
 }
 
 fn answers() -> Vec<(&'static str, Message)> {
@@ -165,7 +182,7 @@ fn answers() -> Vec<(&'static str, Message)> {
         ("directory.answer.published", Answer::Published { lifetime: Span::from_hours(1) }),
         ("directory.answer.holders", Answer::Holders { holders: vec![holder] }),
         ("directory.answer.stored", Answer::Stored { receipts: vec![receipt] }),
-        ("directory.answer.value", Answer::Value { value: Value::Record(record()), replicas: 4 }),
+        ("directory.answer.value", Answer::Value { value: Value::Record(record()), replicas: 4, lease: Span::from_mins(5) }),
         ("directory.answer.not-found", Answer::NotFound),
         ("directory.answer.refused.not-ready", Answer::Refused(Refusal::NotReady)),
         ("directory.answer.refused.too-large", Answer::Refused(Refusal::TooLarge { limit: 1 << 20 })),

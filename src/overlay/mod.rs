@@ -89,6 +89,12 @@ impl Sharding {
                 Hearers::One(Station::Shard(self.shard_of(object)))
             }
             Message::Directory(
+                DirectoryMessage::Enlist { root, .. }
+                | DirectoryMessage::Serving { root, .. }
+                | DirectoryMessage::Decline { root }
+                | DirectoryMessage::Dismiss { root },
+            ) => Hearers::One(Station::Shard(self.shard_of(root))),
+            Message::Directory(
                 DirectoryMessage::Offer { .. } | DirectoryMessage::Wanted { .. } | DirectoryMessage::Kept { .. },
             ) => Hearers::Shards,
         }

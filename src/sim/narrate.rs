@@ -202,6 +202,10 @@ impl Narrator {
                 let names: Vec<String> = objects.iter().map(|object| self.name(object)).collect();
                 format!("directory.kept [{}]", names.join(" "))
             }
+            Directory::Enlist { root, lease, .. } => format!("directory.enlist {} for {lease}", self.name(root)),
+            Directory::Serving { root, served, .. } => format!("directory.serving {} {served} times", self.name(root)),
+            Directory::Decline { root } => format!("directory.decline {}", self.name(root)),
+            Directory::Dismiss { root } => format!("directory.dismiss {}", self.name(root)),
         }
     }
 
@@ -228,7 +232,7 @@ impl Narrator {
                 format!("holders [{}]", names.join(" "))
             }
             Answer::Stored { receipts } => format!("stored receipts={}", receipts.len()),
-            Answer::Value { value, replicas } => format!("value {} replicas={replicas}", self.name(&value.id())),
+            Answer::Value { value, replicas, .. } => format!("value {} replicas={replicas}", self.name(&value.id())),
             Answer::NotFound => "not-found".to_owned(),
             Answer::Refused(refusal) => format!("refused: {refusal}"),
         }

@@ -43,6 +43,53 @@ pub enum Directory {
         /// At most [`OFFER_MAX`].
         objects: Vec<Id>,
     },
+    /// Answer for me under this id, the object's or a salted one: many ask for it through you. Also how one who does so
+    /// already gets a newer version, or a longer lease.
+    Enlist {
+        /// Under which id.
+        root: Id,
+        /// What to answer with.
+        entry: Entry,
+        /// For how long.
+        lease: Span,
+        /// Requests an hour for it in the whole network, as far as the granter knows.
+        demand: u32,
+    },
+    /// My lease is over, or nearly: so many I answered for you. Give me another one if that is worth it.
+    Serving {
+        /// Under which id.
+        root: Id,
+        /// The version I have.
+        version: u64,
+        /// How many were answered since the lease began, or since this was told.
+        served: u32,
+    },
+    /// I will not answer for you.
+    Decline {
+        /// Under which id.
+        root: Id,
+    },
+    /// Answer for me no more: it is gone.
+    Dismiss {
+        /// Under which id.
+        root: Id,
+    },
+}
+
+/// What a representative answers with. All of it proves itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Entry {
+    /// The object itself.
+    Value(Value),
+    /// Who holds it, or holds it no more. At most [`CLAIMS_MAX`].
+    Claims(Vec<Pointer>),
+    /// What you have already, in this version.
+    Same {
+        /// A record's sequence number, 0 for a blob.
+        version: u64,
+    },
+    /// An object too large to be sent unasked: fetch it from me.
+    Large,
 }
 
 impl Directory {
@@ -53,6 +100,10 @@ impl Directory {
             Directory::Offer { .. } => "offer",
             Directory::Wanted { .. } => "wanted",
             Directory::Kept { .. } => "kept",
+            Directory::Enlist { .. } => "enlist",
+            Directory::Serving { .. } => "serving",
+            Directory::Decline { .. } => "decline",
+            Directory::Dismiss { .. } => "dismiss",
         }
     }
 }
@@ -107,6 +158,8 @@ pub enum Request {
         object: Id,
         /// Values longer than this are not sent along the route: holders are named instead.
         inline_bytes_max: u32,
+        /// How often the asker has answered this itself under leases that have ended, beyond what it has told.
+        served: u32,
     },
     /// Give me this over this link.
     Fetch {
@@ -152,6 +205,8 @@ pub enum Answer {
         value: Value,
         /// Nodes known to keep it, the answerer included.
         replicas: u8,
+        /// For so long the asker may answer others with it: it is much wanted. Zero: it may not.
+        lease: Span,
     },
     /// Nobody I know of has it.
     NotFound,
@@ -272,5 +327,7 @@ impl fmt::Display for ShareLimit {
 
 /// Holders named in one answer: those nearest to the asker.
 pub const HOLDERS_MAX: usize = 8;
+/// Pointers given to one representative: as many as one answer names, and as many withdrawals.
+pub const CLAIMS_MAX: usize = 2 * HOLDERS_MAX;
 /// Entries of an offer: 256 of some 45 bytes make 12 KiB.
 pub const OFFER_MAX: usize = 256;

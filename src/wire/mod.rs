@@ -118,6 +118,9 @@ impl Message {
             Message::Directory(Directory::Wanted { objects } | Directory::Kept { objects }) => {
                 (objects.len(), directory::OFFER_MAX, "wanted")
             }
+            Message::Directory(Directory::Enlist { entry: directory::Entry::Claims(claims), .. }) => {
+                (claims.len(), directory::CLAIMS_MAX, "claims")
+            }
             _ => return Ok(()),
         };
         if length > limit { Err(Malformed::OutOfRange { what }) } else { Ok(()) }

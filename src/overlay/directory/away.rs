@@ -5,6 +5,7 @@
 //! Never does: interpret an answer.
 
 use super::keep::Keeping;
+use super::representatives::Offered;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Label, Ticket};
 use crate::wire::directory::Request;
@@ -35,6 +36,8 @@ pub(super) enum Due {
     Expiry,
     /// Repair takes its next step.
     Repair,
+    /// A lease ends, or is about to.
+    Leases,
     /// Leaving must be over.
     Leave,
 }
@@ -69,6 +72,8 @@ pub(super) enum Purpose {
     Push(Id),
     /// A pointer handed to its new root.
     HandOver { root: Id, holder: Id },
+    /// A large object to be answered for another.
+    Enlist(Offered),
 }
 
 /// A question over a link.
@@ -98,6 +103,8 @@ pub(super) enum Pending {
     RootPut(u64),
     /// A record to be kept as a replica is checked.
     Replica { replier: Replier, source: Id, lifetime: Span },
+    /// What this node is to answer for another with is checked.
+    Enlist(Offered),
     /// A pointer is checked.
     Pointer { replier: Replier, source: Id, root: Id, remaining: Span },
     /// A value is on disk.

@@ -56,6 +56,7 @@ impl Directory {
             (Pending::Fetched { wish, from, replicas }, JobDone::Value { value, .. }) => {
                 self.on_fetched_checked(wish, from, replicas, value);
             }
+            (Pending::Enlist(offered), JobDone::Value { value, .. }) => self.on_enlist_checked(offered, value),
             (Pending::RootPut(put), JobDone::Value { value, .. }) => self.on_root_put_checked(put, value.is_some()),
             (Pending::Replica { replier, source, lifetime }, JobDone::Value { value, .. }) => match value {
                 Some(value) => self.keep_replica(replier, source, value, lifetime),
@@ -144,6 +145,7 @@ impl Directory {
             (Purpose::Replica(put), answer) => self.on_replica(put, asked.to, answer),
             (Purpose::Survey(survey), answer) => self.on_survey(survey, answer),
             (Purpose::Push(object), answer) => self.on_pushed(object, asked.to, answer),
+            (Purpose::Enlist(offered), answer) => self.on_enlist_fetched(offered, answer),
             (Purpose::HandOver { root, holder }, answer) => self.on_handed_over(root, holder, answer),
         }
     }
@@ -183,6 +185,8 @@ impl Directory {
         self.pointers.assert_invariants(&self.ground.limits);
         self.cache.assert_invariants();
         self.repair.assert_invariants();
+        self.heat.assert_invariants();
+        self.stands.assert_invariants();
         assert!(self.wishes.len() <= self.ground.limits.wishes, "more wishes than allowed");
         assert!(self.admission.len() <= super::admission::SOURCES_MAX, "more sources than allowed");
     }

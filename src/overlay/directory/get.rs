@@ -26,6 +26,8 @@ pub(super) struct GetWork {
     checking: u8,
     /// Roots that said that they know nobody, a bit each.
     unknown: u8,
+    /// The lease that came with a routed answer, and by whom.
+    lease: Option<(Id, Span)>,
 }
 
 impl Directory {
@@ -60,7 +62,8 @@ impl Directory {
         wish.tries += 1;
         let salt = super::locate::salt_of(wish.tries);
         if salt == 0 {
-            let request = Request::Get { object, inline_bytes_max: self.ground.tuning.inline_bytes_max };
+            let served = self.stands.tell(&object);
+            let request = Request::Get { object, inline_bytes_max: self.ground.tuning.inline_bytes_max, served };
             self.route_for(number, object, Errand::Nearest, &request);
         } else {
             let root = object.salted(salt);
@@ -73,7 +76,13 @@ impl Directory {
     pub(super) fn on_get_answer(&mut self, number: u64, which: u64, by: Option<Id>, answer: Answer) {
         let me = self.ground.me();
         match answer {
-            Answer::Value { value, replicas } => self.get_check(number, value, by.unwrap_or(me), replicas),
+            Answer::Value { value, replicas, lease } => {
+                let by = by.unwrap_or(me);
+                if let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) {
+                    work.lease = Some((by, lease));
+                }
+                self.get_check(number, value, by, replicas);
+            }
             Answer::Holders { holders } if !holders.is_empty() => self.get_from(number, holders),
             Answer::NotFound | Answer::Holders { .. } => {
                 let Some(wish) = self.wishes.get_mut(number).filter(|wish| wish.current == which) else { return };
@@ -95,7 +104,7 @@ impl Directory {
         let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) else { return };
         work.waiting = work.waiting.saturating_sub(1);
         match answer {
-            Some(Answer::Value { value, replicas }) => {
+            Some(Answer::Value { value, replicas, .. }) => {
                 let took = self.ground.now.since(since);
                 match &mut self.fetch_time {
                     Some(estimate) => estimate.add(took),
@@ -186,6 +195,13 @@ impl Directory {
     }
 
     fn get_finish(&mut self, number: u64, value: Value, from: Id, replicas: u8) {
+        let lease = match self.wishes.get(number).map(|wish| &wish.work) {
+            Some(Work::Get(work)) => work.lease.filter(|(by, _)| *by == from),
+            _ => None,
+        };
+        if let Some((by, lease)) = lease {
+            self.take_lease(&value, by, lease);
+        }
         self.finish(number, Ok(Reply::Value { value, from, replicas }));
     }
 }

@@ -60,6 +60,8 @@ pub(super) enum Counter {
     Refused,
     /// Steps of repair, by kind.
     Repairs,
+    /// Leases given and taken, by what became of them.
+    Leases,
     /// Reads of values kept here, by where they were found.
     Reads,
     /// Messages that fitted nothing, by kind.

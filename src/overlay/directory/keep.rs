@@ -94,6 +94,9 @@ impl Directory {
         let (version, remaining) = (entry.version, entry.remaining(self.ground.now));
         self.enter(object, entry);
         self.cache.insert(object, value);
+        if version > 0 {
+            self.spread_change(&object, None);
+        }
         self.kept(object, then, Ok((version, remaining)));
     }
 
@@ -116,6 +119,7 @@ impl Directory {
             self.admission.remove_value(source);
         }
         self.cache.remove(object);
+        self.dismiss(object);
         self.give_to_disk(Pending::Drop, DiskOp::DropValue { object: *object });
     }
 

@@ -10,6 +10,7 @@ mod cache;
 mod duty;
 mod get;
 mod ground;
+mod heat;
 mod keep;
 mod leave;
 mod locate;
@@ -18,8 +19,10 @@ mod pointers;
 mod publish;
 mod put;
 mod repair;
+mod representatives;
 mod root_put;
 mod serve;
+mod stands;
 pub mod status;
 mod survey;
 #[cfg(test)]
@@ -28,18 +31,20 @@ pub mod tuning;
 mod values;
 mod wishes;
 
-pub use status::DirectoryStatus;
-pub use tuning::{Shares, Tuning};
+pub use status::{DirectoryStatus, HotObject};
+pub use tuning::{Leases, Shares, Tuning};
 
 use self::admission::Admission;
 use self::away::{Away, Due};
 use self::cache::Cache;
 use self::ground::Ground;
+use self::heat::Heat;
 use self::leave::Leaving;
 use self::pointers::Pointers;
 use self::publish::Publications;
 use self::repair::Repair;
 use self::root_put::RootPuts;
+use self::stands::Stands;
 use self::survey::Surveys;
 use self::values::Values;
 use self::wishes::Wishes;
@@ -144,6 +149,8 @@ pub struct Directory {
     surveys: Surveys,
     publications: Publications,
     repair: Repair,
+    heat: Heat,
+    stands: Stands,
     leaving: Option<Leaving>,
     /// What fetches from holders took.
     fetch_time: Option<RttEstimate>,
@@ -153,7 +160,10 @@ impl Directory {
     /// An empty shard.
     pub fn new(setup: Setup) -> Directory {
         let sharding = setup.sharding;
-        let (ground, interest) = Ground::new(setup);
+        let (mut ground, interest) = Ground::new(setup);
+        let secret = (ground.chance.next_u64(), ground.chance.next_u64());
+        let heat = Heat::new(secret, heat::ROWS_MAX.div_ceil(sharding.count()));
+        let stands = Stands::new(ground.limits.lease_bytes, Arc::clone(&interest));
         let cache = Cache::new(ground.limits.cache_bytes);
         Directory {
             ground,
@@ -168,6 +178,8 @@ impl Directory {
             surveys: Surveys::new(),
             publications: Publications::default(),
             repair: Repair::default(),
+            heat,
+            stands,
             leaving: None,
             fetch_time: None,
         }
@@ -180,6 +192,10 @@ impl Directory {
             Message::Offer { entries } => self.on_offer(from, &entries),
             Message::Wanted { objects } => self.on_wanted(from, &objects),
             Message::Kept { objects } => self.on_peer_keeps(from, &objects),
+            Message::Enlist { root, entry, lease, demand } => self.on_enlist(from, root, entry, (lease, demand)),
+            Message::Serving { root, version, served } => self.on_serving(from, root, version, served),
+            Message::Decline { root } => self.on_decline(from, root),
+            Message::Dismiss { root } => self.on_dismiss(from, root),
         }
     }
 
@@ -196,6 +212,7 @@ impl Directory {
             Due::Renew(object) => self.on_renew(object),
             Due::Expiry => self.on_expiry(),
             Due::Repair => self.on_repair(),
+            Due::Leases => self.on_leases_due(),
             Due::Leave => self.leave(),
         }
     }

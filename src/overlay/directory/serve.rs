@@ -2,8 +2,7 @@
 //!
 //! Owns: the answer to get, fetch, locate and who; the gate before replicate and publish; the way an
 //! answer goes back.
-//! Never does: start anything for a local client. Representatives of hot objects will answer at the
-//! same place as kept values do: in `serve_get`.
+//! Never does: start anything for a local client.
 
 use super::Directory;
 use super::admission::limit_name;
@@ -46,8 +45,10 @@ impl Directory {
     pub(super) fn serve(&mut self, replier: Replier, source: Option<Id>, request: Request) {
         self.ground.tally.count(Counter::Served, request_name(&request));
         match request {
-            Request::Get { .. } | Request::Fetch { .. } => self.serve_get(replier, request),
-            Request::Locate { object, root, coordinate } => self.serve_locate(replier, object, root, coordinate),
+            Request::Get { .. } | Request::Fetch { .. } => self.serve_get(replier, source, &request),
+            Request::Locate { object, root, coordinate } => {
+                self.serve_locate((replier, source), object, root, coordinate);
+            }
             Request::Publish { root, pointer, remaining } => {
                 self.serve_publish(replier, source, root, pointer, remaining);
             }
@@ -125,6 +126,7 @@ impl Directory {
         let remaining = limits.lifetime(if pointer.withdraws() { remaining } else { remaining.min(pointer.lifetime) });
         self.pointers.insert(now, root, pointer.clone(), remaining, is_rooted);
         self.repair.note_pointer();
+        self.spread_change(&root, Some(&pointer));
         self.schedule_expiry();
         let holder = pointer.holder.id();
         if let Some(claim) = self.pointers.get(&root, &holder).filter(|_| self.leaving.is_some()).cloned() {
@@ -145,25 +147,38 @@ impl Directory {
         }
     }
 
-    fn serve_get(&mut self, replier: Replier, request: Request) {
+    fn serve_get(&mut self, replier: Replier, source: Option<Id>, request: &Request) {
         let object = request.subject();
-        let inline_bytes_max = match (&request, replier) {
-            (Request::Get { inline_bytes_max, .. }, _) => u64::from(*inline_bytes_max),
-            _ => u64::MAX,
+        let (inline_bytes_max, served) = match request {
+            Request::Get { inline_bytes_max, served, .. } => (u64::from(*inline_bytes_max), *served),
+            _ => (u64::MAX, 0),
         };
-        let Some(entry) = self.values.get(&object) else {
+        let is_routed = matches!(replier, Replier::Root(_) | Replier::Way(_));
+        if let Some(answer) = self.stand_in(replier, &object, inline_bytes_max) {
+            if is_routed {
+                self.note_request(&object, source, served);
+            }
+            return self.reply(replier, answer);
+        }
+        let Some(entry) = self.values.get(&object).cloned() else {
             let is_new_here = self.is_new_here();
             let may_point =
                 matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));
             if may_point && self.pointers.live(&object).next().is_some() {
                 let holders = self.holders_of(&object, &object, &self.ground.view.coordinate);
+                if is_routed {
+                    self.note_request(&object, source, served);
+                }
                 return self.reply(replier, Answer::Holders { holders });
             }
-            return self.cannot(replier, &object, Some(&request));
+            return self.cannot(replier, &object, Some(request));
         };
         if matches!(replier, Replier::Way(_)) && entry.version > 0 {
             // Of a record the root knows the newest version first.
-            return self.cannot(replier, &object, Some(&request));
+            return self.cannot(replier, &object, Some(request));
+        }
+        if is_routed {
+            self.note_request(&object, source, served);
         }
         if entry.bytes > inline_bytes_max {
             let is_record = entry.version > 0;
@@ -174,12 +189,12 @@ impl Directory {
         }
         if let Some(value) = self.cache.touch(&object) {
             self.ground.tally.count(Counter::Reads, "cache");
-            return self.reply_value(replier, &request, value);
+            return self.reply_value(replier, request, value);
         }
         if self.away.is_crowded() {
             return self.refuse(replier, Refusal::Busy);
         }
-        self.read(object, ReadThen::Reply { replier, request: Box::new(request) });
+        self.read(object, ReadThen::Reply { replier, request: Box::new(request.clone()) });
     }
 
     /// Answers with a value kept here. A root whose neighbourhood has just changed may have missed a
@@ -188,7 +203,8 @@ impl Directory {
         let object = request.subject();
         let replicas = self.values.get(&object).map_or(1, |entry| entry.copies);
         let is_record = value.version() > 0;
-        let answer = Answer::Value { value, replicas };
+        let lease = self.answer_lease(replier, &value);
+        let answer = Answer::Value { value, replicas, lease };
         if is_record && matches!(replier, Replier::Root(_)) && self.is_new_here() {
             return self.survey_for_newer(replier, &object, request, answer);
         }
@@ -206,10 +222,35 @@ impl Directory {
         self.give_to_disk(Pending::Read { object, then }, DiskOp::ReadValue { object });
     }
 
-    fn serve_locate(&mut self, replier: Replier, object: Id, root: Id, coordinate: Coordinate) {
+    /// The answer with what is held here for another. The root itself, and who keeps it for good, answers with that.
+    fn stand_in(&mut self, replier: Replier, object: &Id, inline_bytes_max: u64) -> Option<Answer> {
+        let is_kept = self.values.get(object).is_some_and(|entry| entry.version == 0);
+        if is_kept || matches!(replier, Replier::Root(_)) {
+            return None;
+        }
+        let value = self.stands.serve(object)?;
+        self.ground.tally.count(Counter::Reads, "lease");
+        if value.len() as u64 > inline_bytes_max {
+            let holders = self.ground.holder(&self.ground.me(), false).into_iter().collect();
+            return Some(Answer::Holders { holders });
+        }
+        let lease = self.answer_lease(replier, &value);
+        Some(Answer::Value { value, replicas: 1, lease })
+    }
+
+    fn serve_locate(
+        &mut self,
+        (replier, source): (Replier, Option<Id>),
+        object: Id,
+        root: Id,
+        coordinate: Coordinate,
+    ) {
         let holders = self.holders_of(&object, &root, &coordinate);
         if holders.is_empty() {
             return self.cannot(replier, &root, Some(&Request::Locate { object, root, coordinate }));
+        }
+        if matches!(replier, Replier::Root(_) | Replier::Way(_)) {
+            self.note_request(&root, source, 0);
         }
         self.reply(replier, Answer::Holders { holders });
     }

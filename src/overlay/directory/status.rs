@@ -6,6 +6,7 @@
 
 use super::Directory;
 use super::ground::Counter;
+use crate::base::Id;
 use crate::machine::Reading;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,27 @@ pub struct DirectoryStatus {
     pub wishes: u64,
     /// Writes refused so far, for whatever limit.
     pub refused: u64,
+    /// Objects this node answers for others.
+    pub stands: u64,
+    /// Bytes of them.
+    pub stand_bytes: u64,
+    /// Leases given to representatives.
+    pub leases: u64,
+    /// The objects asked for most, the hottest first.
+    pub hottest: Vec<HotObject>,
+}
+
+/// An object that is asked for much.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HotObject {
+    /// The id under which it is asked for.
+    pub object: Id,
+    /// Requests an hour, as answered here or told by representatives.
+    pub per_hour: u64,
+    /// Who answers for this node, and for how many more seconds.
+    pub representatives: Vec<(Id, u64)>,
+    /// Whether this node answers for another itself, and for how many more seconds.
+    pub leased_s: Option<u64>,
 }
 
 impl Directory {
@@ -41,7 +63,26 @@ impl Directory {
             published: self.publications.len() as u64,
             wishes: self.wishes.len() as u64,
             refused: self.ground.tally.total(Counter::Refused),
+            stands: self.stands.len() as u64,
+            stand_bytes: self.stands.bytes(),
+            leases: self.stands.given_len() as u64,
+            hottest: self.hottest(),
         }
+    }
+
+    fn hottest(&self) -> Vec<HotObject> {
+        let now = self.ground.now;
+        let seconds = |until| now.until(until).as_millis() / 1_000;
+        let hot = |(object, rate): (Id, f64)| {
+            let representatives = self.stands.representatives(&object);
+            HotObject {
+                object,
+                per_hour: (rate * 3_600.0) as u64,
+                representatives: representatives.into_iter().map(|(peer, until)| (peer, seconds(until))).collect(),
+                leased_s: self.stands.get(&object).map(|stand| seconds(stand.until)),
+            }
+        };
+        self.heat.hottest(now, HOTTEST_SHOWN).into_iter().map(hot).filter(|hot| hot.per_hour > 0).collect()
     }
 
     /// What is to be read off this shard.
@@ -60,6 +101,10 @@ impl Directory {
             ("directory_routed", self.away.routed.len() as f64),
             ("directory_work", self.away.tickets.len() as f64),
             ("directory_repair_queue", self.repair.len() as f64),
+            ("directory_stands", self.stands.len() as f64),
+            ("directory_stand_bytes", self.stands.bytes() as f64),
+            ("directory_leases", self.stands.given_len() as f64),
+            ("directory_heat_rows", self.heat.len() as f64),
             ("directory_cache_bytes", self.cache.bytes() as f64),
             ("directory_sources", self.admission.len() as f64),
             ("directory_deadlines", self.ground.deadlines.len() as f64),
@@ -72,6 +117,9 @@ impl Directory {
     }
 }
 
+/// Hot objects named in a status.
+const HOTTEST_SHOWN: usize = 8;
+
 fn metric(counter: Counter) -> (&'static str, &'static str) {
     match counter {
         Counter::Gets => ("directory_gets_total", "outcome"),
@@ -81,6 +129,7 @@ fn metric(counter: Counter) -> (&'static str, &'static str) {
         Counter::Served => ("directory_served_total", "request"),
         Counter::Refused => ("directory_refused_total", "limit"),
         Counter::Repairs => ("directory_repairs_total", "step"),
+        Counter::Leases => ("directory_leases_total", "step"),
         Counter::Reads => ("directory_reads_total", "source"),
         Counter::Ignored => ("directory_ignored_total", "kind"),
     }

@@ -31,8 +31,21 @@ pub struct Tuning {
     pub repair_interval: Span,
     /// Local wishes under way at once.
     pub wishes_max: usize,
+    /// How load is spread over representatives.
+    pub leases: Leases,
     /// Bytes of small values remembered in memory, so that a much wanted one costs no disk read.
     pub cache_bytes: u64,
+}
+
+/// How long others answer for a node, and it for others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leases {
+    /// Of what cannot change. Zero, with the next one: nobody ever answers for another.
+    pub immutable: Span,
+    /// Of records and pointers: nothing older than this is ever answered.
+    pub mutable: Span,
+    /// Bytes held for others in memory.
+    pub bytes: u64,
 }
 
 /// What one publisher or source may take up.
@@ -62,8 +75,27 @@ impl Default for Tuning {
             patience: Span::from_secs(20),
             repair_interval: Span::from_mins(10),
             wishes_max: 8_192,
+            leases: Leases::default(),
             cache_bytes: 1 << 20,
         }
+    }
+}
+
+impl Leases {
+    /// No representatives at all.
+    pub fn off() -> Leases {
+        Leases { immutable: Span::ZERO, mutable: Span::ZERO, bytes: 0 }
+    }
+
+    /// Whether there are to be none.
+    pub fn is_off(&self) -> bool {
+        self.immutable == Span::ZERO && self.mutable == Span::ZERO
+    }
+}
+
+impl Default for Leases {
+    fn default() -> Leases {
+        Leases { immutable: Span::from_hours(1), mutable: Span::from_secs(30), bytes: 8 << 20 }
     }
 }
 

@@ -1,0 +1,306 @@
+//! What is wanted much, and through whom.
+//!
+//! Owns: a bounded table of the objects asked for most, with the pace of their requests in all and by the neighbour they
+//! came through.
+//! Never does: decide what follows, or grow: whatever is asked for, it stays within its rows.
+//!
+//! Space-Saving (Metwally, Agrawal, El Abbadi, ICDT 2005): a new object takes the row of the least wanted and inherits its
+//! count, as a bound of the error. So whatever has more than one part in `rows` of all requests has a row, in whatever order
+//! they come. Counts fade, by forward decay (Cormode et al., ICDE 2009): each request weighs more than those before it, so
+//! that the order of two rows never changes by time alone. Rows go by a keyed hash: nobody outside can aim at one.
+
+use crate::base::{Id, Instant, Span};
+use siphasher::sip::SipHasher13;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
+
+/// The table of one shard.
+pub(super) struct Heat {
+    keys: (u64, u64),
+    limit: usize,
+    rows: BTreeMap<u64, Row>,
+    /// The rows by weight (its bits: of positive numbers they are in order).
+    order: BTreeSet<(u64, u64)>,
+    /// Weights are relative to this moment.
+    since: Instant,
+}
+
+/// One object.
+struct Row {
+    object: Id,
+    weight: f64,
+    /// Of the weight, what a predecessor in this row left: at most so much too much.
+    inherited: f64,
+    pace: Pace,
+    /// By neighbour, the busiest few.
+    through: Vec<(Id, Pace)>,
+}
+
+/// How often something happens, over the last minutes and the last seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    slow: f64,
+    quick: f64,
+    at: Instant,
+}
+
+/// What the table knows of an object after one more request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Wanted {
+    /// Requests a second, by whomever.
+    pub(super) rate: f64,
+    /// Those that came through this neighbour.
+    pub(super) through: f64,
+}
+
+impl Heat {
+    /// An empty table of so many rows, with a secret for hashing.
+    pub(super) fn new(keys: (u64, u64), limit: usize) -> Heat {
+        let (rows, order) = (BTreeMap::new(), BTreeSet::new());
+        Heat { keys, limit: limit.max(1), rows, order, since: Instant::ORIGIN }
+    }
+
+    /// Notes `count` requests for an object that came through this neighbour; nobody for one's own.
+    pub(super) fn note(&mut self, now: Instant, object: &Id, through: Option<Id>, count: f64) -> Wanted {
+        self.rebase(now);
+        let name = self.hash(object);
+        let added = count * growth(self.since, now);
+        let mut row = self.take_row(now, name, object);
+        row.weight += added;
+        row.pace.add(now, count);
+        let through = match through {
+            Some(neighbour) => row.note_through(now, neighbour, count),
+            None => 0.0,
+        };
+        let wanted = Wanted { rate: row.pace.rate(now), through };
+        self.order.insert((row.weight.to_bits(), name));
+        self.rows.insert(name, row);
+        wanted
+    }
+
+    /// Requests a second for an object; 0 if it has no row.
+    pub(super) fn rate(&self, now: Instant, object: &Id) -> f64 {
+        self.rows.get(&self.hash(object)).map_or(0.0, |row| row.pace.rate(now))
+    }
+
+    /// The objects wanted most, with their requests a second.
+    pub(super) fn hottest(&self, now: Instant, count: usize) -> Vec<(Id, f64)> {
+        let rows = self.order.iter().rev().take(count).filter_map(|(_, name)| self.rows.get(name));
+        rows.map(|row| (row.object, row.pace.rate(now))).collect()
+    }
+
+    /// Rows in use.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn assert_invariants(&self) {
+        assert!(self.rows.len() <= self.limit && self.rows.len() == self.order.len());
+        assert!(self.rows.values().all(|row| row.through.len() <= THROUGH_MAX));
+    }
+
+    /// Takes the object's row out of the table, or that of the least wanted.
+    fn take_row(&mut self, now: Instant, name: u64, object: &Id) -> Row {
+        if let Some(row) = self.rows.remove(&name) {
+            self.order.remove(&(row.weight.to_bits(), name));
+            return row;
+        }
+        let mut inherited = 0.0;
+        if self.rows.len() >= self.limit
+            && let Some((bits, least)) = self.order.pop_first()
+        {
+            self.rows.remove(&least);
+            inherited = f64::from_bits(bits);
+        }
+        Row { object: *object, weight: inherited, inherited, pace: Pace::new(now), through: Vec::new() }
+    }
+
+    /// Before weights become too large for a number they are all made smaller.
+    fn rebase(&mut self, now: Instant) {
+        if now.since(self.since) < FADE * REBASE_FADES {
+            return;
+        }
+        let share = 1.0 / growth(self.since, now);
+        self.since = now;
+        self.order.clear();
+        for (name, row) in &mut self.rows {
+            row.weight *= share;
+            row.inherited *= share;
+            self.order.insert((row.weight.to_bits(), *name));
+        }
+    }
+
+    fn hash(&self, object: &Id) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
+        hasher.write(object.as_bytes());
+        hasher.finish()
+    }
+}
+
+impl Row {
+    fn note_through(&mut self, now: Instant, neighbour: Id, count: f64) -> f64 {
+        let place = self.through.iter().position(|(id, _)| *id == neighbour).unwrap_or_else(|| {
+            let fresh = (neighbour, Pace::new(now));
+            if self.through.len() < THROUGH_MAX {
+                self.through.push(fresh);
+                return self.through.len() - 1;
+            }
+            let slowest = |place: &usize| self.through[*place].1.slow_at(now).to_bits();
+            let least = (0..self.through.len()).min_by_key(slowest).unwrap_or(0);
+            self.through[least] = fresh;
+            least
+        });
+        let pace = &mut self.through[place].1;
+        pace.add(now, count);
+        pace.rate(now)
+    }
+}
+
+impl Pace {
+    /// Nothing yet.
+    pub(super) fn new(now: Instant) -> Pace {
+        Pace { slow: 0.0, quick: 0.0, at: now }
+    }
+
+    /// So many more.
+    pub(super) fn add(&mut self, now: Instant, count: f64) {
+        let passed = now.since(self.at);
+        self.slow = self.slow * fading(passed, FADE) + count;
+        self.quick = self.quick * fading(passed, FADE_QUICK) + count;
+        self.at = now;
+    }
+
+    /// Times a second: over the last minutes, or over the last seconds where there were enough of them to tell.
+    pub(super) fn rate(&self, now: Instant) -> f64 {
+        let quick = self.quick * fading(now.since(self.at), FADE_QUICK);
+        let slow = self.slow_at(now);
+        let over_seconds = if quick >= QUICK_LEAST { quick / FADE_QUICK.as_secs_f64() } else { 0.0 };
+        let over_minutes = if slow >= SLOW_LEAST { slow / FADE.as_secs_f64() } else { 0.0 };
+        over_seconds.max(over_minutes)
+    }
+
+    fn slow_at(&self, now: Instant) -> f64 {
+        self.slow * fading(now.since(self.at), FADE)
+    }
+}
+
+fn growth(since: Instant, now: Instant) -> f64 {
+    (now.since(since).as_secs_f64() / FADE.as_secs_f64()).exp()
+}
+
+fn fading(passed: Span, fade: Span) -> f64 {
+    (-passed.as_secs_f64() / fade.as_secs_f64()).exp()
+}
+
+/// Rows of one node's table, over all shards: 400 bytes each, so some 400 KiB where each has its eight neighbours.
+pub(super) const ROWS_MAX: usize = 1_024;
+/// Neighbours told apart in one row. A guess: what comes through more is spread already.
+const THROUGH_MAX: usize = 8;
+/// A request counts for so long, in the mean. A guess: the longest in which popularity may be taken for steady.
+const FADE: Span = Span::from_mins(10);
+/// The same for crowds that come all at once. A guess.
+const FADE_QUICK: Span = Span::from_secs(5);
+/// Fewer requests than this tell of no rate: one in seven of Poisson's threes is chance alone. A guess.
+const SLOW_LEAST: f64 = 2.5;
+/// The same within seconds. A guess.
+const QUICK_LEAST: f64 = 6.0;
+/// Weights are made smaller before they have grown by e to this.
+const REBASE_FADES: u64 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Chance;
+    use proptest::prelude::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::ORIGIN + Span::from_millis(ms)
+    }
+
+    fn object(number: u64) -> Id {
+        Id::hash_of(&number.to_le_bytes())
+    }
+
+    #[test]
+    fn a_steady_pace_is_told_and_silence_forgets_it() {
+        let mut heat = Heat::new((1, 2), 16);
+        let neighbour = object(99);
+        let mut wanted = Wanted { rate: 0.0, through: 0.0 };
+        for second in 0..3_600 {
+            let through = (second % 2 == 0).then_some(neighbour);
+            wanted = heat.note(at(second * 1_000), &object(1), through, 1.0);
+        }
+        assert!((wanted.rate - 1.0).abs() < 0.1, "{wanted:?}");
+        let last = heat.note(at(3_600_000), &object(1), Some(neighbour), 1.0);
+        assert!((last.through - 0.5).abs() < 0.1, "{last:?}");
+        assert!(heat.rate(at(3_600_000 + 600_000), &object(1)) < 0.4);
+        assert_eq!(heat.rate(at(3_600_000 + 36_000_000), &object(1)), 0.0);
+        assert_eq!(heat.rate(at(0), &object(2)), 0.0);
+    }
+
+    #[test]
+    fn a_crowd_is_seen_within_a_second_and_a_single_request_is_none() {
+        let mut heat = Heat::new((1, 2), 16);
+        assert_eq!(heat.note(at(0), &object(1), None, 1.0).rate, 0.0);
+        let rate = (0..50).map(|n| heat.note(at(10 * n), &object(2), None, 1.0).rate).last().unwrap();
+        assert!(rate > 8.0, "50 requests in half a second: {rate}");
+    }
+
+    /// Zipf's law in the midst of requests for objects that are asked for once each, as somebody would make them who
+    /// wants the hot ones forgotten.
+    #[test]
+    fn no_stream_of_strangers_drives_out_what_is_wanted() {
+        const ROWS: usize = 128;
+        let mut heat = Heat::new((1, 2), ROWS);
+        let mut chance = Chance::from_seed(5);
+        let mut exact: BTreeMap<u64, f64> = BTreeMap::new();
+        for step in 0..200_000u64 {
+            let is_junk = chance.happens(0.5);
+            let name = if is_junk { 1_000_000 + step } else { (chance.unit().powi(6) * 1_000.0) as u64 };
+            *exact.entry(name).or_insert(0.0) += 1.0;
+            heat.note(at(step), &object(name), None, 1.0);
+            heat.assert_invariants();
+        }
+        let total: f64 = exact.values().sum();
+        let due: Vec<u64> = exact.iter().filter(|(_, n)| **n > total / ROWS as f64).map(|(name, _)| *name).collect();
+        assert!(due.len() >= 3, "{due:?}");
+        for name in due {
+            assert!(heat.rate(at(200_000), &object(name)) > 0.0, "{name} has a row");
+        }
+        let hottest = heat.hottest(at(200_000), 1);
+        assert_eq!(hottest[0].0, object(0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn counts_are_exact_but_for_what_was_inherited(
+            steps in prop::collection::vec((0u64..20, 0u64..120_000), 1..300), rows in 1usize..12
+        ) {
+            let mut heat = Heat::new((3, 4), rows);
+            let (mut now, mut all, mut exact) = (0, 0.0, BTreeMap::<u64, Vec<u64>>::new());
+            for (name, pause) in steps {
+                now += pause;
+                exact.entry(name).or_default().push(now);
+                heat.note(at(now), &object(name), None, 1.0);
+                heat.assert_invariants();
+            }
+            let weigh = |times: &Vec<u64>| times.iter().map(|time| growth(heat.since, at(*time))).sum::<f64>();
+            for times in exact.values() {
+                all += weigh(times);
+            }
+            let mut held = 0.0;
+            for row in heat.rows.values() {
+                held += row.weight;
+                let (name, _) = exact.iter().find(|(name, _)| object(**name) == row.object).unwrap();
+                let truth = weigh(&exact[name]);
+                prop_assert!(row.weight >= truth * 0.999 && row.weight - row.inherited <= truth * 1.001);
+            }
+            prop_assert!(held <= all * 1.001);
+            for (name, times) in &exact {
+                let is_due = weigh(times) > all / rows as f64 * 1.001;
+                prop_assert!(!is_due || heat.rows.values().any(|row| row.object == object(*name)));
+            }
+        }
+    }
+}

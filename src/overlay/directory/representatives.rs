@@ -1,0 +1,351 @@
+//! Load that spreads itself.
+//!
+//! Owns: who is to answer for whom: when a neighbour through which much is asked gets a lease, when a lease goes on, and
+//! that whoever has one hears of what changes.
+//! Never does: keep a copy beyond its lease, or serve what does not prove itself.
+//!
+//! A lease must save more messages than it costs ([`WORTH`]). Whoever answers much that comes through one neighbour enlists
+//! that neighbour, which enlists its own in the same way: so answers move towards those who ask (Coral, NSDI 2004, and
+//! Beehive, NSDI 2004, spread by the same two measures, demand and distance). Whoever asks for a small object that is worth
+//! a copy with everybody gets a lease with the answer and answers itself from then on. No lease outlasts the one it comes
+//! from, so nothing is answered that is older than one lease.
+
+use super::Directory;
+use super::away::{Due, Pending, Purpose, Replier};
+use super::ground::Counter;
+use super::heat::Wanted;
+use super::stands::{Given, Held, Stand, Turn};
+use crate::base::{Id, Instant, Span};
+use crate::overlay::contract::{Job, Ticket};
+use crate::wire::Directory as Message;
+use crate::wire::directory::{Answer, CLAIMS_MAX, Entry, Refusal, Request};
+use crate::wire::object::{Pointer, Value};
+
+/// A lease that was offered, while what it is for is fetched or checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Offered {
+    root: Id,
+    granter: Id,
+    until: Instant,
+    /// Requests an hour.
+    demand: u32,
+}
+
+impl Directory {
+    /// A request for what stands under `root` was answered here, `count` times counting what the asker answered itself.
+    pub(super) fn note_request(&mut self, root: &Id, through: Option<Id>, count: u32) {
+        if self.ground.tuning.leases.is_off() {
+            return;
+        }
+        self.stands.serve_claims(root);
+        let count = 1 + count.min(COUNT_MAX);
+        let wanted = self.heat.note(self.ground.now, root, through, f64::from(count));
+        if let Some(neighbour) = through {
+            self.consider(root, neighbour, wanted);
+        }
+    }
+
+    /// The lease that goes with the answer to this request: for small immutable objects that everybody wants.
+    pub(super) fn answer_lease(&self, replier: Replier, value: &Value) -> Span {
+        let is_routed = matches!(replier, Replier::Root(_) | Replier::Way(_));
+        if !is_routed || value.version() > 0 || value.len() as u64 > u64::from(self.ground.tuning.inline_bytes_max) {
+            return Span::ZERO;
+        }
+        let object = value.id();
+        let lease = self.lease_for(&object);
+        let everybody = 1.0 / self.ground.view.spacing().unwrap_or(1.0);
+        let saved = self.demand(&object) / everybody * lease.as_secs_f64();
+        if saved >= WORTH_WITH_ANSWER { lease } else { Span::ZERO }
+    }
+
+    /// A local get was answered with a lease.
+    pub(super) fn take_lease(&mut self, value: &Value, granter: Id, lease: Span) {
+        let object = value.id();
+        let is_here = self.values.get(&object).is_some() || self.stands.get(&object).is_some();
+        let lease = lease.min(self.ground.tuning.leases.immutable);
+        let has_room = self.stands.has_room(&object, &granter, value.len() as u64);
+        if is_here || lease == Span::ZERO || value.version() > 0 || !has_room || self.leaving.is_some() {
+            return;
+        }
+        let stand = Stand::new(Held::Value(value.clone()), granter, self.ground.now + lease, 0.0, false);
+        self.hold(object, stand);
+    }
+
+    /// A neighbour wants this node to answer for it.
+    pub(super) fn on_enlist(&mut self, from: Id, root: Id, entry: Entry, (lease, demand): (Span, u32)) {
+        let leases = &self.ground.tuning.leases;
+        let lease = lease.min(leases.immutable.max(leases.mutable));
+        let until = self.ground.now + lease;
+        let offered = Offered { root, granter: from, until, demand };
+        if lease == Span::ZERO || self.leaving.is_some() || self.away.is_crowded() || !self.is_upstream(&from, &root) {
+            return self.decline(offered);
+        }
+        match entry {
+            Entry::Same { version } => {
+                let has_it = |stand: &&Stand| stand.granter == from && stand.version() == version;
+                match self.stands.get(&root).filter(has_it).is_some() {
+                    true => self.stands.extend(self.ground.now, &root, until, offered.demand()),
+                    false => return self.decline(offered),
+                }
+                self.schedule_leases();
+            }
+            Entry::Value(value) => self.enlist_check(offered, value),
+            Entry::Large => {
+                let Some(contact) = self.ground.contact(&from) else { return self.decline(offered) };
+                let wait = self.ground.answer_wait(&from) + LARGE_SLACK;
+                self.ask(&contact, Request::Fetch { object: root }, Purpose::Enlist(offered), wait);
+            }
+            Entry::Claims(pointers) => self.enlist_claims(offered, pointers),
+        }
+    }
+
+    /// The large object this node is to answer with came; `None` if it did not.
+    pub(super) fn on_enlist_fetched(&mut self, offered: Offered, answer: Option<Answer>) {
+        match answer {
+            Some(Answer::Value { value, .. }) => self.enlist_check(offered, value),
+            _ => self.decline(offered),
+        }
+    }
+
+    /// What this node is to answer with was checked.
+    pub(super) fn on_enlist_checked(&mut self, offered: Offered, value: Option<Value>) {
+        let Some(value) = value else {
+            log::debug!("{} enlists with a value that does not stand under its id", offered.granter.short());
+            return self.decline(offered);
+        };
+        let known = self.stands.get(&offered.root).map(Stand::version).max(self.values.newest(&offered.root));
+        let is_old = known.is_some_and(|known| known > value.version());
+        if is_old || !self.stands.has_room(&offered.root, &offered.granter, value.len() as u64) {
+            return self.decline(offered);
+        }
+        let is_newer = self.stands.get(&offered.root).is_some_and(|stand| stand.version() < value.version());
+        self.hold(offered.root, offered.stand(Held::Value(value)));
+        if is_newer {
+            self.spread_change(&offered.root, None);
+        }
+    }
+
+    /// A representative tells how much it answered.
+    pub(super) fn on_serving(&mut self, from: Id, root: Id, version: u64, served: u32) {
+        // Whoever says more than is true could as well have asked as often.
+        let wanted = self.heat.note(self.ground.now, &root, Some(from), f64::from(served.min(COUNT_MAX)));
+        let lease = self.lease_for(&root);
+        if self.is_worth_it(wanted, lease) {
+            let entry = match self.version_here(&root) {
+                Some(here) if here == version && !self.has_claims(&root) => Some(Entry::Same { version }),
+                _ => self.entry_for(&root),
+            };
+            if let Some(entry) = entry {
+                self.enlist(root, from, entry, lease);
+            }
+        }
+    }
+
+    /// A neighbour will not answer for this node.
+    pub(super) fn on_decline(&mut self, from: Id, root: Id) {
+        if self.stands.given(&root, &from).is_some() {
+            self.ground.tally.count(Counter::Leases, "declined");
+            let until = self.ground.now + DECLINED_REST;
+            self.stands.give(root, from, Given { until, is_declined: true });
+            self.schedule_leases();
+        }
+    }
+
+    /// What this node answers for another is gone.
+    pub(super) fn on_dismiss(&mut self, from: Id, root: Id) {
+        if self.stands.get(&root).is_some_and(|stand| stand.granter == from) {
+            self.stands.drop_held(&root);
+            self.dismiss(&root);
+        }
+    }
+
+    /// What stands under `root` has changed: whoever answers for this node hears it. `pointer`: the claim that is new.
+    pub(super) fn spread_change(&mut self, root: &Id, pointer: Option<&Pointer>) {
+        for (peer, until) in self.stands.representatives(root) {
+            let entry = match pointer {
+                Some(pointer) => Some(Entry::Claims(vec![pointer.clone()])),
+                None => self.entry_for(root),
+            };
+            let Some(entry) = entry else { return };
+            self.ground.tally.count(Counter::Leases, "change");
+            self.enlist(*root, peer, entry, self.ground.now.until(until));
+        }
+    }
+
+    /// Nothing stands under `root` any more.
+    pub(super) fn dismiss(&mut self, root: &Id) {
+        for peer in self.stands.recall(root) {
+            self.ground.send_linked(peer, Message::Dismiss { root: *root });
+        }
+    }
+
+    /// Leases end, or are about to.
+    pub(super) fn on_leases_due(&mut self) {
+        self.stands.expire_given(self.ground.now);
+        while let Some(turn) = self.stands.next_turn(self.ground.now) {
+            match turn {
+                Turn::Tell { root, granter, served } => self.tell_serving(root, granter, served),
+                Turn::Ended { root, served, is_enlisted: false, .. } => self.stands.note_untold(root, served),
+                Turn::Ended { root, granter, served, .. } => {
+                    self.ground.tally.count(Counter::Leases, "ended");
+                    self.tell_serving(root, granter, served);
+                }
+            }
+        }
+        self.schedule_leases();
+    }
+
+    fn tell_serving(&mut self, root: Id, granter: Id, served: u32) {
+        if served > 0 {
+            let version = self.stands.get(&root).map_or(0, Stand::version);
+            self.ground.send_linked(granter, Message::Serving { root, version, served });
+        }
+    }
+
+    /// Enlists the neighbour, if that saves more than it costs and nothing stands against it.
+    fn consider(&mut self, root: &Id, neighbour: Id, wanted: Wanted) {
+        let lease = self.lease_for(root);
+        let is_linked = self.ground.view.peer(&neighbour).is_some_and(|peer| peer.link().is_some());
+        if !is_linked || !self.is_worth_it(wanted, lease) || self.stands.given(root, &neighbour).is_some() {
+            return;
+        }
+        if let Some(entry) = self.entry_for(root) {
+            self.enlist(*root, neighbour, entry, lease);
+        }
+    }
+
+    fn is_worth_it(&self, wanted: Wanted, lease: Span) -> bool {
+        wanted.through * lease.as_secs_f64() >= WORTH
+    }
+
+    fn enlist(&mut self, root: Id, peer: Id, entry: Entry, lease: Span) {
+        let until = self.ground.now + lease;
+        if lease == Span::ZERO || !self.stands.give(root, peer, Given { until, is_declined: false }) {
+            return self.ground.tally.count(Counter::Leases, "no_room");
+        }
+        self.ground.tally.count(Counter::Leases, "given");
+        let demand = (self.demand(&root) * 3_600.0).min(f64::from(u32::MAX)) as u32;
+        self.ground.send_linked(peer, Message::Enlist { root, entry, lease, demand });
+        self.schedule_leases();
+    }
+
+    /// What can be given to a representative just now.
+    fn entry_for(&mut self, root: &Id) -> Option<Entry> {
+        if let Some(Stand { held: Held::Value(value), .. }) = self.stands.get(root) {
+            return Some(self.entry_of(value.clone()));
+        }
+        if let Some(entry) = self.values.get(root) {
+            let is_large = entry.bytes > u64::from(self.ground.tuning.inline_bytes_max);
+            // What is not in memory is after the next answer.
+            return if is_large { Some(Entry::Large) } else { self.cache.touch(root).map(Entry::Value) };
+        }
+        let claims: Vec<Pointer> =
+            self.pointers.live(root).take(CLAIMS_MAX).map(|claim| claim.pointer.clone()).collect();
+        (!claims.is_empty()).then_some(Entry::Claims(claims))
+    }
+
+    fn entry_of(&self, value: Value) -> Entry {
+        match value.len() as u64 > u64::from(self.ground.tuning.inline_bytes_max) {
+            true => Entry::Large,
+            false => Entry::Value(value),
+        }
+    }
+
+    fn version_here(&self, root: &Id) -> Option<u64> {
+        self.stands.get(root).map(Stand::version).max(self.values.get(root).map(|entry| entry.version))
+    }
+
+    fn has_claims(&self, root: &Id) -> bool {
+        self.values.get(root).is_none() && self.pointers.live(root).next().is_some()
+    }
+
+    /// How long a lease of this may be: what changes is leased for less; and none outlasts this node's own.
+    fn lease_for(&self, root: &Id) -> Span {
+        let leases = &self.ground.tuning.leases;
+        let stand = self.stands.get(root);
+        let is_immutable = match stand {
+            Some(stand) => matches!(&stand.held, Held::Value(Value::Blob(_))),
+            None => self.values.get(root).is_some_and(|entry| entry.version == 0),
+        };
+        let longest = if is_immutable { leases.immutable } else { leases.mutable };
+        let Some(stand) = stand else { return longest };
+        let left = self.ground.now.until(stand.until);
+        // Too short a lease is not worth giving: the next request after this node's own is renewed will do.
+        if left < longest / SHORTEST_SHARE { Span::ZERO } else { left.min(longest) }
+    }
+
+    /// Requests a second for this in the whole network, as far as this node knows.
+    fn demand(&self, root: &Id) -> f64 {
+        let told = self.stands.get(root).map_or(0.0, |stand| stand.demand);
+        self.heat.rate(self.ground.now, root).max(told)
+    }
+
+    fn enlist_check(&mut self, offered: Offered, value: Value) {
+        if value.id() != offered.root || !self.stands.has_room(&offered.root, &offered.granter, value.len() as u64) {
+            return self.decline(offered);
+        }
+        let ticket = Ticket(self.ground.number());
+        self.away.tickets.insert(ticket, Pending::Enlist(offered));
+        self.ground.work(ticket, Job::CheckValue { id: offered.root, value });
+    }
+
+    /// Pointers go where those in passing are; each is checked as any other is.
+    fn enlist_claims(&mut self, offered: Offered, pointers: Vec<Pointer>) {
+        let Offered { root, granter, until, .. } = offered;
+        if !self.stands.has_room(&root, &granter, 0) {
+            return self.decline(offered);
+        }
+        let lease = self.ground.now.until(until);
+        for pointer in pointers.into_iter().take(CLAIMS_MAX) {
+            self.serve(Replier::Nobody, Some(granter), Request::Publish { root, pointer, remaining: lease });
+        }
+        self.hold(root, offered.stand(Held::Claims));
+    }
+
+    fn hold(&mut self, root: Id, stand: Stand) {
+        self.ground.tally.count(Counter::Leases, "taken");
+        self.stands.hold(self.ground.now, root, stand);
+        self.schedule_leases();
+    }
+
+    fn decline(&mut self, offered: Offered) {
+        self.ground.tally.count(Counter::Refused, super::admission::limit_name(&Refusal::Busy));
+        self.ground.send_linked(offered.granter, Message::Decline { root: offered.root });
+    }
+
+    /// Whether what goes to `root` may well pass from here to this node: it is nearer there, by digits or numerically.
+    fn is_upstream(&self, granter: &Id, root: &Id) -> bool {
+        let me = self.ground.me();
+        granter.shared_prefix(root) > me.shared_prefix(root) || granter.is_nearer(root, &me)
+    }
+
+    fn schedule_leases(&mut self) {
+        match self.stands.next() {
+            Some(at) => self.ground.deadlines.set(Due::Leases, at.max(self.ground.now)),
+            None => _ = self.ground.deadlines.clear(&Due::Leases),
+        }
+    }
+}
+
+impl Offered {
+    fn demand(&self) -> f64 {
+        f64::from(self.demand) / 3_600.0
+    }
+
+    fn stand(&self, held: Held) -> Stand {
+        Stand::new(held, self.granter, self.until, self.demand(), true)
+    }
+}
+
+/// Messages a lease must save: it costs two and its bytes. The more, the fewer copies, and the longer the ways.
+const WORTH: f64 = 10.0;
+/// The same of a lease that comes with an answer and costs no message, only room.
+const WORTH_WITH_ANSWER: f64 = 10.0;
+/// A lease shorter than one part in this of the usual one is not given. A guess.
+const SHORTEST_SHARE: u64 = 4;
+/// Who has declined is left alone for so long. A guess.
+const DECLINED_REST: Span = Span::from_secs(60);
+/// More requests than this are not believed of one who counted them himself. A guess: a thousand a second for a minute.
+const COUNT_MAX: u32 = 60_000;
+/// Beyond a peer's usual wait, for a large object. As `PUSH_SLACK` in `repair`.
+const LARGE_SLACK: Span = Span::from_secs(4);

@@ -13,6 +13,7 @@ mod carry;
 pub mod check;
 pub mod churn;
 pub mod crawl;
+pub mod demand;
 pub mod density;
 pub mod direct;
 mod disk;

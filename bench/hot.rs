@@ -236,8 +236,12 @@ fn busiest(window: &Window) -> f64 {
 }
 
 fn rows(table: &mut Table, told: &Told) {
-    let phases =
-        [("Zipf", &told.zipf), ("reversed", &told.reversed), ("crowd", &told.crowd), ("all at once", &told.all_at_once)];
+    let phases = [
+        ("Zipf", &told.zipf),
+        ("reversed", &told.reversed),
+        ("crowd", &told.crowd),
+        ("all at once", &told.all_at_once),
+    ];
     for (phase, windows) in phases {
         for (index, window) in windows.iter().enumerate() {
             let load = window.load;
@@ -264,7 +268,12 @@ fn bars(args: &Args, told: &[Told]) -> BarList {
     let steady = on.zipf.last();
     bars.at_most("hops a get, at the end", steady.map(|window| window.hops), 0.9, "");
     let half = on.reversed.get(1).or(on.reversed.last()).zip(steady);
-    bars.at_most("the same two windows after the reversal, over that", half.map(|(now, then)| now.hops / then.hops), 1.1, "");
+    bars.at_most(
+        "the same two windows after the reversal, over that",
+        half.map(|(now, then)| now.hops / then.hops),
+        1.1,
+        "",
+    );
     bars.shown("things answered for others, a node", steady.map(|window| window.stands as f64 / args.nodes as f64), "");
     bars.at_most("busiest over mean, at the end", steady.map(busiest), 2.0, "");
     let p99 = steady.and_then(|window| window.load).map(|load| load.p99 / load.mean);
@@ -272,7 +281,12 @@ fn bars(args: &Args, told: &[Told]) -> BarList {
     bars.at_most("crowd, fourth window of 10 s: busiest over mean", on.crowd.get(3).map(busiest), 3.0, "");
     bars.at_most("all at once, again: busiest over mean", on.all_at_once.get(3).map(busiest), 3.0, "");
     let failed = [&on.zipf, &on.reversed, &on.crowd, &on.all_at_once].into_iter().flatten();
-    bars.at_most("gets lost", Some(failed.map(|window| window.failures.values().sum::<usize>()).sum::<usize>() as f64), 0.0, "");
+    bars.at_most(
+        "gets lost",
+        Some(failed.map(|window| window.failures.values().sum::<usize>()).sum::<usize>() as f64),
+        0.0,
+        "",
+    );
     let record = on.record.as_ref();
     bars.at_least("hot record: gets with the new version after 1 s", record.map(|fresh| fresh.new_after_1_s), 0.99, "");
     bars.at_most("hot record: last old version after s", record.map(|fresh| fresh.last_old_s), 30.0, "s");

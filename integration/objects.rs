@@ -44,7 +44,7 @@ fn what_one_node_places_every_other_fetches() {
     }
     for node in nodes {
         match node.ask(Command::Locate { object }) {
-            Ok(Reply::Holders(holders)) => assert_eq!(holders.len(), 1),
+            Ok(Reply::Holders { holders, .. }) => assert_eq!(holders.len(), 1),
             other => panic!("{other:?}"),
         }
         assert!(matches!(node.ask(Command::Get { object }), Ok(Reply::Value { .. })));

@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments, api: &Api, output: Output) -> Result<(), Exit>
         let size = answer["size_estimate"].as_f64().map_or("unknown".to_owned(), |size| format!("about {size:.0} nodes"));
         format!(
             "node      {}\nnetwork   {}, {size}\naddress   {}\nstate     {}\npeers     {} known, {} links, {} in the leaf set\n\
-             table     {} slots by row\nvalues    {} ({} bytes), root of {}\npointers  {}, publishing {}\nwishes    {} under way\n\
+             table     {} slots by row\nvalues    {} ({} bytes), root of {}\npointers  {}, publishing {}\nleases    {} given, answering for others: {} ({} bytes)\nwishes    {} under way\n\
              refused   {} writes\nversion   {}\n",
             field(&answer, "id"),
             field(&answer, "network"),
@@ -53,9 +53,31 @@ pub fn run(arguments: &Arguments, api: &Api, output: Output) -> Result<(), Exit>
             field(directory, "rooted"),
             field(directory, "pointers"),
             field(directory, "published"),
+            field(directory, "leases_given"),
+            field(directory, "answers_for_others"),
+            field(directory, "answers_for_others_bytes"),
             field(directory, "wishes"),
             field(directory, "refused"),
             field(&answer, "version"),
-        )
+        ) + &hottest(directory)
     })
 }
+
+/// The objects asked for most, and who answers for them.
+fn hottest(directory: &serde_json::Value) -> String {
+    let line = |hot: &serde_json::Value| {
+        let representatives = hot["representatives"].as_array().map_or(0, Vec::len);
+        let own = hot["own_lease_left_s"]
+            .as_u64()
+            .map_or(String::new(), |left| format!(", answered for another ({left} s more)"));
+        format!(
+            "hot       {}  {} an hour, {representatives} representatives{own}\n",
+            field(hot, "id"),
+            field(hot, "per_hour")
+        )
+    };
+    directory["hottest"].as_array().into_iter().flatten().take(HOTTEST_SHOWN).map(line).collect()
+}
+
+/// Hot objects shown.
+const HOTTEST_SHOWN: usize = 5;

@@ -5,7 +5,7 @@
 
 use arras::base::{Coordinate, Id, Span};
 use arras::identity::{Contact, NodeName, Role, SecretKey};
-use arras::wire::directory::{Answer, Entry, Holder, OfferEntry, Refusal, Request, ShareLimit};
+use arras::wire::directory::{Answer, Entry, Holder, KnownAs, OfferEntry, Refusal, Request, ShareLimit};
 use arras::wire::membership::About;
 use arras::wire::object::{Pointer, Receipt, Record, Value};
 use arras::wire::probe::{Bearing, ReachEntry};
@@ -180,9 +180,12 @@ fn answers() -> Vec<(&'static str, Message)> {
     let receipt = Receipt::sign(&key(), id(1), 5, Span::from_hours(24));
     [
         ("directory.answer.published", Answer::Published { lifetime: Span::from_hours(1) }),
-        ("directory.answer.holders", Answer::Holders { holders: vec![holder] }),
+        ("directory.answer.holders", Answer::Holders { holders: vec![holder], known_as: KnownAs::Representative }),
         ("directory.answer.stored", Answer::Stored { receipts: vec![receipt] }),
-        ("directory.answer.value", Answer::Value { value: Value::Record(record()), replicas: 4, lease: Span::from_mins(5) }),
+        (
+            "directory.answer.value",
+            Answer::Value { value: Value::Record(record()), replicas: 4, lease: Span::from_mins(5) },
+        ),
         ("directory.answer.not-found", Answer::NotFound),
         ("directory.answer.refused.not-ready", Answer::Refused(Refusal::NotReady)),
         ("directory.answer.refused.too-large", Answer::Refused(Refusal::TooLarge { limit: 1 << 20 })),

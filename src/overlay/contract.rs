@@ -9,7 +9,7 @@ use super::router::RouterStatus;
 use super::view::RouteView;
 use crate::base::{Id, Span};
 use crate::identity::Contact;
-use crate::wire::directory::{Holder, Refusal};
+use crate::wire::directory::{Holder, KnownAs, Refusal};
 use crate::wire::object::{Pointer, Receipt, Value};
 use crate::wire::routing::{Errand, Outcome, TraceHop};
 use crate::wire::{Card, CloseReason, Message};
@@ -449,12 +449,28 @@ pub enum Reply {
         /// Of [`ROOTS_PER_OBJECT`](super::directory::ROOTS_PER_OBJECT).
         roots: u8,
     },
-    /// These hold it, nearest first.
-    Holders(Vec<Holder>),
+    /// These hold it.
+    Holders {
+        /// Nearest first.
+        holders: Vec<Holder>,
+        /// Who knew that.
+        by: Located,
+    },
     /// How the routing stands.
     Router(Box<RouterStatus>),
     /// How a shard stands.
     Directory(Box<DirectoryStatus>),
+}
+
+/// Who answered a locate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The node.
+    pub node: Id,
+    /// As what it knew.
+    pub known_as: KnownAs,
+    /// Under which of the object's ids it was asked: 0 for its own, else a salted one.
+    pub salt: u8,
 }
 
 /// The root of a key as one lookup found it.

@@ -11,7 +11,7 @@ pub mod forwarder;
 pub mod router;
 pub mod view;
 
-pub use contract::{Command, Effect, Fact, Failure, Reply, RequestId, Root};
+pub use contract::{Command, Effect, Fact, Failure, Located, Reply, RequestId, Root};
 pub use view::{Interest, RouteView};
 
 use crate::base::Id;

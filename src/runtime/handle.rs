@@ -149,7 +149,7 @@ impl Handle {
     /// Who holds this? Nearest first.
     pub fn locate(&self, object: Id) -> Result<Vec<Holder>, Failure> {
         match self.ask(Command::Locate { object })? {
-            Reply::Holders(holders) => Ok(holders),
+            Reply::Holders { holders, .. } => Ok(holders),
             _ => Err(Failure::NotFound),
         }
     }
@@ -236,6 +236,11 @@ pub fn add(sum: &mut DirectoryStatus, part: &DirectoryStatus) {
     sum.published += part.published;
     sum.wishes += part.wishes;
     sum.refused += part.refused;
+    sum.stands += part.stands;
+    sum.stand_bytes += part.stand_bytes;
+    sum.leases += part.leases;
+    sum.hottest.extend(part.hottest.iter().cloned());
+    sum.hottest.sort_by_key(|hot| std::cmp::Reverse(hot.per_hour));
 }
 
 fn root_of(reply: Reply) -> Result<Root, Failure> {

@@ -8,9 +8,9 @@ use arras::identity::{Contact, NodeName, Role, SecretKey};
 use arras::machine::Reading;
 use arras::overlay::directory::DirectoryStatus;
 use arras::overlay::router::RouterStatus;
-use arras::overlay::{Command, Failure, Reply, Root};
+use arras::overlay::{Command, Failure, Located, Reply, Root};
 use arras::runtime::handle::{Done, NodePort};
-use arras::wire::directory::{Holder, Refusal};
+use arras::wire::directory::{Holder, KnownAs, Refusal};
 use arras::wire::object::{Receipt, Value};
 use arras::wire::routing::{TraceHop, Why};
 use parking_lot::Mutex;
@@ -85,7 +85,9 @@ impl MemoryPort {
                     return Err(Failure::NotFound);
                 }
                 let coordinate = Some(Coordinate::default());
-                Ok(Reply::Holders(vec![Holder { contact: (*self.contact).clone(), coordinate, replica: true }]))
+                let holders = vec![Holder { contact: (*self.contact).clone(), coordinate, replica: true }];
+                let by = Located { node: self.contact.id(), known_as: KnownAs::Root, salt: 0 };
+                Ok(Reply::Holders { holders, by })
             }
             Command::RouterStatus => Ok(Reply::Router(Box::new(self.status()))),
             Command::DirectoryStatus { .. } => {

@@ -158,7 +158,11 @@ impl Handled {
 }
 
 fn stands(node: &Node) -> usize {
-    node.readings().iter().filter(|reading| reading.name == "directory_stands").map(|reading| reading.value as usize).sum()
+    node.readings()
+        .iter()
+        .filter(|reading| reading.name == "directory_stands")
+        .map(|reading| reading.value as usize)
+        .sum()
 }
 
 /// Longer than the patience of any get.

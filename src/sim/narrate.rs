@@ -76,7 +76,7 @@ impl Narrator {
             }
             Ok(Reply::Published { object, roots }) => format!("published {} roots={roots}", self.name(object)),
             Ok(Reply::Unpublished { object, roots }) => format!("unpublished {} roots={roots}", self.name(object)),
-            Ok(Reply::Holders(holders)) => {
+            Ok(Reply::Holders { holders, .. }) => {
                 let names: Vec<String> = holders.iter().map(|holder| self.name(&holder.contact.id())).collect();
                 format!("holders [{}]", names.join(" "))
             }
@@ -227,7 +227,7 @@ impl Narrator {
     fn answer(&self, answer: &Answer) -> String {
         match answer {
             Answer::Published { .. } => "published".to_owned(),
-            Answer::Holders { holders } => {
+            Answer::Holders { holders, .. } => {
                 let names: Vec<String> = holders.iter().map(|holder| self.name(&holder.contact.id())).collect();
                 format!("holders [{}]", names.join(" "))
             }

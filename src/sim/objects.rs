@@ -133,7 +133,7 @@ impl Stage {
 
     fn find(&self, asker: usize, holders: &[usize], outcome: Outcome) -> Result<Find, String> {
         let (located, named) = match outcome.result {
-            Some((located, Ok(Reply::Holders(named)))) => (located, named),
+            Some((located, Ok(Reply::Holders { holders, .. }))) => (located, holders),
             other => return Err(failure(other)),
         };
         let first = named.first().and_then(|holder| self.world.index_of(&holder.contact.id()));

@@ -188,7 +188,7 @@ impl Stage {
     /// Who holds this object?
     pub fn locate(&mut self, from: usize, object: Id) -> Result<Vec<Holder>, Failure> {
         match self.ask(from, Command::Locate { object })? {
-            Reply::Holders(holders) => Ok(holders),
+            Reply::Holders { holders, .. } => Ok(holders),
             other => panic!("seed {}: a locate brought {other:?}", self.seed),
         }
     }

@@ -193,6 +193,8 @@ pub enum Answer {
     Holders {
         /// Who.
         holders: Vec<Holder>,
+        /// As what the answerer knows.
+        known_as: KnownAs,
     },
     /// It is kept: here is the word of each keeper.
     Stored {
@@ -212,6 +214,19 @@ pub enum Answer {
     NotFound,
     /// I will not.
     Refused(Refusal),
+}
+
+/// As what a node knows who holds an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KnownAs {
+    /// It roots the id under which it was asked.
+    Root,
+    /// It keeps a copy itself.
+    Keeper,
+    /// Pointers passed by on their way to the root.
+    Passing,
+    /// It answers for another node, because many ask.
+    Representative,
 }
 
 /// A node that has an object.

@@ -34,6 +34,9 @@ impl Directory {
     pub(super) fn get_start(&mut self, number: u64) {
         let Some(wish) = self.wishes.get(number) else { return };
         let object = wish.object;
+        if let Some(value) = self.own_answer(&object) {
+            return self.get_finish(number, value, self.ground.me(), 1);
+        }
         // A record kept here may be outdated: its root knows.
         match self.values.get(&object) {
             Some(entry) if entry.version == 0 => match self.cache.touch(&object) {
@@ -83,7 +86,7 @@ impl Directory {
                 }
                 self.get_check(number, value, by, replicas);
             }
-            Answer::Holders { holders } if !holders.is_empty() => self.get_from(number, holders),
+            Answer::Holders { holders, .. } if !holders.is_empty() => self.get_from(number, holders),
             Answer::NotFound | Answer::Holders { .. } => {
                 let Some(wish) = self.wishes.get_mut(number).filter(|wish| wish.current == which) else { return };
                 let Work::Get(work) = &mut wish.work else { return };

@@ -6,7 +6,8 @@
 //!
 //! Space-Saving (Metwally, Agrawal, El Abbadi, ICDT 2005): a new object takes the row of the least wanted and inherits its
 //! count, as a bound of the error. So whatever has more than one part in `rows` of all requests has a row, in whatever order
-//! they come. Counts fade, by forward decay (Cormode et al., ICDE 2009): each request weighs more than those before it, so
+//! they come. Which way requests come does not depend on the object, as long as they all go to this node: so a neighbour's
+//! share of all of them tells sooner than what it brought for one object. Counts fade, by forward decay (Cormode et al., ICDE 2009): each request weighs more than those before it, so
 //! that the order of two rows never changes by time alone. Rows go by a keyed hash: nobody outside can aim at one.
 
 use crate::base::{Id, Instant, Span};
@@ -23,6 +24,9 @@ pub(super) struct Heat {
     order: BTreeSet<(u64, u64)>,
     /// Weights are relative to this moment.
     since: Instant,
+    /// All requests, and those through each neighbour.
+    all: Pace,
+    by_neighbour: BTreeMap<Id, Pace>,
 }
 
 /// One object.
@@ -32,6 +36,12 @@ struct Row {
     /// Of the weight, what a predecessor in this row left: at most so much too much.
     inherited: f64,
     pace: Pace,
+    /// Requests that others answered and told of, over the last hour.
+    told: f64,
+    /// Requests a second as they were when most came here, fading: those that are answered elsewhere are not told at once.
+    remembered: f64,
+    /// When the last two were true.
+    at: Instant,
     /// By neighbour, the busiest few.
     through: Vec<(Id, Pace)>,
 }
@@ -47,46 +57,51 @@ pub(super) struct Pace {
 /// What the table knows of an object after one more request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Wanted {
-    /// Requests a second, by whomever.
-    pub(super) rate: f64,
-    /// Those that came through this neighbour.
+    /// Requests a second in the whole network, as far as is known here.
+    pub(super) demand: f64,
+    /// Those through this neighbour.
     pub(super) through: f64,
+    /// Whether the demand has doubled since that was said last.
+    pub(super) has_doubled: bool,
 }
 
 impl Heat {
     /// An empty table of so many rows, with a secret for hashing.
     pub(super) fn new(keys: (u64, u64), limit: usize) -> Heat {
         let (rows, order) = (BTreeMap::new(), BTreeSet::new());
-        Heat { keys, limit: limit.max(1), rows, order, since: Instant::ORIGIN }
+        let (since, all) = (Instant::ORIGIN, Pace::new(Instant::ORIGIN));
+        Heat { keys, limit: limit.max(1), rows, order, since, all, by_neighbour: BTreeMap::new() }
     }
 
     /// Notes `count` requests for an object that came through this neighbour; nobody for one's own.
-    pub(super) fn note(&mut self, now: Instant, object: &Id, through: Option<Id>, count: f64) -> Wanted {
-        self.rebase(now);
-        let name = self.hash(object);
-        let added = count * growth(self.since, now);
-        let mut row = self.take_row(now, name, object);
-        row.weight += added;
-        row.pace.add(now, count);
-        let through = match through {
-            Some(neighbour) => row.note_through(now, neighbour, count),
-            None => 0.0,
-        };
-        let wanted = Wanted { rate: row.pace.rate(now), through };
-        self.order.insert((row.weight.to_bits(), name));
-        self.rows.insert(name, row);
-        wanted
+    /// `told`: how many more were answered elsewhere before, as the asker says.
+    pub(super) fn note(&mut self, now: Instant, object: &Id, through: Option<Id>, told: f64) -> Wanted {
+        let share = self.note_share(now, through);
+        self.change(now, object, 1.0 + told, |row| {
+            let before = row.demand(now);
+            row.pace.add(now, 1.0);
+            row.remember(now, told);
+            let counted = through.map_or(0.0, |neighbour| row.note_through(now, neighbour));
+            let demand = row.demand(now);
+            let has_doubled = demand > 0.0 && (before == 0.0 || demand.log2().floor() > before.log2().floor());
+            Wanted { demand, through: counted.max(demand * share), has_doubled }
+        })
     }
 
-    /// Requests a second for an object; 0 if it has no row.
-    pub(super) fn rate(&self, now: Instant, object: &Id) -> f64 {
-        self.rows.get(&self.hash(object)).map_or(0.0, |row| row.pace.rate(now))
+    /// Notes that so many requests for an object were answered elsewhere.
+    pub(super) fn note_told(&mut self, now: Instant, object: &Id, told: f64) {
+        self.change(now, object, told, |row| row.remember(now, told));
+    }
+
+    /// Requests a second for an object in the whole network, as far as is known here; 0 if it has no row.
+    pub(super) fn demand(&self, now: Instant, object: &Id) -> f64 {
+        self.rows.get(&self.hash(object)).map_or(0.0, |row| row.demand(now))
     }
 
     /// The objects wanted most, with their requests a second.
     pub(super) fn hottest(&self, now: Instant, count: usize) -> Vec<(Id, f64)> {
         let rows = self.order.iter().rev().take(count).filter_map(|(_, name)| self.rows.get(name));
-        rows.map(|row| (row.object, row.pace.rate(now))).collect()
+        rows.map(|row| (row.object, row.demand(now))).collect()
     }
 
     /// Rows in use.
@@ -97,6 +112,32 @@ impl Heat {
     pub(super) fn assert_invariants(&self) {
         assert!(self.rows.len() <= self.limit && self.rows.len() == self.order.len());
         assert!(self.rows.values().all(|row| row.through.len() <= THROUGH_MAX));
+        assert!(self.by_neighbour.len() <= NEIGHBOURS_MAX);
+    }
+
+    /// The share of all requests that come through this neighbour, counting one more; cautious where there were few.
+    fn note_share(&mut self, now: Instant, through: Option<Id>) -> f64 {
+        self.all.add(now, 1.0);
+        let Some(neighbour) = through else { return 0.0 };
+        if self.by_neighbour.len() >= NEIGHBOURS_MAX && !self.by_neighbour.contains_key(&neighbour) {
+            self.by_neighbour.clear();
+        }
+        let pace = self.by_neighbour.entry(neighbour).or_insert(Pace::new(now));
+        pace.add(now, 1.0);
+        (pace.slow - pace.slow.sqrt()).max(0.0) / self.all.slow
+    }
+
+    /// Changes the row of an object that weighs so many requests more.
+    fn change<T>(&mut self, now: Instant, object: &Id, count: f64, change: impl FnOnce(&mut Row) -> T) -> T {
+        self.rebase(now);
+        let name = self.hash(object);
+        let added = count * growth(self.since, now);
+        let mut row = self.take_row(now, name, object);
+        row.weight += added;
+        let told = change(&mut row);
+        self.order.insert((row.weight.to_bits(), name));
+        self.rows.insert(name, row);
+        told
     }
 
     /// Takes the object's row out of the table, or that of the least wanted.
@@ -112,7 +153,8 @@ impl Heat {
             self.rows.remove(&least);
             inherited = f64::from_bits(bits);
         }
-        Row { object: *object, weight: inherited, inherited, pace: Pace::new(now), through: Vec::new() }
+        let (pace, told, remembered) = (Pace::new(now), 0.0, 0.0);
+        Row { object: *object, weight: inherited, inherited, pace, told, remembered, at: now, through: Vec::new() }
     }
 
     /// Before weights become too large for a number they are all made smaller.
@@ -138,7 +180,19 @@ impl Heat {
 }
 
 impl Row {
-    fn note_through(&mut self, now: Instant, neighbour: Id, count: f64) -> f64 {
+    fn demand(&self, now: Instant) -> f64 {
+        let fading = fading(now.since(self.at), MEMORY);
+        let known = self.pace.rate(now) + self.told * fading / MEMORY.as_secs_f64();
+        known.max(self.remembered * fading)
+    }
+
+    fn remember(&mut self, now: Instant, told: f64) {
+        self.told = self.told * fading(now.since(self.at), MEMORY) + told;
+        self.remembered = self.demand(now);
+        self.at = now;
+    }
+
+    fn note_through(&mut self, now: Instant, neighbour: Id) -> f64 {
         let place = self.through.iter().position(|(id, _)| *id == neighbour).unwrap_or_else(|| {
             let fresh = (neighbour, Pace::new(now));
             if self.through.len() < THROUGH_MAX {
@@ -151,7 +205,7 @@ impl Row {
             least
         });
         let pace = &mut self.through[place].1;
-        pace.add(now, count);
+        pace.add(now, 1.0);
         pace.rate(now)
     }
 }
@@ -194,12 +248,16 @@ fn fading(passed: Span, fade: Span) -> f64 {
 
 /// Rows of one node's table, over all shards: 400 bytes each, so some 400 KiB where each has its eight neighbours.
 pub(super) const ROWS_MAX: usize = 1_024;
+/// Neighbours told apart over all rows; beyond it they are counted anew. Twice the default link budget of 256.
+const NEIGHBOURS_MAX: usize = 512;
 /// Neighbours told apart in one row. A guess: what comes through more is spread already.
 const THROUGH_MAX: usize = 8;
 /// A request counts for so long, in the mean. A guess: the longest in which popularity may be taken for steady.
 const FADE: Span = Span::from_mins(10);
 /// The same for crowds that come all at once. A guess.
 const FADE_QUICK: Span = Span::from_secs(5);
+/// What is answered elsewhere is remembered for so long, in the mean: leases of blobs last an hour.
+const MEMORY: Span = Span::from_hours(1);
 /// Fewer requests than this tell of no rate: one in seven of Poisson's threes is chance alone. A guess.
 const SLOW_LEAST: f64 = 2.5;
 /// The same within seconds. A guess.
@@ -225,25 +283,41 @@ mod tests {
     fn a_steady_pace_is_told_and_silence_forgets_it() {
         let mut heat = Heat::new((1, 2), 16);
         let neighbour = object(99);
-        let mut wanted = Wanted { rate: 0.0, through: 0.0 };
+        let mut wanted = Wanted { demand: 0.0, through: 0.0, has_doubled: false };
         for second in 0..3_600 {
             let through = (second % 2 == 0).then_some(neighbour);
-            wanted = heat.note(at(second * 1_000), &object(1), through, 1.0);
+            wanted = heat.note(at(second * 1_000), &object(1), through, 0.0);
         }
-        assert!((wanted.rate - 1.0).abs() < 0.1, "{wanted:?}");
-        let last = heat.note(at(3_600_000), &object(1), Some(neighbour), 1.0);
+        assert!((wanted.demand - 1.0).abs() < 0.1, "{wanted:?}");
+        let last = heat.note(at(3_600_000), &object(1), Some(neighbour), 0.0);
         assert!((last.through - 0.5).abs() < 0.1, "{last:?}");
-        assert!(heat.rate(at(3_600_000 + 600_000), &object(1)) < 0.4);
-        assert_eq!(heat.rate(at(3_600_000 + 36_000_000), &object(1)), 0.0);
-        assert_eq!(heat.rate(at(0), &object(2)), 0.0);
+        assert!(heat.demand(at(3_600_000 + 3_600_000), &object(1)) < 0.4);
+        assert!(heat.demand(at(3_600_000 + 36_000_000), &object(1)) < 0.001);
+        assert_eq!(heat.demand(at(0), &object(2)), 0.0);
     }
 
     #[test]
     fn a_crowd_is_seen_within_a_second_and_a_single_request_is_none() {
         let mut heat = Heat::new((1, 2), 16);
-        assert_eq!(heat.note(at(0), &object(1), None, 1.0).rate, 0.0);
-        let rate = (0..50).map(|n| heat.note(at(10 * n), &object(2), None, 1.0).rate).last().unwrap();
+        assert_eq!(heat.note(at(0), &object(1), None, 0.0).demand, 0.0);
+        let rate = (0..50).map(|n| heat.note(at(10 * n), &object(2), None, 0.0).demand).last().unwrap();
         assert!(rate > 8.0, "50 requests in half a second: {rate}");
+    }
+
+    #[test]
+    fn what_others_answer_counts_as_soon_as_it_is_told_and_is_remembered_until_then() {
+        let mut heat = Heat::new((1, 2), 16);
+        let neighbour = object(99);
+        (0..600).for_each(|second| _ = heat.note(at(second * 1_000), &object(1), Some(neighbour), 0.0));
+        let before = heat.demand(at(600_000), &object(1));
+        // All is answered elsewhere now.
+        let later = heat.demand(at(1_800_000), &object(1));
+        assert!(later > before * 0.6, "{before}, then {later}");
+        heat.note_told(at(3_600_000), &object(1), 3_000.0);
+        assert!((0.7..1.2).contains(&heat.demand(at(3_600_000), &object(1))));
+        // And one more request through this neighbour, which brings all there is, tells how many come that way.
+        let wanted = heat.note(at(3_601_000), &object(2), Some(neighbour), 40_000.0);
+        assert!(wanted.demand > 10.0 && wanted.through > wanted.demand * 0.2, "{wanted:?}");
     }
 
     /// Zipf's law in the midst of requests for objects that are asked for once each, as somebody would make them who
@@ -258,14 +332,14 @@ mod tests {
             let is_junk = chance.happens(0.5);
             let name = if is_junk { 1_000_000 + step } else { (chance.unit().powi(6) * 1_000.0) as u64 };
             *exact.entry(name).or_insert(0.0) += 1.0;
-            heat.note(at(step), &object(name), None, 1.0);
+            heat.note(at(step), &object(name), None, 0.0);
             heat.assert_invariants();
         }
         let total: f64 = exact.values().sum();
         let due: Vec<u64> = exact.iter().filter(|(_, n)| **n > total / ROWS as f64).map(|(name, _)| *name).collect();
         assert!(due.len() >= 3, "{due:?}");
         for name in due {
-            assert!(heat.rate(at(200_000), &object(name)) > 0.0, "{name} has a row");
+            assert!(heat.demand(at(200_000), &object(name)) > 0.0, "{name} has a row");
         }
         let hottest = heat.hottest(at(200_000), 1);
         assert_eq!(hottest[0].0, object(0));
@@ -282,7 +356,7 @@ mod tests {
             for (name, pause) in steps {
                 now += pause;
                 exact.entry(name).or_default().push(now);
-                heat.note(at(now), &object(name), None, 1.0);
+                heat.note(at(now), &object(name), None, 0.0);
                 heat.assert_invariants();
             }
             let weigh = |times: &Vec<u64>| times.iter().map(|time| growth(heat.since, at(*time))).sum::<f64>();

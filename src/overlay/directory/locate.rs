@@ -8,7 +8,7 @@ use super::ground::nearest_holders;
 use super::near_root::expected_way;
 use super::wishes::Work;
 use crate::base::{Id, Span};
-use crate::overlay::contract::{Failure, Reply};
+use crate::overlay::contract::{Failure, Located, Reply};
 use crate::wire::directory::{Answer, Refusal, Request};
 use crate::wire::routing::Errand;
 
@@ -49,12 +49,14 @@ impl Directory {
     }
 
     /// Somebody answered.
-    pub(super) fn on_locate_answer(&mut self, number: u64, which: u64, answer: Answer) {
+    pub(super) fn on_locate_answer(&mut self, number: u64, which: u64, node: Id, answer: Answer) {
         match answer {
-            Answer::Holders { holders } if !holders.is_empty() => {
+            Answer::Holders { holders, known_as } if !holders.is_empty() => {
+                let salt = self.locate_ended(number, which).map_or(0, |(_, salt)| salt);
                 let mut holders = nearest_holders(holders, &self.ground.view.coordinate);
                 self.ground.by_expected_rtt(&mut holders);
-                self.finish(number, Ok(Reply::Holders(holders)));
+                let by = Located { node, known_as, salt };
+                self.finish(number, Ok(Reply::Holders { holders, by }));
             }
             Answer::NotFound | Answer::Holders { .. } => {
                 let Some((work, salt)) = self.locate_ended(number, which) else { return };

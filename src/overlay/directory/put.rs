@@ -73,7 +73,7 @@ impl Directory {
     pub(super) fn on_put_answer(&mut self, number: u64, which: Option<u64>, answer: Answer) {
         match answer {
             Answer::Stored { receipts } => self.check_receipts(number, receipts),
-            Answer::Holders { holders } => {
+            Answer::Holders { holders, .. } => {
                 let is_current = self.wishes.get(number).is_some_and(|wish| which == Some(wish.current));
                 match holders.into_iter().next() {
                     Some(root) if is_current => self.put_at(number, &Arc::new(root.contact)),

@@ -32,14 +32,17 @@ pub(super) struct Offered {
 }
 
 impl Directory {
-    /// A request for what stands under `root` was answered here, `count` times counting what the asker answered itself.
+    /// A request for what stands under `root` was answered here; `count` others before it the asker answered itself.
     pub(super) fn note_request(&mut self, root: &Id, through: Option<Id>, count: u32) {
         if self.ground.tuning.leases.is_off() {
             return;
         }
         self.stands.serve_claims(root);
-        let count = 1 + count.min(COUNT_MAX);
-        let wanted = self.heat.note(self.ground.now, root, through, f64::from(count));
+        let told = f64::from(count.min(COUNT_MAX));
+        let wanted = self.heat.note(self.ground.now, root, through, told);
+        if wanted.has_doubled {
+            self.tell_demand(root);
+        }
         if let Some(neighbour) = through {
             self.consider(root, neighbour, wanted);
         }
@@ -56,6 +59,13 @@ impl Directory {
         let everybody = 1.0 / self.ground.view.spacing().unwrap_or(1.0);
         let saved = self.demand(&object) / everybody * lease.as_secs_f64();
         if saved >= WORTH_WITH_ANSWER { lease } else { Span::ZERO }
+    }
+
+    /// What this node answers for others it answers to itself.
+    pub(super) fn own_answer(&mut self, object: &Id) -> Option<Value> {
+        let value = self.stands.serve(object)?;
+        self.note_request(object, None, 0);
+        Some(value)
     }
 
     /// A local get was answered with a lease.
@@ -128,9 +138,11 @@ impl Directory {
     /// A representative tells how much it answered.
     pub(super) fn on_serving(&mut self, from: Id, root: Id, version: u64, served: u32) {
         // Whoever says more than is true could as well have asked as often.
-        let wanted = self.heat.note(self.ground.now, &root, Some(from), f64::from(served.min(COUNT_MAX)));
+        let served = f64::from(served.min(COUNT_MAX));
+        self.heat.note_told(self.ground.now, &root, served);
         let lease = self.lease_for(&root);
-        if self.is_worth_it(wanted, lease) {
+        // It counted over less than a whole lease.
+        if served >= WORTH * TOLD_SHARE {
             let entry = match self.version_here(&root) {
                 Some(here) if here == version && !self.has_claims(&root) => Some(Entry::Same { version }),
                 _ => self.entry_for(&root),
@@ -206,7 +218,8 @@ impl Directory {
     fn consider(&mut self, root: &Id, neighbour: Id, wanted: Wanted) {
         let lease = self.lease_for(root);
         let is_linked = self.ground.view.peer(&neighbour).is_some_and(|peer| peer.link().is_some());
-        if !is_linked || !self.is_worth_it(wanted, lease) || self.stands.given(root, &neighbour).is_some() {
+        let is_worth_it = wanted.through * lease.as_secs_f64() >= WORTH;
+        if !is_linked || !is_worth_it || self.stands.given(root, &neighbour).is_some() {
             return;
         }
         if let Some(entry) = self.entry_for(root) {
@@ -214,8 +227,12 @@ impl Directory {
         }
     }
 
-    fn is_worth_it(&self, wanted: Wanted, lease: Span) -> bool {
-        wanted.through * lease.as_secs_f64() >= WORTH
+    /// Representatives hear how much more there is to do: they decide by it who gets a lease with an answer.
+    fn tell_demand(&mut self, root: &Id) {
+        let Some(version) = self.version_here(root).or(self.has_claims(root).then_some(0)) else { return };
+        for (peer, until) in self.stands.representatives(root) {
+            self.enlist(*root, peer, Entry::Same { version }, self.ground.now.until(until));
+        }
     }
 
     fn enlist(&mut self, root: Id, peer: Id, entry: Entry, lease: Span) {
@@ -268,8 +285,12 @@ impl Directory {
             None => self.values.get(root).is_some_and(|entry| entry.version == 0),
         };
         let longest = if is_immutable { leases.immutable } else { leases.mutable };
-        let Some(stand) = stand else { return longest };
-        let left = self.ground.now.until(stand.until);
+        // No longer than what it is given of.
+        let left = match (stand, self.values.get(root)) {
+            (Some(stand), _) => self.ground.now.until(stand.until),
+            (None, Some(entry)) => self.ground.now.until(entry.expires),
+            (None, None) => longest,
+        };
         // Too short a lease is not worth giving: the next request after this node's own is renewed will do.
         if left < longest / SHORTEST_SHARE { Span::ZERO } else { left.min(longest) }
     }
@@ -277,7 +298,7 @@ impl Directory {
     /// Requests a second for this in the whole network, as far as this node knows.
     fn demand(&self, root: &Id) -> f64 {
         let told = self.stands.get(root).map_or(0.0, |stand| stand.demand);
-        self.heat.rate(self.ground.now, root).max(told)
+        self.heat.demand(self.ground.now, root).max(told)
     }
 
     fn enlist_check(&mut self, offered: Offered, value: Value) {
@@ -341,6 +362,8 @@ impl Offered {
 const WORTH: f64 = 10.0;
 /// The same of a lease that comes with an answer and costs no message, only room.
 const WORTH_WITH_ANSWER: f64 = 10.0;
+/// A representative tells what it answered when three quarters of its lease are over (`stands::TOLD_AFTER`).
+const TOLD_SHARE: f64 = 0.75;
 /// A lease shorter than one part in this of the usual one is not given. A guess.
 const SHORTEST_SHARE: u64 = 4;
 /// Who has declined is left alone for so long. A guess.

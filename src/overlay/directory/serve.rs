@@ -16,7 +16,7 @@ use crate::identity::Contact;
 use crate::overlay::contract::{Arrival, DiskDone, DiskOp, Effect, Fact, Job, Place, Standing, Ticket};
 use crate::wire::Directory as Message;
 use crate::wire::codec;
-use crate::wire::directory::{Answer, HOLDERS_MAX, Holder, Refusal, Request};
+use crate::wire::directory::{Answer, HOLDERS_MAX, Holder, KnownAs, Refusal, Request};
 use crate::wire::object::{Pointer, Value};
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl Directory {
                 _ => {
                     let me = self.ground.me();
                     let holders = self.ground.holder(&me, true).into_iter().collect();
-                    self.reply(replier, Answer::Holders { holders });
+                    self.reply(replier, Answer::Holders { holders, known_as: KnownAs::Root });
                 }
             },
         }
@@ -169,7 +169,8 @@ impl Directory {
                 if is_routed {
                     self.note_request(&object, source, served);
                 }
-                return self.reply(replier, Answer::Holders { holders });
+                let known_as = self.known_as(replier, &object);
+                return self.reply(replier, Answer::Holders { holders, known_as });
             }
             return self.cannot(replier, &object, Some(request));
         };
@@ -185,7 +186,8 @@ impl Directory {
             let mut holders = self.holders_of(&object, &object, &self.ground.view.coordinate);
             // Others may keep an older version of a record.
             holders.retain(|holder| !is_record || holder.contact.id() == self.ground.me());
-            return self.reply(replier, Answer::Holders { holders });
+            let known_as = self.known_as(replier, &object);
+            return self.reply(replier, Answer::Holders { holders, known_as });
         }
         if let Some(value) = self.cache.touch(&object) {
             self.ground.tally.count(Counter::Reads, "cache");
@@ -232,19 +234,13 @@ impl Directory {
         self.ground.tally.count(Counter::Reads, "lease");
         if value.len() as u64 > inline_bytes_max {
             let holders = self.ground.holder(&self.ground.me(), false).into_iter().collect();
-            return Some(Answer::Holders { holders });
+            return Some(Answer::Holders { holders, known_as: KnownAs::Representative });
         }
         let lease = self.answer_lease(replier, &value);
         Some(Answer::Value { value, replicas: 1, lease })
     }
 
-    fn serve_locate(
-        &mut self,
-        (replier, source): (Replier, Option<Id>),
-        object: Id,
-        root: Id,
-        coordinate: Coordinate,
-    ) {
+    fn serve_locate(&mut self, (replier, source): (Replier, Option<Id>), object: Id, root: Id, coordinate: Coordinate) {
         let holders = self.holders_of(&object, &root, &coordinate);
         if holders.is_empty() {
             return self.cannot(replier, &root, Some(&Request::Locate { object, root, coordinate }));
@@ -252,7 +248,17 @@ impl Directory {
         if matches!(replier, Replier::Root(_) | Replier::Way(_)) {
             self.note_request(&root, source, 0);
         }
-        self.reply(replier, Answer::Holders { holders });
+        let known_as = self.known_as(replier, &root);
+        self.reply(replier, Answer::Holders { holders, known_as });
+    }
+
+    fn known_as(&self, replier: Replier, root: &Id) -> KnownAs {
+        match replier {
+            Replier::Root(_) => KnownAs::Root,
+            _ if self.stands.get(root).is_some() => KnownAs::Representative,
+            _ if self.values.get(root).is_some() => KnownAs::Keeper,
+            _ => KnownAs::Passing,
+        }
     }
 
     /// Everybody known here to have the object, nearest to the asker first.
@@ -378,7 +384,7 @@ fn request_name(request: &Request) -> &'static str {
 /// An answer without more holders and receipts than it may have.
 pub(super) fn trimmed(mut answer: Answer) -> Answer {
     match &mut answer {
-        Answer::Holders { holders } => holders.truncate(HOLDERS_MAX),
+        Answer::Holders { holders, .. } => holders.truncate(HOLDERS_MAX),
         Answer::Stored { receipts } => receipts.truncate(super::root_put::REPLICAS_MAX),
         _ => {}
     }

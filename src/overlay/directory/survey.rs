@@ -130,7 +130,7 @@ impl Directory {
 fn is_better_than_nothing(answer: &Answer) -> bool {
     match answer {
         Answer::Value { .. } => true,
-        Answer::Holders { holders } => !holders.is_empty(),
+        Answer::Holders { holders, .. } => !holders.is_empty(),
         _ => false,
     }
 }

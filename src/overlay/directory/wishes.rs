@@ -115,7 +115,10 @@ impl Directory {
             Routed::Wish(wish) => match (self.wishes.get(wish).map(|wish| &wish.work), answer) {
                 (Some(Work::Put(_)), Ok(answer)) => self.on_put_answer(wish, Some(number), answer),
                 (Some(Work::Get(_)), Ok(answer)) => self.on_get_answer(wish, number, by, answer),
-                (Some(Work::Locate(_)), Ok(answer)) => self.on_locate_answer(wish, number, answer),
+                (Some(Work::Locate(_)), Ok(answer)) => {
+                    let by = by.unwrap_or_else(|| self.ground.me());
+                    self.on_locate_answer(wish, number, by, answer);
+                }
                 (Some(Work::Locate(_)), Err(failure)) => self.locate_failed(wish, number, failure),
                 (Some(_), Ok(_)) | (None, _) => {}
                 (Some(_), Err(failure)) => self.try_failed(wish, Some(number), failure),

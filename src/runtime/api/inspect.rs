@@ -101,9 +101,9 @@ pub(super) async fn root(State(node): State<Node>, Path(text): Path<String>, Ask
 pub(super) async fn locate(State(node): State<Node>, Path(text): Path<String>, Asked(query): Asked<Query>) -> Answer {
     let object = key(&text)?;
     match node.ask(Command::Locate { object }, query.timeout()?).await? {
-        Reply::Holders(holders) if !holders.is_empty() => {
+        Reply::Holders { holders, by } if !holders.is_empty() => {
             let holders = holders.iter().map(shape::holder).collect::<Vec<_>>();
-            Ok(Json(json!({ "id": shape::id(&object), "holders": holders })))
+            Ok(Json(json!({ "id": shape::id(&object), "holders": holders, "answered": shape::located(&object, &by) })))
         }
         _ => Err(Failure::NotFound.into()),
     }

@@ -6,11 +6,12 @@
 
 use crate::base::{Id, Span};
 use crate::identity::{Contact, Role};
+use crate::overlay::Located;
 use crate::overlay::Root;
-use crate::overlay::directory::DirectoryStatus;
+use crate::overlay::directory::{DirectoryStatus, HotObject};
 use crate::overlay::router::RouterStatus;
 use crate::overlay::router::status::PeerStatus;
-use crate::wire::directory::Holder;
+use crate::wire::directory::{Holder, KnownAs};
 use crate::wire::object::{Receipt, Record};
 use crate::wire::routing::{TraceHop, Why};
 use serde_json::{Value, json};
@@ -58,8 +59,33 @@ pub(super) fn status(own: &Contact, network: &str, router: &RouterStatus, direct
             "published": directory.published,
             "wishes": directory.wishes,
             "refused": directory.refused,
+            "answers_for_others": directory.stands,
+            "answers_for_others_bytes": directory.stand_bytes,
+            "leases_given": directory.leases,
+            "hottest": directory.hottest.iter().map(hot).collect::<Vec<_>>(),
         },
     })
+}
+
+fn hot(hot: &HotObject) -> Value {
+    let lease = |(peer, left_s): &(Id, u64)| json!({ "id": id(peer), "left_s": left_s });
+    json!({
+        "id": id(&hot.object),
+        "per_hour": hot.per_hour,
+        "representatives": hot.representatives.iter().map(lease).collect::<Vec<_>>(),
+        "own_lease_left_s": hot.leased_s,
+    })
+}
+
+/// Who answered a locate, and why that node.
+pub(super) fn located(object: &Id, by: &Located) -> Value {
+    let known_as = match by.known_as {
+        KnownAs::Root => "root",
+        KnownAs::Keeper => "keeper",
+        KnownAs::Passing => "passing",
+        KnownAs::Representative => "representative",
+    };
+    json!({ "id": id(&by.node), "as": known_as, "under": id(&object.salted(by.salt)), "salt": by.salt })
 }
 
 pub(super) fn leaf_set(router: &RouterStatus) -> Value {

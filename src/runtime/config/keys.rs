@@ -89,14 +89,14 @@ macro_rules! span {
 }
 
 macro_rules! bytes {
-    ($name:literal, $subject:ident.$field:ident, $common:literal, $doc:literal) => {
+    ($name:literal, $subject:ident.$field:ident $(.$part:ident)?, $common:literal, $doc:literal) => {
         Key {
             name: $name,
             doc: $doc,
             common: $common,
             kind: Kind::Bytes,
-            set: |config, text| bytes(text).map(|value| config.$subject.$field = value),
-            show: |config| bytes_text(config.$subject.$field as u64),
+            set: |config, text| bytes(text).map(|value| config.$subject.$field$(.$part)? = value),
+            show: |config| bytes_text(config.$subject.$field$(.$part)? as u64),
         }
     };
 }
@@ -316,6 +316,22 @@ pub static KEYS: &[Key] = &[
         "directory.repair_interval",
         directory.repair_interval,
         "Longest pause between comparisons of what replica sets hold."
+    ),
+    span!(
+        "directory.lease",
+        directory.leases.immutable,
+        "How long others answer for this node with a much wanted blob; 0 with lease_mutable: never."
+    ),
+    span!(
+        "directory.lease_mutable",
+        directory.leases.mutable,
+        "The same with records and pointers: nothing older than this is ever answered."
+    ),
+    bytes!(
+        "directory.lease_bytes",
+        directory.leases.bytes,
+        false,
+        "Bytes this node holds in memory to answer for others."
     ),
 ];
 

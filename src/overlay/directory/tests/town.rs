@@ -26,6 +26,8 @@ pub(super) struct Town {
     pub(super) loss: f64,
     pub(super) chance: Chance,
     pub(super) answers: BTreeMap<RequestId, Vec<Answered>>,
+    /// Messages that get lost, told by whom they are for.
+    pub(super) deaf: Option<fn(Id, &Message) -> bool>,
     /// Messages between peers so far, for looking at what was said.
     pub(super) said: Vec<(Id, Id, Message)>,
     events: BTreeMap<(Instant, u64), (usize, usize, Input)>,
@@ -67,6 +69,7 @@ impl Town {
             loss: 0.0,
             chance: Chance::from_seed(7),
             answers: BTreeMap::new(),
+            deaf: None,
             said: Vec::new(),
             events: BTreeMap::new(),
             flights: BTreeMap::new(),
@@ -370,7 +373,7 @@ impl Town {
         let from = self.id(from);
         assert_ne!(from, to, "nobody talks to itself: {message:?}");
         self.said.push((from, to, message.clone()));
-        if self.chance.happens(self.loss) {
+        if self.chance.happens(self.loss) || self.deaf.is_some_and(|is_lost| is_lost(to, &message)) {
             return;
         }
         let bytes = bytes::Bytes::from(message.encode());

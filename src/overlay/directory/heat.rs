@@ -51,6 +51,7 @@ struct Row {
 pub(super) struct Pace {
     slow: f64,
     quick: f64,
+    begun: Instant,
     at: Instant,
 }
 
@@ -124,7 +125,16 @@ impl Heat {
         }
         let pace = self.by_neighbour.entry(neighbour).or_insert(Pace::new(now));
         pace.add(now, 1.0);
-        (pace.slow - pace.slow.sqrt()).max(0.0) / self.all.slow
+        pace.cautious() / self.all.slow
+    }
+
+    /// The share of all requests that come through each neighbour, cautious where there were few.
+    pub(super) fn shares(&self, now: Instant) -> impl Iterator<Item = (Id, f64)> + '_ {
+        let all = self.all.slow_at(now).max(1.0);
+        self.by_neighbour.iter().map(move |(id, pace)| {
+            let slow = Pace { slow: pace.slow_at(now), ..*pace };
+            (*id, slow.cautious() / all)
+        })
     }
 
     /// Changes the row of an object that weighs so many requests more.
@@ -213,7 +223,7 @@ impl Row {
 impl Pace {
     /// Nothing yet.
     pub(super) fn new(now: Instant) -> Pace {
-        Pace { slow: 0.0, quick: 0.0, at: now }
+        Pace { slow: 0.0, quick: 0.0, begun: now, at: now }
     }
 
     /// So many more.
@@ -228,9 +238,18 @@ impl Pace {
     pub(super) fn rate(&self, now: Instant) -> f64 {
         let quick = self.quick * fading(now.since(self.at), FADE_QUICK);
         let slow = self.slow_at(now);
-        let over_seconds = if quick >= QUICK_LEAST { quick / FADE_QUICK.as_secs_f64() } else { 0.0 };
-        let over_minutes = if slow >= SLOW_LEAST { slow / FADE.as_secs_f64() } else { 0.0 };
-        over_seconds.max(over_minutes)
+        let age = now.since(self.begun);
+        let over = |count: f64, least: f64, fade: Span| {
+            // What has just begun cannot have faded yet; and the first of them only began it.
+            let (span, begins) = (fade.as_secs_f64() * (1.0 - fading(age, fade)), fading(age, fade));
+            if count >= least { (count - begins) / span.max(SPAN_LEAST_S) } else { 0.0 }
+        };
+        over(quick, QUICK_LEAST, FADE_QUICK).max(over(slow, SLOW_LEAST, FADE))
+    }
+
+    /// What there is certainly, as far as one standard deviation of so many goes.
+    fn cautious(&self) -> f64 {
+        (self.slow - self.slow.sqrt()).max(0.0)
     }
 
     fn slow_at(&self, now: Instant) -> f64 {
@@ -255,7 +274,9 @@ const THROUGH_MAX: usize = 8;
 /// A request counts for so long, in the mean. A guess: the longest in which popularity may be taken for steady.
 const FADE: Span = Span::from_mins(10);
 /// The same for crowds that come all at once. A guess.
-const FADE_QUICK: Span = Span::from_secs(5);
+const FADE_QUICK: Span = Span::from_secs(30);
+/// No pace is told of less than so many seconds. A guess.
+const SPAN_LEAST_S: f64 = 3.0;
 /// What is answered elsewhere is remembered for so long, in the mean: leases of blobs last an hour.
 const MEMORY: Span = Span::from_hours(1);
 /// Fewer requests than this tell of no rate: one in seven of Poisson's threes is chance alone. A guess.

@@ -42,6 +42,7 @@ impl Directory {
         let wanted = self.heat.note(self.ground.now, root, through, told);
         if wanted.has_doubled {
             self.tell_demand(root);
+            self.enlist_all(root, wanted.demand);
         }
         if let Some(neighbour) = through {
             self.consider(root, neighbour, wanted);
@@ -224,6 +225,16 @@ impl Directory {
         }
         if let Some(entry) = self.entry_for(root) {
             self.enlist(*root, neighbour, entry, lease);
+        }
+    }
+
+    /// So many requests a second come here for this: whoever will bring enough of them by its share of all need not bring
+    /// the first.
+    fn enlist_all(&mut self, root: &Id, demand: f64) {
+        let least = WORTH / self.lease_for(root).as_secs_f64();
+        let enough = self.heat.shares(self.ground.now).filter(|(_, share)| share * demand >= least);
+        for (neighbour, share) in enough.collect::<Vec<_>>() {
+            self.consider(root, neighbour, Wanted { demand, through: share * demand, has_doubled: false });
         }
     }
 

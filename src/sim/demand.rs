@@ -27,11 +27,12 @@ pub struct Window {
     pub asked: usize,
     /// Of these, those that did not come, by reason.
     pub failures: BTreeMap<String, usize>,
-    /// Messages handed on for each get: no hop where the asker answers itself.
+    /// Messages from node to node for each get, until it is answered: none where the asker answers itself. What is said to
+    /// holders directly (a large object fetched) is one more.
     pub hops: f64,
     /// From the wish to the value, in ms.
     pub took_ms: Option<Summary>,
-    /// Requests handled by each node: answered, or handed on for others.
+    /// Requests handled by each node: its own, and those of others that it answered or handed on.
     pub load: Option<Summary>,
     /// Things nodes answer for others at the end, over all nodes.
     pub stands: usize,
@@ -87,28 +88,24 @@ impl Stage {
 
     /// Lets these askers get these objects, one after another, at an even pace of `per_second`.
     pub fn get_all(&mut self, per_second: f64, asks: &[(usize, Id)], progress: &mut dyn FnMut(usize)) -> Window {
-        let before = self.world.nodes().iter().map(Handled::of).collect::<Vec<_>>();
+        let before: Vec<u64> = self.world.nodes().iter().map(Node::asked_of).collect();
         let (sent, begun) = (self.world.sent().clone(), self.now());
         let wish = |_: &Stage, index: usize| {
             let (asker, object) = asks[index];
             (asker, Command::Get { object })
         };
         let outcomes = self.at_pace(asks.len(), wish, Pace { per_second, wait: ANSWER_MAX }, progress);
-        let mut handed_on = 0;
-        let mut load = Vec::new();
-        for (index, node) in self.world.nodes().iter().enumerate() {
-            let (was, is) = (before.get(index).copied().unwrap_or_default(), Handled::of(node));
-            let handed = is.handed_on.saturating_sub(was.handed_on);
-            handed_on += handed;
-            load.push((is.answered.saturating_sub(was.answered) + handed) as f64);
-        }
+        let mut load: Vec<f64> = self.world.nodes().iter().map(|node| node.asked_of() as f64).collect();
+        load.iter_mut().zip(before).for_each(|(load, before)| *load -= before as f64);
+        let handed_on: f64 = load.iter().sum();
+        outcomes.iter().for_each(|outcome| load[outcome.from] += 1.0);
         let lease_kinds = ["enlist", "serving", "decline", "dismiss"];
         let lease_messages = self.world.sent().since(&sent).into_iter();
         let lease_messages = lease_messages.filter(|(kind, ..)| lease_kinds.contains(kind)).map(|(_, count, _)| count);
         let mut window = Window {
             asked: outcomes.len(),
             failures: BTreeMap::new(),
-            hops: handed_on as f64 / outcomes.len().max(1) as f64,
+            hops: handed_on / outcomes.len().max(1) as f64,
             took_ms: None,
             load: Summary::of(load),
             stands: self.world.nodes().iter().map(stands).sum(),
@@ -130,30 +127,6 @@ impl Stage {
         }
         window.took_ms = Summary::of(took);
         window
-    }
-}
-
-/// Counts of one node.
-#[derive(Clone, Copy, Debug, Default)]
-struct Handled {
-    answered: u64,
-    handed_on: u64,
-}
-
-impl Handled {
-    fn of(node: &Node) -> Handled {
-        let mut handled = Handled::default();
-        for reading in node.readings() {
-            match (reading.name, &reading.label) {
-                ("forwarder_forwarded_total", _) => handled.handed_on += reading.value as u64,
-                ("forwarder_answered_total", _) => handled.answered += reading.value as u64,
-                ("directory_served_total", Some((_, request))) if request == "fetch" => {
-                    handled.answered += reading.value as u64;
-                }
-                _ => {}
-            }
-        }
-        handled
     }
 }
 

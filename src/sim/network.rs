@@ -11,7 +11,8 @@ use super::world::{Happening, World};
 use crate::base::{Id, Instant, Span};
 use crate::overlay::router::{Down, LinkReport};
 use crate::overlay::{forwarder, router};
-use crate::wire::{CloseReason, Directory, Family, Message};
+use crate::wire::directory::Request;
+use crate::wire::{CloseReason, Directory, Family, Message, Routing};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -236,6 +237,7 @@ impl World {
         }
         let Packet { message, bytes, .. } = *packet;
         self.nodes[to].traffic += bytes.len() as u64;
+        self.nodes[to].asked_of += u64::from(is_request(&message));
         self.book.record(at, to, "said", &bytes);
         if matches!(message, Message::Directory(Directory::Ask { .. } | Directory::Answer { .. })) {
             self.stir();
@@ -377,3 +379,11 @@ const WAITING_MAX: usize = 64;
 const DATAGRAM_BYTES_MAX: usize = 1_150;
 /// Soonest a lost stream packet is sent again: the delayed acknowledgement and the loss timer.
 const RESEND_MIN: Span = Span::from_millis(50);
+/// Whether somebody asks for something for a client: routed, or a fetch.
+fn is_request(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Routing(Routing::Forward(..))
+            | Message::Directory(Directory::Ask { request: Request::Fetch { .. }, .. })
+    )
+}

@@ -33,6 +33,8 @@ pub struct Node {
     pub(super) mind: Option<Mind>,
     /// Bytes of messages sent and received.
     pub(super) traffic: u64,
+    /// Requests of others that came in.
+    pub(super) asked_of: u64,
     /// For a guest, which has links and no mind: what its host has not read yet.
     pub(super) mail: Option<Vec<crate::crawler::Input>>,
     chance: Chance,
@@ -96,6 +98,7 @@ impl Node {
             mind: None,
             mail: None,
             traffic: 0,
+            asked_of: 0,
             chance,
         }
     }
@@ -170,6 +173,11 @@ impl Node {
     /// Encoded bytes of all messages it has sent and received; the transport's own are not counted.
     pub fn traffic(&self) -> u64 {
         self.traffic
+    }
+
+    /// Requests that came in from other nodes: routed, or straight to its directory.
+    pub fn asked_of(&self) -> u64 {
+        self.asked_of
     }
 
     /// All there is to be read off its machines.

@@ -62,8 +62,20 @@ pub(super) struct Wanted {
     pub(super) demand: f64,
     /// Those through this neighbour.
     pub(super) through: f64,
-    /// Whether the demand has doubled since that was said last.
-    pub(super) has_doubled: bool,
+    /// Requests a second as they were known before this one.
+    pub(super) before: f64,
+}
+
+impl Wanted {
+    /// Whether the demand has passed a power of two.
+    pub(super) fn has_doubled(&self) -> bool {
+        self.demand > 0.0 && (self.before == 0.0 || self.demand.log2().floor() > self.before.log2().floor())
+    }
+
+    /// Whether the demand has risen to `level`.
+    pub(super) fn reached(&self, level: f64) -> bool {
+        self.before < level && self.demand >= level
+    }
 }
 
 impl Heat {
@@ -74,18 +86,17 @@ impl Heat {
         Heat { keys, limit: limit.max(1), rows, order, since, all, by_neighbour: BTreeMap::new() }
     }
 
-    /// Notes `count` requests for an object that came through this neighbour; nobody for one's own.
-    /// `told`: how many more were answered elsewhere before, as the asker says.
-    pub(super) fn note(&mut self, now: Instant, object: &Id, through: Option<Id>, told: f64) -> Wanted {
+    /// Notes a request for an object that came through this neighbour. `told`: how many more were answered elsewhere before,
+    /// as the asker says.
+    pub(super) fn note(&mut self, now: Instant, object: &Id, through: Id, told: f64) -> Wanted {
         let share = self.note_share(now, through);
         self.change(now, object, 1.0 + told, |row| {
             let before = row.demand(now);
             row.pace.add(now, 1.0);
             row.remember(now, told);
-            let counted = through.map_or(0.0, |neighbour| row.note_through(now, neighbour));
+            let counted = row.note_through(now, through);
             let demand = row.demand(now);
-            let has_doubled = demand > 0.0 && (before == 0.0 || demand.log2().floor() > before.log2().floor());
-            Wanted { demand, through: counted.max(demand * share), has_doubled }
+            Wanted { before, demand, through: counted.max(demand * share) }
         })
     }
 
@@ -117,9 +128,8 @@ impl Heat {
     }
 
     /// The share of all requests that come through this neighbour, counting one more; cautious where there were few.
-    fn note_share(&mut self, now: Instant, through: Option<Id>) -> f64 {
+    fn note_share(&mut self, now: Instant, neighbour: Id) -> f64 {
         self.all.add(now, 1.0);
-        let Some(neighbour) = through else { return 0.0 };
         if self.by_neighbour.len() >= NEIGHBOURS_MAX && !self.by_neighbour.contains_key(&neighbour) {
             self.by_neighbour.clear();
         }
@@ -304,13 +314,13 @@ mod tests {
     fn a_steady_pace_is_told_and_silence_forgets_it() {
         let mut heat = Heat::new((1, 2), 16);
         let neighbour = object(99);
-        let mut wanted = Wanted { demand: 0.0, through: 0.0, has_doubled: false };
+        let mut wanted = Wanted { demand: 0.0, through: 0.0, before: 0.0 };
         for second in 0..3_600 {
-            let through = (second % 2 == 0).then_some(neighbour);
+            let through = if second % 2 == 0 { neighbour } else { object(98) };
             wanted = heat.note(at(second * 1_000), &object(1), through, 0.0);
         }
         assert!((wanted.demand - 1.0).abs() < 0.1, "{wanted:?}");
-        let last = heat.note(at(3_600_000), &object(1), Some(neighbour), 0.0);
+        let last = heat.note(at(3_600_000), &object(1), neighbour, 0.0);
         assert!((last.through - 0.5).abs() < 0.1, "{last:?}");
         assert!(heat.demand(at(3_600_000 + 3_600_000), &object(1)) < 0.4);
         assert!(heat.demand(at(3_600_000 + 36_000_000), &object(1)) < 0.001);
@@ -320,8 +330,8 @@ mod tests {
     #[test]
     fn a_crowd_is_seen_within_a_second_and_a_single_request_is_none() {
         let mut heat = Heat::new((1, 2), 16);
-        assert_eq!(heat.note(at(0), &object(1), None, 0.0).demand, 0.0);
-        let rate = (0..50).map(|n| heat.note(at(10 * n), &object(2), None, 0.0).demand).last().unwrap();
+        assert_eq!(heat.note(at(0), &object(1), object(97), 0.0).demand, 0.0);
+        let rate = (0..50).map(|n| heat.note(at(10 * n), &object(2), object(97), 0.0).demand).last().unwrap();
         assert!(rate > 8.0, "50 requests in half a second: {rate}");
     }
 
@@ -329,7 +339,7 @@ mod tests {
     fn what_others_answer_counts_as_soon_as_it_is_told_and_is_remembered_until_then() {
         let mut heat = Heat::new((1, 2), 16);
         let neighbour = object(99);
-        (0..600).for_each(|second| _ = heat.note(at(second * 1_000), &object(1), Some(neighbour), 0.0));
+        (0..600).for_each(|second| _ = heat.note(at(second * 1_000), &object(1), neighbour, 0.0));
         let before = heat.demand(at(600_000), &object(1));
         // All is answered elsewhere now.
         let later = heat.demand(at(1_800_000), &object(1));
@@ -337,7 +347,7 @@ mod tests {
         heat.note_told(at(3_600_000), &object(1), 3_000.0);
         assert!((0.7..1.2).contains(&heat.demand(at(3_600_000), &object(1))));
         // And one more request through this neighbour, which brings all there is, tells how many come that way.
-        let wanted = heat.note(at(3_601_000), &object(2), Some(neighbour), 40_000.0);
+        let wanted = heat.note(at(3_601_000), &object(2), neighbour, 40_000.0);
         assert!(wanted.demand > 10.0 && wanted.through > wanted.demand * 0.2, "{wanted:?}");
     }
 
@@ -353,7 +363,7 @@ mod tests {
             let is_junk = chance.happens(0.5);
             let name = if is_junk { 1_000_000 + step } else { (chance.unit().powi(6) * 1_000.0) as u64 };
             *exact.entry(name).or_insert(0.0) += 1.0;
-            heat.note(at(step), &object(name), None, 0.0);
+            heat.note(at(step), &object(name), object(97), 0.0);
             heat.assert_invariants();
         }
         let total: f64 = exact.values().sum();
@@ -377,7 +387,7 @@ mod tests {
             for (name, pause) in steps {
                 now += pause;
                 exact.entry(name).or_default().push(now);
-                heat.note(at(now), &object(name), None, 0.0);
+                heat.note(at(now), &object(name), object(97), 0.0);
                 heat.assert_invariants();
             }
             let weigh = |times: &Vec<u64>| times.iter().map(|time| growth(heat.since, at(*time))).sum::<f64>();

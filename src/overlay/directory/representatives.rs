@@ -34,19 +34,17 @@ pub(super) struct Offered {
 impl Directory {
     /// A request for what stands under `root` was answered here; `count` others before it the asker answered itself.
     pub(super) fn note_request(&mut self, root: &Id, through: Option<Id>, count: u32) {
-        if self.ground.tuning.leases.is_off() {
-            return;
-        }
+        let Some(neighbour) = through.filter(|_| !self.ground.tuning.leases.is_off()) else { return };
         self.stands.serve_claims(root);
         let told = f64::from(count.min(COUNT_MAX));
-        let wanted = self.heat.note(self.ground.now, root, through, told);
-        if wanted.has_doubled {
+        let wanted = self.heat.note(self.ground.now, root, neighbour, told);
+        if wanted.reached(self.worth_everywhere(self.lease_for(root))) {
             self.tell_demand(root);
+        }
+        if wanted.has_doubled() {
             self.enlist_all(root, wanted.demand);
         }
-        if let Some(neighbour) = through {
-            self.consider(root, neighbour, wanted);
-        }
+        self.consider(root, neighbour, wanted);
     }
 
     /// The lease that goes with the answer to this request: for small immutable objects that everybody wants.
@@ -57,16 +55,18 @@ impl Directory {
         }
         let object = value.id();
         let lease = self.lease_for(&object);
+        if self.demand(&object) >= self.worth_everywhere(lease) { lease } else { Span::ZERO }
+    }
+
+    /// Requests a second in the whole network from which on a copy with everybody is worth it.
+    fn worth_everywhere(&self, lease: Span) -> f64 {
         let everybody = 1.0 / self.ground.view.spacing().unwrap_or(1.0);
-        let saved = self.demand(&object) / everybody * lease.as_secs_f64();
-        if saved >= WORTH_WITH_ANSWER { lease } else { Span::ZERO }
+        WORTH_WITH_ANSWER * everybody / lease.as_secs_f64()
     }
 
     /// What this node answers for others it answers to itself.
     pub(super) fn own_answer(&mut self, object: &Id) -> Option<Value> {
-        let value = self.stands.serve(object)?;
-        self.note_request(object, None, 0);
-        Some(value)
+        self.stands.serve(object)
     }
 
     /// A local get was answered with a lease.
@@ -234,11 +234,11 @@ impl Directory {
         let least = WORTH / self.lease_for(root).as_secs_f64();
         let enough = self.heat.shares(self.ground.now).filter(|(_, share)| share * demand >= least);
         for (neighbour, share) in enough.collect::<Vec<_>>() {
-            self.consider(root, neighbour, Wanted { demand, through: share * demand, has_doubled: false });
+            self.consider(root, neighbour, Wanted { demand, through: share * demand, before: demand });
         }
     }
 
-    /// Representatives hear how much more there is to do: they decide by it who gets a lease with an answer.
+    /// Everybody wants it: representatives hear so, since they give leases with their answers then.
     fn tell_demand(&mut self, root: &Id) {
         let Some(version) = self.version_here(root).or(self.has_claims(root).then_some(0)) else { return };
         for (peer, until) in self.stands.representatives(root) {

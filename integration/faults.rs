@@ -1,0 +1,275 @@
+//! Do real nodes keep their word when they, or the ways between them, are hurt?
+//!
+//! Owns: bad weather, cut ways and pulled plugs between processes in network namespaces of their own; and on
+//! loopback processes that are paused, killed by the third, and killed again and again.
+//! Never does: judge speed, or wait for luck: everything is polled with a deadline.
+
+#![expect(clippy::disallowed_methods, reason = "processes are waited for in real time")]
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "faults/country.rs"]
+mod country;
+#[path = "support/kept.rs"]
+mod kept;
+#[path = "faults/land.rs"]
+mod land;
+#[path = "support/load.rs"]
+mod load;
+#[allow(dead_code, reason = "each test uses its part")]
+#[path = "support/process.rs"]
+mod process;
+#[path = "faults/relay.rs"]
+mod relay;
+
+use arras::base::Chance;
+use client::{Client, Trouble};
+use country::Country;
+use kept::{kept_in, key_of};
+use load::{Load, Plan};
+use process::{PATIENCE, Process, Town, until};
+use relay::Weather;
+use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Keys whose roots are compared.
+fn keys() -> impl Iterator<Item = String> {
+    (0..16).map(|number| format!("key-{number}"))
+}
+
+/// Waits until all of these name the same roots.
+#[track_caller]
+fn agree(country: &Country, nodes: std::ops::Range<usize>) {
+    until("all name the same roots", PATIENCE, || {
+        let roots = country.at_all(nodes.clone(), |_, client| keys().map(|key| client.root(&key)).collect::<Vec<_>>());
+        let good = roots.iter().flatten().all(Result::is_ok);
+        (good && roots.iter().all(|named| *named == roots[0])).then_some(())
+    });
+}
+
+/// An object put at each of these.
+fn put_at(country: &Country, nodes: std::ops::Range<usize>, what: &str) -> Vec<(String, Vec<u8>)> {
+    let put = country.at_all(nodes, |node, client| {
+        let bytes = format!("{what} {node} ").repeat(300).into_bytes();
+        let stored = client.put(&bytes, "1h").expect("put");
+        (stored.id, bytes)
+    });
+    put
+}
+
+/// Every node gets every object.
+#[track_caller]
+fn all_have(country: &Country, objects: &[(String, Vec<u8>)]) {
+    country.at_all(0..country.nodes.len(), |_, client| {
+        for (id, bytes) in objects {
+            until(&format!("{id} comes"), PATIENCE, || (client.get(id).as_ref() == Ok(bytes)).then_some(()));
+        }
+    });
+}
+
+#[test]
+fn packets_lost_doubled_late_and_out_of_order_cost_no_operation() {
+    // A poor mobile network: a guess.
+    let delay = Duration::from_millis(10);
+    let weather = Weather { loss: 0.05, twice: 0.03, delay, spread: 2 * delay, ..Weather::default() };
+    let Some(country) = Country::of(6, 1, weather) else { return };
+    agree(&country, 0..6);
+    let objects = put_at(&country, 0..6, "in the rain");
+    let got = country.at_all(0..6, |_, client| {
+        let roots = keys().map(|key| client.root(&key)).collect::<Vec<_>>();
+        let right = objects.iter().map(|(id, bytes)| client.get(id).map(|got| got == *bytes)).collect::<Vec<_>>();
+        (roots, right)
+    });
+    for (roots, right) in &got {
+        assert!(*roots == got[0].0 && roots.iter().all(Result::is_ok), "{roots:?}");
+        assert!(right.iter().all(|right| *right == Ok(true)), "{right:?}");
+    }
+    let tally = country.relay.tally();
+    assert!(tally.lost > 50 && tally.doubled > 20 && tally.overtaken > 50, "{tally:?}");
+    println!("{tally:?}");
+}
+
+#[test]
+fn a_node_whose_ways_are_cut_or_whose_plug_is_pulled_is_missed_and_comes_back() {
+    let Some(country) = Country::of(5, 2, Weather::default()) else { return };
+    let objects = put_at(&country, 0..5, "before");
+    let ways = (0..4).flat_map(|other| [(4, other), (other, 4)]);
+    for cut in [true, false] {
+        match cut {
+            true => country.relay.change(|weather| weather.cut.extend(ways.clone())),
+            false => country.plug(4, false),
+        }
+        let hurt = Instant::now();
+        until("the others miss it", PATIENCE, || {
+            // Every operation ends, whatever it ends with: it may take the one that is gone for the root.
+            let ended = country.at_all(0..5, |_, client| keys().map(|key| client.root(&key)).collect::<Vec<_>>());
+            let silent = ended.iter().flatten().filter(|root| matches!(root, Err(trouble) if !refused(trouble)));
+            assert_eq!(silent.count(), 0, "{ended:?}");
+            let leaves = country.at_all(0..4, |_, client| client.leaves());
+            leaves.iter().all(|leaves| *leaves == Some(3)).then_some(())
+        });
+        agree(&country, 0..4);
+        println!("missed after {:?}", hurt.elapsed());
+        match cut {
+            true => country.relay.change(|weather| weather.cut.clear()),
+            false => country.plug(4, true),
+        }
+        let healed = Instant::now();
+        country.await_leaves(0..5, 4);
+        agree(&country, 0..5);
+        println!("one overlay again after {:?}", healed.elapsed());
+    }
+    all_have(&country, &objects);
+}
+
+/// Whether the node has said why.
+fn refused(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Refused(_))
+}
+
+#[test]
+fn two_halves_live_on_and_are_one_overlay_when_they_can_be() {
+    let Some(country) = Country::of(6, 3, Weather::default()) else { return };
+    let mut objects = put_at(&country, 0..6, "before");
+    let ways = (0..3).flat_map(|left| (3..6).flat_map(move |right| [(left, right), (right, left)]));
+    country.relay.change(|weather| weather.cut.extend(ways));
+    let cut = Instant::now();
+    for half in [0..3, 3..6] {
+        country.await_leaves(half.clone(), 2);
+        agree(&country, half);
+    }
+    println!("two overlays after {:?}", cut.elapsed());
+    objects.extend(put_at(&country, 0..6, "in halves"));
+    country.relay.change(|weather| weather.cut.clear());
+    let healed = Instant::now();
+    country.await_leaves(0..6, 5);
+    agree(&country, 0..6);
+    println!("one overlay after {:?}", healed.elapsed());
+    all_have(&country, &objects);
+    assert!(country.relay.tally().stopped > 0);
+}
+
+fn plan(seed: u64, lasting: usize) -> Plan {
+    Plan { seed, clients: 3, pause: Duration::from_millis(10), lasting, passing: None }
+}
+
+fn apis(nodes: &[Process]) -> Vec<String> {
+    nodes.iter().map(|node| node.api.clone()).collect()
+}
+
+/// Waits until the clients have so many promises.
+#[track_caller]
+fn promised(load: &Load, count: usize) {
+    until("objects are promised", PATIENCE, || load.book(|book| book.promises.len() >= count).then_some(()));
+}
+
+#[test]
+fn a_process_that_was_paused_is_back_by_itself_and_nobody_waited_for_it() {
+    let town = Town::of(5);
+    let load = Load::on(&apis(&town.nodes), plan(4, 80));
+    promised(&load, 60);
+    for (node, pause) in [(1, Duration::from_secs(1)), (3, Duration::from_secs(5))] {
+        load.shut(node);
+        town.nodes[node].freeze();
+        let frozen = Instant::now();
+        sleep(pause);
+        town.nodes[node].thaw();
+        let looked_up = load.book(|book| book.lookups_in(frozen..Instant::now()).0);
+        assert!(looked_up > 0, "lookups go on at the others");
+        load.open(node, &town.nodes[node].api);
+        for node in &town.nodes {
+            let client = Client::of(&node.api);
+            until("all are there", PATIENCE, || (client.leaves() == Some(4)).then_some(()));
+        }
+        println!("back {:?} after it went on, {looked_up} lookups meanwhile", frozen.elapsed() - pause);
+    }
+    let book = load.stop();
+    book.assert_results();
+    let (lookups, failed) = book.lookups_in(book.lookups[0].begun..Instant::now());
+    println!("{lookups} lookups, failed {:?}, excused {}", book.failed, book.excused);
+    assert!(failed.len() * 100 <= lookups, "{} of {lookups}: {failed:?}", failed.len());
+    let missing = book.missing(&apis(&town.nodes), PATIENCE);
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn a_third_of_the_nodes_killed_at_once_takes_no_object_along() {
+    let mut town = Town::of(24);
+    let load = Load::on(&apis(&town.nodes), plan(5, 400));
+    promised(&load, 200);
+    let mut order: Vec<usize> = (0..24).collect();
+    Chance::from_seed(6).shuffle(&mut order);
+    let killed: BTreeSet<usize> = order.into_iter().take(8).collect();
+    killed.iter().for_each(|node| load.shut(*node));
+    let mut gone = Vec::new();
+    let nodes = std::mem::take(&mut town.nodes);
+    for (index, node) in nodes.into_iter().enumerate() {
+        match killed.contains(&index) {
+            true => gone.push(node.kill()),
+            false => town.nodes.push(node),
+        }
+    }
+    let struck = Instant::now();
+    // The bar: lookups are well again within 10 s.
+    sleep(Duration::from_secs(14));
+    let book = load.stop();
+    book.assert_results();
+    let within = Duration::from_secs(10);
+    let (first, failed_first) = book.lookups_in(struck..struck + within);
+    let slowest = book.lookups.iter().filter(|lookup| lookup.begun > struck).map(|lookup| lookup.took).max();
+    let (later, failed) = book.lookups_in(struck + within..Instant::now());
+    let dead: BTreeSet<&String> = gone.iter().map(|(.., id)| id).collect();
+    println!(
+        "first 10 s: {} of {first} failed, later {} of {later}; slowest {slowest:?}; {:?}, excused {}",
+        failed_first.len(),
+        failed.len(),
+        book.failed,
+        book.excused
+    );
+    assert!(first + later > 500, "a load worth its name: {first} and {later}");
+    assert!((failed.len() + failed_first.len()) * 1_000 <= first + later, "{failed_first:?} {failed:?}");
+    let late = book.lookups.iter().filter(|lookup| lookup.begun > struck + within);
+    let to_the_dead = late.filter(|lookup| lookup.root.as_ref().is_ok_and(|root| dead.contains(root))).count();
+    assert_eq!(to_the_dead, 0, "of {later} name a root that is dead");
+    // Who has given its word and lives must keep it. Only an object all of whose keepers died may be gone.
+    let keys: BTreeSet<String> = gone.iter().map(|(dir, ..)| key_of(dir)).collect();
+    let missing = book.missing(&apis(&town.nodes), PATIENCE);
+    let (doomed, lost): (Vec<_>, Vec<_>) =
+        missing.iter().partition(|promise| promise.keepers.iter().all(|key| keys.contains(key)));
+    println!("{} promises, {} whose keepers all died, {} lost", book.promises.len(), doomed.len(), lost.len());
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+#[test]
+fn a_node_killed_again_and_again_amid_puts_keeps_what_it_has_signed_for() {
+    let rounds = std::env::var("KILLS").map_or(10, |text| text.parse().expect("KILLS is a number"));
+    let mut town = Town::of(4);
+    let lasting = usize::MAX;
+    let load = Load::on(&apis(&town.nodes), plan(7, lasting));
+    let mut chance = Chance::from_seed(8);
+    for _ in 0..rounds {
+        let before = load.book(|book| book.promises.len());
+        promised(&load, before + 10);
+        sleep(Duration::from_millis(chance.below(400)));
+        load.shut(3);
+        let (dir, overlay, id) = town.nodes.remove(3).kill();
+        let node = Process::start(&dir, &["--listen", &overlay, "--seed", &town.nodes[0].overlay]);
+        assert_eq!(node.id, id);
+        // Not waited for: the next blow may fall while it joins.
+        load.open(3, &node.api);
+        town.nodes.push(node);
+    }
+    let book = load.stop();
+    book.assert_results();
+    println!("{rounds} kills, {} promises, failed {:?}, excused {}", book.promises.len(), book.failed, book.excused);
+    let missing = book.missing(&apis(&town.nodes), PATIENCE);
+    assert!(missing.is_empty(), "{missing:?}");
+    let (dir, ..) = town.nodes.remove(3).kill();
+    let (key, kept) = (key_of(&dir), kept_in(&dir));
+    let signed = book.promises.iter().filter(|promise| promise.keepers.contains(&key));
+    let signed: Vec<_> = signed.map(|promise| promise.id.parse().expect("an id")).collect();
+    let lost = signed.iter().filter(|id| !kept.contains(id)).count();
+    println!("{} signed for by the one that was killed, {lost} not on its disk", signed.len());
+    assert!(lost == 0 && signed.len() >= 10 * rounds / 2, "{lost} of {} lost", signed.len());
+}

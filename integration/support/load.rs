@@ -191,6 +191,7 @@ impl Shared {
         match (deed, done) {
             (Deed::Put { seed, kept }, Ok(Done::Put(stored))) => {
                 let Stored { id, keepers } = stored;
+                book.promises.retain(|promise| promise.ends > begun);
                 book.promises.push(Promise { id, keepers, seed: *seed, ends: begun + *kept });
             }
             (Deed::Get(promise), Ok(Done::Got(bytes))) if bytes != promise.bytes() => {

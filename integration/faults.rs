@@ -105,34 +105,35 @@ fn packets_lost_doubled_late_and_out_of_order_cost_no_operation() {
 }
 
 #[test]
-fn a_node_whose_ways_are_cut_or_whose_plug_is_pulled_is_missed_and_comes_back() {
+fn a_node_cut_off_unheard_or_unplugged_is_missed_and_comes_back() {
     let Some(country) = Country::of(5, 2, Weather::default()) else { return };
     let objects = put_at(&country, 0..5, "before");
-    let ways = (0..4).flat_map(|other| [(4, other), (other, 4)]);
-    for cut in [true, false] {
-        match cut {
-            true => country.relay.change(|weather| weather.cut.extend(ways.clone())),
-            false => country.plug(4, false),
-        }
-        let hurt = Instant::now();
-        until("the others miss it", PATIENCE, || {
+    let unheard = (0..4).map(|other| (4, other));
+    let cut_off = unheard.clone().chain((0..4).map(|other| (other, 4)));
+    let cut = |ways: BTreeSet<(usize, usize)>| country.relay.change(|weather| weather.cut = ways);
+    let hurts: [(&str, &dyn Fn(), &dyn Fn()); 3] = [
+        ("cut off", &|| cut(cut_off.clone().collect()), &|| cut(BTreeSet::new())),
+        ("unheard", &|| cut(unheard.clone().collect()), &|| cut(BTreeSet::new())),
+        ("unplugged", &|| country.plug(4, false), &|| country.plug(4, true)),
+    ];
+    for (what, hurt, heal) in hurts {
+        let hurting = Instant::now();
+        hurt();
+        until(&format!("the others miss the one {what}"), PATIENCE, || {
             // Every operation ends, whatever it ends with: it may take the one that is gone for the root.
             let ended = country.at_all(0..5, |_, client| keys().map(|key| client.root(&key)).collect::<Vec<_>>());
             let silent = ended.iter().flatten().filter(|root| matches!(root, Err(trouble) if !refused(trouble)));
-            assert_eq!(silent.count(), 0, "{ended:?}");
+            assert_eq!(silent.count(), 0, "{what}: {ended:?}");
             let leaves = country.at_all(0..4, |_, client| client.leaves());
             leaves.iter().all(|leaves| *leaves == Some(3)).then_some(())
         });
         agree(&country, 0..4);
-        println!("missed after {:?}", hurt.elapsed());
-        match cut {
-            true => country.relay.change(|weather| weather.cut.clear()),
-            false => country.plug(4, true),
-        }
-        let healed = Instant::now();
+        let missed = hurting.elapsed();
+        let healing = Instant::now();
+        heal();
         country.await_leaves(0..5, 4);
         agree(&country, 0..5);
-        println!("one overlay again after {:?}", healed.elapsed());
+        println!("{what}: missed after {missed:?}, one overlay again after {:?}", healing.elapsed());
     }
     all_have(&country, &objects);
 }

@@ -101,7 +101,15 @@ fn packets_lost_doubled_late_and_out_of_order_cost_no_operation() {
     }
     let tally = country.relay.tally();
     assert!(tally.lost > 50 && tally.doubled > 20 && tally.overtaken > 50, "{tally:?}");
-    println!("{tally:?}");
+    // Worse than that. Each node has so little to forward that it must not live by a share of it: 18 % of these
+    // lookups timed out when second hand-overs were a tenth of the first ones and no more.
+    country.relay.change(|weather| weather.loss = 0.2);
+    let asked = country.at_all(0..6, |_, client| {
+        (0..3).flat_map(|_| keys()).map(|key| client.root(&key)).filter(Result::is_err).collect::<Vec<_>>()
+    });
+    let failed: Vec<_> = asked.into_iter().flatten().collect();
+    println!("{tally:?}; then {} of 288 failed", failed.len());
+    assert!(failed.len() <= 5, "{failed:?}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ SCENARIOS ?= pastry gummadi tapestry replicas paths
 # Options of `make simulator`: `--nodes 300` is quicker than the default of 1,000; `--nodes 10000` and
 # `--direct 1000000` take much longer.
 SIMULATOR ?=
+# Minutes of `make soak`.
+SOAK_MIN ?= 10
 # Inputs of `make fuzz`, and their seed.
 FUZZ_INPUTS ?= 2000000
 
@@ -25,7 +27,7 @@ SIM := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(ARRAS) sim
 PLANETLAB := bench/data/planetlab490_median.u32le.gz
 AWS := bench/data/aws33_p50.u32le.gz
 
-.PHONY: help build demo nodes status stop test check unit stretch bench simulator sim survey crawls storm fuzz clean
+.PHONY: help build demo nodes status stop test check unit stretch bench simulator sim survey crawls storm soak fuzz clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -85,6 +87,9 @@ crawls: ## Crawls of simulated overlays: recall, messages a node, distortion und
 storm: STORMS = $(if $(filter file,$(origin SEEDS)),50,$(SEEDS))
 storm: ## Seeded storms in virtual time; the last line says how many ran and failed (SEEDS=50 FROM=1)
 	STORM_SEEDS=$(STORMS) STORM_FROM=$(FROM) cargo test --locked --release --test storm -- --nocapture
+
+soak: ## Nine processes under load, paused and killed: a line every 15 s; fails if memory grows or an object is lost (SOAK_MIN=10)
+	cargo bench --locked --profile dev --bench soak -- --minutes $(SOAK_MIN)
 
 fuzz: ## Bend and break messages against the decoder (FUZZ_INPUTS=2000000)
 	FUZZ_INPUTS=$(FUZZ_INPUTS) cargo test --locked --release --test fuzz -- --nocapture

@@ -8,19 +8,19 @@
 
 #[path = "../tools/embedded.rs"]
 mod embedded;
+#[path = "support/kept.rs"]
+mod kept;
+#[allow(dead_code, reason = "each test uses its part")]
 #[path = "support/process.rs"]
 mod process;
 
 use arras::base::Id;
-use arras::identity::{PublicKey, SecretKey};
-use arras::overlay::contract::Stored;
-use arras::runtime::data_dir::DataDir;
-use arras::runtime::store::{Store, UnixMillis};
+use arras::identity::SecretKey;
 use arras::wire::object::Record;
+use kept::{hex, kept_in, key_of};
 use process::{PATIENCE, Process, Town, arras, until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn content(bytes: usize) -> Vec<u8> {
@@ -58,10 +58,6 @@ fn http(method: &str, node: &Process, path: &str, body: &[u8]) -> Value {
     let request = ureq::http::Request::builder().method(method).uri(&uri).body(body).expect("a request");
     let mut answer = ureq::run(request).unwrap_or_else(|error| panic!("{method} {uri}: {error}"));
     serde_json::from_reader(answer.body_mut().as_reader()).expect("JSON")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
@@ -123,25 +119,6 @@ fn routes_peers_and_status_tell_the_same_story_as_text_and_as_json() {
     }
 }
 
-/// What the store of a node that is down keeps.
-fn kept_in(dir: &Path) -> Vec<Id> {
-    let mut store = Store::open(dir, 1 << 20).expect("a sound store");
-    let mut kept = Vec::new();
-    let mut take = |portion: Vec<Stored>| {
-        kept.extend(portion.into_iter().filter_map(|stored| match stored {
-            Stored::Value { object, .. } => Some(object),
-            Stored::Pointer { .. } => None,
-        }));
-    };
-    store.load(UnixMillis::now(), 100, &mut take).expect("readable");
-    kept
-}
-
-fn key_of(dir: &Path) -> PublicKey {
-    let dir = DataDir::open(dir).expect("free again");
-    dir.identity(0).expect("an identity").name.key
-}
-
 #[test]
 fn two_killed_nodes_lose_nothing_and_come_back_as_who_they_were() {
     let mut town = Town::of(6);
@@ -172,7 +149,7 @@ fn two_killed_nodes_lose_nothing_and_come_back_as_who_they_were() {
         }
     }
     for (dir, ..) in &killed {
-        let promised = promised.get(&hex(key_of(dir).as_bytes())).map_or(&[][..], Vec::as_slice);
+        let promised = promised.get(&key_of(dir)).map_or(&[][..], Vec::as_slice);
         let kept = kept_in(dir);
         let lost: Vec<&Id> = promised.iter().filter(|id| !kept.contains(id)).collect();
         assert!(lost.is_empty(), "{} of {} lost: {lost:?}", lost.len(), promised.len());

@@ -229,6 +229,33 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its number, for the system's own tools.
+    pub fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// Stops it where it stands (SIGSTOP): it neither reads nor answers, and its clock goes on without it.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on after [`Process::freeze`] (SIGCONT).
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("`kill` runs").success());
+    }
+
+    /// Its resident memory in KiB, where the system tells (Linux).
+    pub fn resident_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         self.child.0.try_wait().expect("its status").is_none()
@@ -243,8 +270,7 @@ impl Process {
 
     /// Asks it to leave (SIGTERM), and waits until it has.
     pub fn leave(&mut self) -> ExitStatus {
-        let pid = self.child.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("`kill` runs").success());
+        self.signal("-TERM");
         until("the node has left", PATIENCE, || self.child.0.try_wait().expect("its status"))
     }
 }

@@ -77,7 +77,7 @@ impl Forwarder {
                 self.counts.silent_hops += 1;
                 self.patience.lose(peer);
                 out.push(Effect::Tell(Fact::HopSilent { peer }));
-                if self.patience.spend() {
+                if self.patience.spend(now) {
                     self.try_another(now, label, peer, out);
                 } else {
                     let wait = self.custody_patience(&self.view, &peer);
@@ -104,7 +104,7 @@ impl Forwarder {
         }
         if let Stage::Carried { step, .. } = &flight.stage {
             let peer = step.to;
-            if self.patience.spend() {
+            if self.patience.spend(now) {
                 self.try_another(now, label, peer, out);
             }
         }

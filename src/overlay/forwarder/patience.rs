@@ -4,7 +4,7 @@
 //! another peer because the first was silent.
 //! Never does: decide what to do about a silence.
 
-use crate::base::{Id, RttEstimate, Span};
+use crate::base::{Id, Instant, RttEstimate, Span};
 use std::collections::BTreeMap;
 
 /// What custody receipts have taught.
@@ -14,6 +14,8 @@ pub struct Patience {
     /// How long answers to this node's own lookups take.
     answers: Option<RttEstimate>,
     budget: f64,
+    /// Since when the budget has not grown with time.
+    counted: Instant,
     spared: u64,
 }
 
@@ -27,7 +29,8 @@ struct Known {
 impl Patience {
     /// No experience, and a full budget.
     pub fn new() -> Patience {
-        Patience { by_peer: BTreeMap::new(), answers: None, budget: BUDGET_MAX, spared: 0 }
+        let counted = Instant::ORIGIN;
+        Patience { by_peer: BTreeMap::new(), answers: None, budget: BUDGET_MAX, counted, spared: 0 }
     }
 
     /// A peer has shown after this long that it has a message.
@@ -74,8 +77,11 @@ impl Patience {
     }
 
     /// Whether a silence may cost a second hand-over. Without a budget a busy network answers its own
-    /// slowness with ever more messages.
-    pub fn spend(&mut self) -> bool {
+    /// slowness with ever more messages; a quiet one earns too little by its messages and has what time brings.
+    pub fn spend(&mut self, now: Instant) -> bool {
+        let reserve = now.since(self.counted).as_secs_f64() * RESERVE;
+        self.budget = (self.budget + reserve).min(BUDGET_MAX);
+        self.counted = now;
         if self.budget < 1.0 {
             self.spared += 1;
             return false;
@@ -100,6 +106,9 @@ fn take_in(estimate: &mut Option<RttEstimate>, took: Span) {
 /// Second hand-overs per message handed on: a tenth keeps the extra load to a tenth whatever happens (the
 /// retry budget of Google's SRE book, ch. 21).
 const EARNED: f64 = 0.1;
+/// Second hand-overs a second that are free: ten, as in Finagle's `RetryBudget`. Nothing beside what a busy node
+/// forwards; all that a quiet one needs where more than a tenth of its packets are lost.
+const RESERVE: f64 = 10.0;
 /// Second hand-overs in a burst, so that a node that has been idle may react to a death at once. A guess.
 const BUDGET_MAX: f64 = 16.0;
 /// Doublings at most: with 20 ms that is more than a second.
@@ -137,9 +146,25 @@ mod tests {
         let spent = (0..1_000)
             .filter(|_| {
                 patience.earn();
-                patience.spend()
+                patience.spend(Instant::ORIGIN)
             })
             .count();
         assert!(spent <= 116 && patience.spared() == 1_000 - spent as u64, "{spent}");
+    }
+
+    #[test]
+    fn a_quiet_node_may_always_hand_over_again_and_a_busy_one_hardly_more_than_a_tenth() {
+        let hand_overs = |a_second: u64| {
+            let mut patience = Patience::new();
+            let every = 1_000_000 / a_second;
+            let spent = (0..20 * a_second).filter(|number| {
+                patience.earn();
+                patience.spend(Instant::from_micros(number * every))
+            });
+            spent.count() as u64
+        };
+        assert_eq!(hand_overs(5), 100);
+        let busy = hand_overs(10_000);
+        assert!((20_000..20_300).contains(&busy), "{busy}");
     }
 }

@@ -5,7 +5,7 @@
 
 use arras::base::{Coordinate, Id, Span};
 use arras::identity::{Contact, NodeName, Role, SecretKey};
-use arras::wire::directory::{Answer, Holder, OfferEntry, Refusal, Request, ShareLimit};
+use arras::wire::directory::{Answer, Holder, OfferEntry, Range, RangeSum, Refusal, Request, ShareLimit, Slice};
 use arras::wire::membership::About;
 use arras::wire::object::{Pointer, Receipt, Record, Value};
 use arras::wire::probe::{Bearing, ReachEntry};
@@ -155,6 +155,12 @@ fn requests() -> Vec<(&'static str, Message)> {
     list.push(("directory.offer", Message::Directory(Directory::Offer { entries })));
     list.push(("directory.wanted", Message::Directory(Directory::Wanted { objects: vec![id(1)] })));
     list.push(("directory.kept", Message::Directory(Directory::Kept { objects: vec![id(1)] })));
+    let slice = Slice { keys: (3, 4), shard: 1, shards: 2 };
+    let ranges = vec![Range { first: id(1), last: id(2) }];
+    list.push(("directory.compare", Message::Directory(Directory::Compare { salt: 99, slice, ranges })));
+    let sums = vec![RangeSum { count: 300, digest: [7; 16] }];
+    let compared = Directory::Compared { salt: 99, asker: 1, shard: 0, shards: 2, sums };
+    list.push(("directory.compared", Message::Directory(compared)));
     list
 }
 

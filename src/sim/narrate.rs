@@ -202,6 +202,11 @@ impl Narrator {
                 let names: Vec<String> = objects.iter().map(|object| self.name(object)).collect();
                 format!("directory.kept [{}]", names.join(" "))
             }
+            Directory::Compare { ranges, .. } => format!("directory.compare ranges={}", ranges.len()),
+            Directory::Compared { sums, .. } => {
+                let counts: Vec<String> = sums.iter().map(|sum| sum.count.to_string()).collect();
+                format!("directory.compared [{}]", counts.join(" "))
+            }
         }
     }
 

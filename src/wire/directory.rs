@@ -43,6 +43,28 @@ pub enum Directory {
         /// At most [`OFFER_MAX`].
         objects: Vec<Id>,
     },
+    /// How much do you keep for their roots within these ranges? Each shard of the hearer answers for itself.
+    Compare {
+        /// Goes into every digest, so that nobody can make objects that stand for others; names the question.
+        salt: u64,
+        /// Only the ids of this shard of the asker's are asked for.
+        slice: Slice,
+        /// At most [`RANGES_MAX`].
+        ranges: Vec<Range>,
+    },
+    /// So much.
+    Compared {
+        /// Of the question.
+        salt: u64,
+        /// The asking shard.
+        asker: u8,
+        /// The answering shard.
+        shard: u8,
+        /// How many shards answer.
+        shards: u8,
+        /// One for each range, in the same order. At most [`RANGES_MAX`].
+        sums: Vec<RangeSum>,
+    },
 }
 
 impl Directory {
@@ -53,6 +75,8 @@ impl Directory {
             Directory::Offer { .. } => "offer",
             Directory::Wanted { .. } => "wanted",
             Directory::Kept { .. } => "kept",
+            Directory::Compare { .. } => "compare",
+            Directory::Compared { .. } => "compared",
         }
     }
 }
@@ -66,6 +90,36 @@ pub struct OfferEntry {
     pub version: u64,
     /// How much longer it is to be kept.
     pub remaining: Span,
+}
+
+/// The ids that one shard of a node owns: those that the node's keyed hash leads to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// The node's keys.
+    pub keys: (u64, u64),
+    /// Which shard.
+    pub shard: u8,
+    /// How many there are, at least 1.
+    pub shards: u8,
+}
+
+/// Ids from one to another, both included; none if the second is the smaller one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// The smallest.
+    pub first: Id,
+    /// The largest.
+    pub last: Id,
+}
+
+/// What is kept within a range, in brief.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeSum {
+    /// How many values.
+    pub count: u32,
+    /// The sum, modulo 2^128, of the first 16 bytes of BLAKE3 over salt, version (both little-endian in 8 bytes) and
+    /// object of each; little-endian.
+    pub digest: [u8; DIGEST_BYTES],
 }
 
 /// What a directory is asked.
@@ -274,3 +328,7 @@ impl fmt::Display for ShareLimit {
 pub const HOLDERS_MAX: usize = 8;
 /// Entries of an offer: 256 of some 45 bytes make 12 KiB.
 pub const OFFER_MAX: usize = 256;
+/// Ranges of a comparison: 128 of 64 bytes make 8 KiB.
+pub const RANGES_MAX: usize = 128;
+/// Bytes of a digest. A salt is used once, so that two sets meet by luck only: once in 2^128.
+pub const DIGEST_BYTES: usize = 16;

@@ -118,6 +118,8 @@ impl Message {
             Message::Directory(Directory::Wanted { objects } | Directory::Kept { objects }) => {
                 (objects.len(), directory::OFFER_MAX, "wanted")
             }
+            Message::Directory(Directory::Compare { ranges, .. }) => (ranges.len(), directory::RANGES_MAX, "ranges"),
+            Message::Directory(Directory::Compared { sums, .. }) => (sums.len(), directory::RANGES_MAX, "sums"),
             _ => return Ok(()),
         };
         if length > limit { Err(Malformed::OutOfRange { what }) } else { Ok(()) }

@@ -27,6 +27,7 @@ pub(super) struct Limits {
     pub(super) lifetime_max: Span,
     pub(super) wishes: usize,
     pub(super) cache_bytes: u64,
+    pub(super) repair_bytes_per_s: u64,
 }
 
 /// What is here already, as a write meets it.
@@ -72,6 +73,7 @@ impl Limits {
             lifetime_max: tuning.lifetime_max,
             wishes: part(tuning.wishes_max),
             cache_bytes: tuning.cache_bytes / shards as u64,
+            repair_bytes_per_s: (tuning.repair_bytes_per_s / shards as u64).max(1),
         }
     }
 

@@ -35,6 +35,8 @@ pub(super) enum Due {
     Expiry,
     /// Repair takes its next step.
     Repair,
+    /// The next kept value is read, whether it is still sound.
+    Scrub,
     /// Leaving must be over.
     Leave,
 }
@@ -118,6 +120,8 @@ pub(super) enum ReadThen {
     Wish(u64),
     /// To push it to a peer, by repair.
     Push(Id),
+    /// To see whether it is still sound.
+    Scrub,
     /// To write it again with another standing: it is published no more.
     Demote,
 }

@@ -162,6 +162,7 @@ impl Directory {
                 }
             }
             ReadThen::Push(to) => self.on_read_to_push(object, to, value),
+            ReadThen::Scrub => self.on_read_to_scrub(value.is_some()),
             ReadThen::Demote => {
                 let Some(value) = value else { return };
                 let Some(mut entry) = self.values.remove(&object) else { return };

@@ -106,6 +106,7 @@ impl Directory {
             Some(old) => old.source.into_iter().for_each(|source| self.admission.remove_value(source)),
             None => self.repair.note_value(),
         }
+        self.scrub_start();
         self.schedule_expiry();
     }
 

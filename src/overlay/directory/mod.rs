@@ -7,6 +7,7 @@ mod admission;
 mod away;
 mod back;
 mod cache;
+mod compare;
 mod duty;
 mod get;
 mod ground;
@@ -16,9 +17,12 @@ mod locate;
 mod near_root;
 mod pointers;
 mod publish;
+mod push;
 mod put;
+mod ranges;
 mod repair;
 mod root_put;
+mod scrub;
 mod serve;
 pub mod status;
 mod survey;
@@ -180,6 +184,10 @@ impl Directory {
             Message::Offer { entries } => self.on_offer(from, &entries),
             Message::Wanted { objects } => self.on_wanted(from, &objects),
             Message::Kept { objects } => self.on_peer_keeps(from, &objects),
+            Message::Compare { salt, slice, ranges } => self.on_compare(from, salt, &slice, &ranges),
+            Message::Compared { salt, shard, shards, sums, .. } => {
+                self.on_compared(from, salt, (shard, shards), &sums);
+            }
         }
     }
 
@@ -196,6 +204,7 @@ impl Directory {
             Due::Renew(object) => self.on_renew(object),
             Due::Expiry => self.on_expiry(),
             Due::Repair => self.on_repair(),
+            Due::Scrub => self.on_scrub(),
             Due::Leave => self.leave(),
         }
     }

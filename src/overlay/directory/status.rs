@@ -82,6 +82,7 @@ fn metric(counter: Counter) -> (&'static str, &'static str) {
         Counter::Refused => ("directory_refused_total", "limit"),
         Counter::Repairs => ("directory_repairs_total", "step"),
         Counter::Reads => ("directory_reads_total", "source"),
+        Counter::Scrubs => ("directory_scrubs_total", "found"),
         Counter::Ignored => ("directory_ignored_total", "kind"),
     }
 }

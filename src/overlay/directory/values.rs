@@ -183,6 +183,12 @@ impl Values {
         next.map(|(object, entry)| (*object, entry.clone()))
     }
 
+    /// The entries from one id to another, both included, in order.
+    pub(super) fn between(&self, first: &Id, last: &Id) -> impl Iterator<Item = (&Id, &Entry)> {
+        let range = (first <= last).then(|| self.entries.range(*first..=*last));
+        range.into_iter().flatten()
+    }
+
     /// Whether this version of the object, or a newer one, is being written.
     pub(super) fn is_writing(&self, object: &Id, version: u64) -> bool {
         self.writing.get(object).is_some_and(|writing| writing.version >= version)
@@ -233,6 +239,11 @@ impl Entry {
     /// Whether it is kept for its root.
     pub(super) fn is_replica(&self) -> bool {
         self.standing != Standing::Published
+    }
+
+    /// Whether it is kept for its root, and its time is not up.
+    pub(super) fn is_live_replica(&self, now: Instant) -> bool {
+        self.is_replica() && self.remaining(now) > Span::ZERO
     }
 }
 

@@ -70,6 +70,9 @@ pub enum Directory {
 impl Directory {
     pub(super) fn kind(&self) -> &'static str {
         match self {
+            // What copies cost is told apart.
+            Directory::Ask { request: Request::Replicate { .. }, .. } => "replicate",
+            Directory::Answer { answer: Answer::Stored { .. }, .. } => "stored",
             Directory::Ask { .. } => "ask",
             Directory::Answer { .. } => "answer",
             Directory::Offer { .. } => "offer",

@@ -220,7 +220,8 @@ impl Narrator {
             Request::Put { value, replicas, .. } => format!("put {} replicas={replicas}", self.name(&value.id())),
             Request::Get { object, .. } => format!("get {}", self.name(object)),
             Request::Fetch { object } => format!("fetch {}", self.name(object)),
-            Request::Replicate { value, .. } => format!("replicate {}", self.name(&value.id())),
+            Request::Replicate { value, receipt: true, .. } => format!("replicate {}", self.name(&value.id())),
+            Request::Replicate { value, .. } => format!("push {}", self.name(&value.id())),
             Request::Who { object } => format!("who {}", self.name(object)),
         }
     }
@@ -235,6 +236,7 @@ impl Narrator {
             Answer::Stored { receipts } => format!("stored receipts={}", receipts.len()),
             Answer::Value { value, replicas } => format!("value {} replicas={replicas}", self.name(&value.id())),
             Answer::NotFound => "not-found".to_owned(),
+            Answer::Kept => "kept".to_owned(),
             Answer::Refused(refusal) => format!("refused: {refusal}"),
         }
     }

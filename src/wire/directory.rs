@@ -70,9 +70,11 @@ pub enum Directory {
 impl Directory {
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            // What copies cost is told apart.
-            Directory::Ask { request: Request::Replicate { .. }, .. } => "replicate",
+            // What copies cost is told apart: those of a put with receipts, those of repair without.
+            Directory::Ask { request: Request::Replicate { receipt: true, .. }, .. } => "replicate",
+            Directory::Ask { request: Request::Replicate { receipt: false, .. }, .. } => "push",
             Directory::Answer { answer: Answer::Stored { .. }, .. } => "stored",
+            Directory::Answer { answer: Answer::Kept, .. } => "pushed",
             Directory::Ask { .. } => "ask",
             Directory::Answer { .. } => "answer",
             Directory::Offer { .. } => "offer",
@@ -106,13 +108,13 @@ pub struct Slice {
     pub shards: u8,
 }
 
-/// Ids from one to another, both included; none if the second is the smaller one.
+/// The ids whose first 64 bits are not below the first number and not above the second; none if that is the smaller one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
-    /// The smallest.
-    pub first: Id,
-    /// The largest.
-    pub last: Id,
+    /// Where it begins.
+    pub first: u64,
+    /// Where it ends.
+    pub last: u64,
 }
 
 /// What is kept within a range, in brief.
@@ -176,6 +178,8 @@ pub enum Request {
         value: Value,
         /// How long.
         lifetime: Span,
+        /// Whether the keeper's signed word is wanted; else it only says that it is kept.
+        receipt: bool,
     },
     /// Who are you, that root this? Answered with one holder: the root itself. Asked before a value
     /// too large for a route is put over a link.
@@ -214,6 +218,8 @@ pub enum Answer {
     NotFound,
     /// I will not.
     Refused(Refusal),
+    /// It is kept. Said where no receipt was wanted.
+    Kept,
 }
 
 /// A node that has an object.
@@ -331,7 +337,7 @@ impl fmt::Display for ShareLimit {
 pub const HOLDERS_MAX: usize = 8;
 /// Entries of an offer: 256 of some 45 bytes make 12 KiB.
 pub const OFFER_MAX: usize = 256;
-/// Ranges of a comparison: 128 of 64 bytes make 8 KiB.
+/// Ranges of a comparison: 128 of up to 18 bytes make 2 KiB.
 pub const RANGES_MAX: usize = 128;
 /// Bytes of a digest. A salt is used once, so that two sets meet by luck only: once in 2^128.
 pub const DIGEST_BYTES: usize = 16;

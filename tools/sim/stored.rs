@@ -144,5 +144,5 @@ fn repair(sent: &Sent, before: &Sent) -> Vec<(&'static str, u64, u64)> {
     sent.since(before).into_iter().filter(|(kind, messages, _)| REPAIR.contains(kind) && *messages > 0).collect()
 }
 
-/// What repair says, where nothing is put meanwhile.
-const REPAIR: [&str; 7] = ["compare", "compared", "offer", "wanted", "kept", "replicate", "stored"];
+/// What repair says, each kind by its name.
+const REPAIR: [&str; 7] = ["compare", "compared", "offer", "wanted", "kept", "push", "pushed"];

@@ -99,7 +99,7 @@ pub(super) enum Pending {
     /// A record to be put here as the root is checked.
     RootPut(u64),
     /// A record to be kept as a replica is checked.
-    Replica { replier: Replier, source: Id, lifetime: Span },
+    Replica { replier: Replier, receipt: bool, source: Id, lifetime: Span },
     /// A pointer is checked.
     Pointer { replier: Replier, source: Id, root: Id, remaining: Span },
     /// A value is on disk.

@@ -57,8 +57,8 @@ impl Directory {
                 self.on_fetched_checked(wish, from, replicas, value);
             }
             (Pending::RootPut(put), JobDone::Value { value, .. }) => self.on_root_put_checked(put, value.is_some()),
-            (Pending::Replica { replier, source, lifetime }, JobDone::Value { value, .. }) => match value {
-                Some(value) => self.keep_replica(replier, source, value, lifetime),
+            (Pending::Replica { replier, receipt, source, lifetime }, JobDone::Value { value, .. }) => match value {
+                Some(value) => self.keep_replica((replier, receipt), source, value, lifetime),
                 None => self.refuse(replier, Refusal::Forged),
             },
             (Pending::Pointer { replier, source, root, remaining }, JobDone::Pointer(pointer)) => {

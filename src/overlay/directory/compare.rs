@@ -70,7 +70,7 @@ impl Directory {
         let mut left = COMPARED_MAX;
         let mut sum = |range: &Range| {
             let mut sum = RangeSum::default();
-            for (object, entry) in self.values.between(&range.first, &range.last) {
+            for (object, entry) in self.values.between(range.first, range.last) {
                 if left == 0 {
                     break;
                 }
@@ -107,6 +107,10 @@ impl Directory {
                     self.ground.tally.count(Counter::Repairs, "range_same");
                     run.iter().for_each(|(object, version)| self.confirm(object, Some(*version), from));
                 }
+                Verdict::Lacking => {
+                    self.ground.tally.count(Counter::Repairs, "range_lacking");
+                    self.give_or_offer(from, run.into_iter().map(|(object, _)| object));
+                }
                 Verdict::Split => {
                     self.ground.tally.count(Counter::Repairs, "range_split");
                     runs.extend(split(&run).map(<[_]>::to_vec));
@@ -125,7 +129,7 @@ impl Directory {
 impl Compared {
     fn range(&self) -> Option<Range> {
         let (first, last) = (self.run.first()?.0, self.run.last()?.0);
-        Some(Range { first, last })
+        Some(Range { first: first.prefix_u64(), last: last.prefix_u64() })
     }
 }
 

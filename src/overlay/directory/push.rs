@@ -39,20 +39,34 @@ impl Directory {
         }
         for object in objects.iter().take(OFFER_MAX) {
             if self.is_mine(object) && self.values.get(object).is_some_and(|entry| entry.is_replica()) {
-                if self.repair.pushes.len() >= PUSHES_QUEUED_MAX {
-                    self.repair.is_unfinished = true;
-                    self.ground.tally.count(Counter::Repairs, "push_queue_full");
-                    break;
-                }
-                self.repair.pushes.queue.push_back((*object, from));
-                if let Some(in_hand) = self.repair.in_hand.get_mut(object) {
-                    in_hand.pushes += 1;
-                }
+                self.push_later(*object, from);
             }
         }
         self.push_more();
         if !self.repair.is_idle() {
             self.ground.deadlines.set_earlier(Due::Repair, self.ground.now + REPAIR_STEP);
+        }
+    }
+
+    /// A peer has nothing of these. The root sends it what is so small that asking first would cost as much: who else
+    /// keeps them may think the same of a root at the same time.
+    pub(super) fn give_or_offer(&mut self, to: Id, objects: impl Iterator<Item = Id>) {
+        let is_small = |object: &Id| self.values.get(object).is_some_and(|entry| entry.bytes <= UNASKED_BYTES_MAX);
+        let is_given = |object: &Id| self.ground.view.is_root_of(object) && is_small(object);
+        let (given, offered): (Vec<Id>, Vec<Id>) = objects.partition(is_given);
+        given.into_iter().for_each(|object| self.push_later(object, to));
+        self.offer(to, offered);
+        self.push_more();
+    }
+
+    fn push_later(&mut self, object: Id, to: Id) {
+        if self.repair.pushes.len() >= PUSHES_QUEUED_MAX {
+            self.repair.is_unfinished = true;
+            return self.ground.tally.count(Counter::Repairs, "push_queue_full");
+        }
+        self.repair.pushes.queue.push_back((object, to));
+        if let Some(in_hand) = self.repair.in_hand.get_mut(&object) {
+            in_hand.pushes += 1;
         }
     }
 
@@ -89,14 +103,15 @@ impl Directory {
         };
         let lifetime = self.ground.limits.lifetime(lifetime);
         let wait = self.ground.answer_wait(&to) + PUSH_SLACK;
-        self.ask(&contact, Request::Replicate { value, lifetime }, Purpose::Push(object), wait);
+        let request = Request::Replicate { value, lifetime, receipt: false };
+        self.ask(&contact, request, Purpose::Push(object), wait);
     }
 
     /// What became of a push; `None` if the peer was silent.
     pub(super) fn on_pushed(&mut self, object: Id, from: Id, answer: Option<Answer>) {
         self.push_over(&object);
         match answer {
-            Some(Answer::Stored { .. } | Answer::Refused(Refusal::Stale { .. })) => {
+            Some(Answer::Kept | Answer::Refused(Refusal::Stale { .. })) => {
                 self.ground.tally.count(Counter::Repairs, "pushed");
                 self.confirm(&object, None, from);
             }
@@ -150,14 +165,17 @@ impl Allowance {
     }
 }
 
+/// Values up to this size are sent to who has nothing of a range without asking: an offer, and the word that it is
+/// wanted, take some 80 bytes a value. A guess.
+const UNASKED_BYTES_MAX: u64 = 512;
 /// Values read and sent at once: at most 16 MiB on their way.
 const PUSHES_AT_ONCE: usize = 16;
 /// Values waiting to be pushed: eight offers' worth.
 const PUSHES_QUEUED_MAX: usize = 2_048;
 /// Beyond a peer's usual wait, for a megabyte on a slow line. A guess.
 const PUSH_SLACK: Span = Span::from_secs(4);
-/// What a push costs beside the value: question, answer with a receipt, and the packets around them. A guess.
-const PUSH_HEAD_BYTES: u64 = 300;
+/// What a push costs beside the value: question and answer, and the packets around them. A guess.
+const PUSH_HEAD_BYTES: u64 = 150;
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,8 @@ use crate::wire::directory::{DIGEST_BYTES, RangeSum};
 pub(super) enum Verdict {
     /// The same versions of the same objects.
     Same,
+    /// The peer has nothing of it.
+    Lacking,
     /// Not the same, but most may be: compare smaller ranges.
     Split,
     /// Too few, or too different: offer each by name.
@@ -50,6 +52,8 @@ impl RangeSum {
         let (here, there) = (u64::from(self.count), u64::from(theirs.count));
         if self == theirs {
             Verdict::Same
+        } else if there == 0 {
+            Verdict::Lacking
         } else if here <= NAMED_MAX || there < here / ALIKE || there > here * ALIKE {
             Verdict::Name
         } else {
@@ -65,7 +69,7 @@ pub(super) fn split<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
 
 /// Parts of a range that differs. A guess: two rounds find one value among 256.
 const SPLIT: usize = 16;
-/// So few are offered by name rather than split: 16 of 45 bytes are as much as 11 ranges.
+/// So few are offered by name rather than split. A guess: two more questions would cost half as much.
 const NAMED_MAX: u64 = 16;
 /// If one side has this many times as many as the other, hardly any part will be the same. A guess.
 const ALIKE: u64 = 2;
@@ -131,6 +135,7 @@ mod tests {
         assert_eq!(of(200, 1).judged(&of(99, 2)), Verdict::Name);
         assert_eq!(of(200, 1).judged(&of(100, 2)), Verdict::Split);
         assert_eq!(of(200, 1).judged(&of(401, 2)), Verdict::Name);
+        assert_eq!(of(200, 1).judged(&RangeSum::default()), Verdict::Lacking);
         assert_eq!(of(0, 0).judged(&RangeSum::default()), Verdict::Same);
     }
 }

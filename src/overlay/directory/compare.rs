@@ -133,7 +133,8 @@ impl Compared {
     }
 }
 
-/// Questions under way at one shard when no more are asked. A guess: the members of a leaf set, five times over.
+/// Questions under way at one shard. With half of them no new ones are begun: one look asks no more peers than that. A
+/// guess: the members of a leaf set, five times over.
 pub(super) const COMPARISONS_MAX: usize = 256;
 /// Values looked at for one question: some 2 ms. As many as 64 shards of the asker have where one of them has 256.
 const COMPARED_MAX: usize = 16_384;

@@ -117,8 +117,7 @@ impl Directory {
             }
             _ => {
                 self.ground.tally.count(Counter::Repairs, "push_failed");
-                self.repair.is_unfinished = true;
-                self.repair.in_hand.remove(&object);
+                self.unsettle(&object);
             }
         }
         self.push_more();

@@ -29,10 +29,9 @@ pub(super) struct Repair {
     /// The same among the pointers.
     pointer_cursor: Option<(Id, Id)>,
     pointers_left: usize,
-    /// Whether a pass is under way; else the next one is waited for.
-    is_passing: bool,
-    /// Whether the pass looks at what is settled, too.
-    is_thorough: bool,
+    pass: Pass,
+    /// When all is to be looked at again, settled or not; at once if never yet.
+    thorough_at: Option<Instant>,
     /// Whether something was left undone, so that the next pass must be soon.
     pub(super) is_unfinished: bool,
     /// Passes in a row that left something undone.
@@ -44,6 +43,18 @@ pub(super) struct Repair {
     handing_over: usize,
     /// What was asked for lately, and until when it is not asked for again.
     wanted: BTreeMap<Id, Instant>,
+}
+
+/// What a pass looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pass {
+    /// None is under way; the next one is waited for.
+    #[default]
+    Resting,
+    /// What is not known to be as it should be.
+    Unsettled,
+    /// Everything.
+    Thorough,
 }
 
 /// A value of which those who must have it are asked.
@@ -89,13 +100,13 @@ impl Directory {
     /// Takes the next step.
     pub(super) fn on_repair(&mut self) {
         let now = self.ground.now;
-        let before = self.repair.in_hand.len();
-        self.repair.in_hand.retain(|_, in_hand| in_hand.until > now || in_hand.pushes > 0);
+        let late = self.repair.in_hand.iter().filter(|(_, in_hand)| in_hand.until <= now && in_hand.pushes == 0);
+        let late: Vec<Id> = late.map(|(object, _)| *object).collect();
+        late.iter().for_each(|object| self.unsettle(object));
         self.repair.comparisons.retain(|_, comparison| comparison.until > now);
-        self.repair.is_unfinished |= self.repair.in_hand.len() < before;
         self.repair.wanted.retain(|_, until| *until > now);
-        if !self.repair.is_passing {
-            self.pass_start(true);
+        if self.repair.pass == Pass::Resting {
+            self.pass_start(false);
         }
         self.scan_values();
         self.scan_pointers();
@@ -103,15 +114,21 @@ impl Directory {
         if !self.repair.is_idle() {
             return self.ground.wake(Due::Repair, REPAIR_STEP);
         }
-        self.repair.is_passing = false;
-        let longest = self.ground.tuning.repair_interval;
+        self.repair.pass = Pass::Resting;
+        let longest = self.repair.thorough_at.map_or(Span::ZERO, |at| now.until(at));
         let pause = match self.repair.is_unfinished {
-            true => (REPAIR_RETRY * (1 << self.repair.backoff.min(10))).min(longest),
+            true => self.ground.chance.jittered(REPAIR_RETRY * (1 << self.repair.backoff.min(10)), 0.25).min(longest),
             false => longest,
         };
         self.repair.backoff = if self.repair.is_unfinished { self.repair.backoff + 1 } else { 0 };
-        let pause = self.ground.chance.jittered(pause, 0.25);
-        self.ground.wake(Due::Repair, pause);
+        self.ground.wake(Due::Repair, pause.max(REPAIR_STEP));
+    }
+
+    /// Nothing came of this one: the next pass looks at it, thorough or not.
+    pub(super) fn unsettle(&mut self, object: &Id) {
+        self.repair.in_hand.remove(object);
+        self.repair.is_unfinished = true;
+        self.values.settle(object, 0);
     }
 
     /// A peer keeps these, and thinks this node should.
@@ -174,20 +191,27 @@ impl Directory {
         }
     }
 
+    /// Begins anew. What a thorough pass has not come to yet it still looks at.
     fn pass_start(&mut self, is_thorough: bool) {
+        let now = self.ground.now;
         self.ground.tally.count(Counter::Repairs, "pass");
         self.repair.values_left = self.values.len();
         self.repair.pointers_left = self.pointers.len();
-        self.repair.is_thorough = is_thorough;
-        self.repair.is_passing = true;
         self.repair.is_unfinished = false;
+        let is_due = is_thorough || self.repair.thorough_at.is_none_or(|at| at <= now);
+        if is_due {
+            let interval = self.ground.chance.jittered(self.ground.tuning.repair_interval, 0.25);
+            self.repair.thorough_at = Some(now + interval);
+        }
+        let goes_on = self.repair.pass == Pass::Thorough;
+        self.repair.pass = if is_due || goes_on { Pass::Thorough } else { Pass::Unsettled };
     }
 
     /// Looks at the next values, and asks those who must have them.
     fn scan_values(&mut self) {
         let mut look = Look::default();
         for _ in 0..self.repair.values_left.min(SCAN_AT_ONCE) {
-            let is_busy = self.repair.comparisons.len() + look.owed.len() >= COMPARISONS_MAX;
+            let is_busy = self.repair.comparisons.len() + look.owed.len() >= COMPARISONS_MAX / 2;
             if self.repair.in_hand.len() >= IN_HAND_MAX || is_busy {
                 break;
             }
@@ -231,7 +255,7 @@ impl Directory {
         let replicas = usize::from(self.ground.tuning.replicas);
         let mut duty = duty(&self.ground.view, object, replicas, self.leaving.is_some())?;
         duty.audience.sort_unstable();
-        (entry.settled != duty.mark() || self.repair.is_thorough).then_some(duty)
+        (entry.settled != duty.mark() || self.repair.pass == Pass::Thorough).then_some(duty)
     }
 
     /// Offers values to a peer by name.
@@ -335,12 +359,12 @@ impl Look {
 impl Repair {
     /// One more value than the pass under way reckoned with: without this it would end one too early.
     pub(super) fn note_value(&mut self) {
-        self.values_left += usize::from(self.is_passing);
+        self.values_left += usize::from(self.pass != Pass::Resting);
     }
 
     /// The same of a pointer.
     pub(super) fn note_pointer(&mut self) {
-        self.pointers_left += usize::from(self.is_passing);
+        self.pointers_left += usize::from(self.pass != Pass::Resting);
     }
 
     /// Whether nothing is to be looked at, offered or pushed just now.

@@ -163,7 +163,7 @@ fn run(args: &Args, name: &'static str, leases: Leases) -> Result<Told, Fault> {
     let count = |seconds: u64| (seconds as f64 * args.rate) as usize;
     let windows = |stage: &mut Stage, asks: &mut Asks, ids: &[Id], number: usize, what: &str| {
         let window = |_| {
-            let window = stage.get_all(args.rate, &asks.zipf(ids, count(args.window_s)), &mut |_| {});
+            let window = stage.get_at_pace(args.rate, &asks.zipf(ids, count(args.window_s)), &mut |_| {});
             say(&format!("{name}: {what}: {:.3} hops, {:.0} s", window.hops, begun.elapsed().as_secs_f64()));
             window
         };
@@ -174,11 +174,11 @@ fn run(args: &Args, name: &'static str, leases: Leases) -> Result<Told, Fault> {
     let reversed = windows(&mut stage, &mut asks, &ids, args.windows.div_ceil(2), "reversed");
     let loved = ids[ids.len() / 2];
     let crowd = (0..CROWD_WINDOWS)
-        .map(|_| stage.get_all(args.rate, &asks.crowd(&ids, loved, count(CROWD_S)), &mut |_| {}))
+        .map(|_| stage.get_at_pace(args.rate, &asks.crowd(&ids, loved, count(CROWD_S)), &mut |_| {}))
         .collect();
     let wanted = ids[ids.len() / 3];
     let once: Vec<(usize, Id)> = asks.nodes.iter().map(|node| (*node, wanted)).collect();
-    let all_at_once = (0..CROWD_WINDOWS).map(|_| stage.get_all(once.len() as f64, &once, &mut |_| {})).collect();
+    let all_at_once = (0..CROWD_WINDOWS).map(|_| stage.get_at_pace(once.len() as f64, &once, &mut |_| {})).collect();
     let record = fresh(&mut stage, &mut asks)?;
     say(&format!("{name}: done after {:.0} s", begun.elapsed().as_secs_f64()));
     Ok(Told { name, zipf, reversed, crowd, all_at_once, record })
@@ -216,9 +216,9 @@ fn fresh(stage: &mut Stage, asks: &mut Asks) -> Result<Option<Fresh>, Fault> {
     let rate = asks.nodes.len() as f64 * RECORD_RATE;
     let all: Vec<(usize, Id)> =
         (0..(rate * RECORD_S) as usize).map(|_| (asks.nodes[asks.chance.index(asks.nodes.len())], object)).collect();
-    let before = stage.get_all(rate, &all, &mut |_| {});
+    let before = stage.get_at_pace(rate, &all, &mut |_| {});
     put(stage, 2)?;
-    let after = stage.get_all(rate, &all, &mut |_| {});
+    let after = stage.get_at_pace(rate, &all, &mut |_| {});
     let late: Vec<u64> =
         after.versions.iter().filter(|(asked, _)| *asked >= Span::from_secs(1)).map(|(_, version)| *version).collect();
     let new = late.iter().filter(|version| **version == 2).count();

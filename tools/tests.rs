@@ -275,6 +275,23 @@ fn a_simulation_is_the_same_every_time() {
     }
 }
 
+#[test]
+fn a_simulation_tells_what_became_of_stored_values() {
+    let nodes =
+        ["--nodes", "16", "--lookups", "20", "--warm-up", "20", "--keys", "2", "--leaf-set", "8", "--settle", "30"];
+    let churn = ["--session-min", "20", "--absence-min", "5"];
+    let stored = ["--store", "60", "--store-hours", "0.5", "--gets-per-s", "0.2"];
+    let outcome = simulated(&[&nodes[..], &churn, &stored].concat());
+    let stored = &outcome["stored"];
+    let count = |name: &str| stored[name].as_u64().unwrap_or_else(|| panic!("no {name}: {stored}"));
+    assert_eq!((count("put"), count("records"), count("put_failed"), count("lost")), (60, 6, 0, 0));
+    assert_eq!(count("gets") + count("gets_excused"), 360);
+    assert!(count("gets_failed") < 8 && count("fewest_copies") > 0 && count("crashes") > 5, "{stored}");
+    assert!(count("theory_bytes") > 5_000 && stored["repair"]["push"]["messages"].as_u64() > Some(20), "{stored}");
+    assert!(stored["repair_over_theory"].as_f64().is_some_and(|ratio| ratio < 20.0), "{stored}");
+    assert!(simulated(&["--nodes", "12", "--lookups", "20", "--warm-up", "20", "--keys", "2"])["stored"].is_null());
+}
+
 const CROWD_HASH: &str = "f7459f46d2e5f75a";
 const DIRECT_HASH: &str = "dbc2013360c9cf11";
 
@@ -294,6 +311,11 @@ fn a_simulation_without_sense_is_refused() {
         (vec!["--asks-per-node", "5", "--objects-per-node", "5", "--build", "direct"], "nothing is published"),
         (vec!["--asks-per-node", "5", "--build", "direct", "--copies", "100"], "--copies"),
         (vec!["--asks-per-node", "5", "--build", "direct", "--dead", "0.1"], "--dead"),
+        (vec!["--store-hours", "2"], "need --store"),
+        (vec!["--store", "5", "--build", "direct"], "--store"),
+        (vec!["--store", "0"], "--store"),
+        (vec!["--store", "5", "--store-hours", "10000"], "--store-hours"),
+        (vec!["--store", "5", "--gets-per-s", "0"], "--gets-per-s"),
     ] {
         let exit = command(&[&["sim"], &arguments[..]].concat()).expect_err("refused");
         assert_eq!(exit.code, USAGE, "{arguments:?}");

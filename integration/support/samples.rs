@@ -5,7 +5,9 @@
 
 use arras::base::{Coordinate, Id, Span};
 use arras::identity::{Contact, NodeName, Role, SecretKey};
-use arras::wire::directory::{Answer, Entry, Holder, KnownAs, OfferEntry, Refusal, Request, ShareLimit};
+use arras::wire::directory::{
+    Answer, Entry, Holder, KnownAs, OfferEntry, Range, RangeSum, Refusal, Request, ShareLimit, Slice,
+};
 use arras::wire::membership::About;
 use arras::wire::object::{Pointer, Receipt, Record, Value};
 use arras::wire::probe::{Bearing, ReachEntry};
@@ -146,7 +148,7 @@ fn requests() -> Vec<(&'static str, Message)> {
         ("directory.ask.put.record", swap),
         ("directory.ask.get", Request::Get { object: id(1), inline_bytes_max: 8_192, served: 3 }),
         ("directory.ask.fetch", Request::Fetch { object: id(1) }),
-        ("directory.ask.replicate", Request::Replicate { value: blob, lifetime }),
+        ("directory.ask.replicate", Request::Replicate { value: blob, lifetime, receipt: true }),
         ("directory.ask.who", Request::Who { object: id(1) }),
     ]
     .map(|(name, request)| (name, Message::Directory(Directory::Ask { number: 77, request })))
@@ -156,6 +158,12 @@ fn requests() -> Vec<(&'static str, Message)> {
     list.push(("directory.wanted", Message::Directory(Directory::Wanted { objects: vec![id(1)] })));
     list.push(("directory.kept", Message::Directory(Directory::Kept { objects: vec![id(1)] })));
     list.extend(representatives());
+    let slice = Slice { keys: (3, 4), shard: 1, shards: 2 };
+    let ranges = vec![Range { first: 1 << 60, last: 2 << 60 }];
+    list.push(("directory.compare", Message::Directory(Directory::Compare { salt: 99, slice, ranges })));
+    let sums = vec![RangeSum { count: 300, digest: [7; 16] }];
+    let compared = Directory::Compared { salt: 99, asker: 1, shard: 0, shards: 2, sums };
+    list.push(("directory.compared", Message::Directory(compared)));
     list
 }
 
@@ -200,6 +208,7 @@ fn answers() -> Vec<(&'static str, Message)> {
         ),
         ("directory.answer.refused.disk", Answer::Refused(Refusal::Disk)),
         ("directory.answer.refused.busy", Answer::Refused(Refusal::Busy)),
+        ("directory.answer.kept", Answer::Kept),
     ]
     .map(|(name, answer)| (name, Message::Directory(Directory::Answer { number: 77, object: id(1), answer })))
     .to_vec()

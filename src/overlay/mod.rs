@@ -15,6 +15,7 @@ pub use contract::{Command, Effect, Fact, Failure, Located, Reply, RequestId, Ro
 pub use view::{Interest, RouteView};
 
 use crate::base::Id;
+use crate::wire::directory::Slice;
 use crate::wire::{Directory as DirectoryMessage, Message};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -41,7 +42,8 @@ pub enum Hearers {
     Shards,
 }
 
-/// How ids are spread over the shards of one node: by a keyed hash, so that nobody outside can aim.
+/// How ids are spread over the shards of one node: by a keyed hash, so that nobody outside can aim. The peers with
+/// whom a node compares what both keep are told the keys: what one shard has of a range they cannot tell else.
 #[derive(Clone, Copy, Debug)]
 pub struct Sharding {
     keys: (u64, u64),
@@ -64,6 +66,17 @@ impl Sharding {
     /// How many shards there are.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// What a peer needs to know to tell which ids are this shard's. A configuration has at most 64 shards.
+    pub fn slice(&self, shard: usize) -> Slice {
+        let small = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
+        Slice { keys: self.keys, shard: small(shard), shards: small(self.count) }
+    }
+
+    /// Whether an id belongs to a shard of another node, as that told of it.
+    pub fn is_of_slice(id: &Id, slice: &Slice) -> bool {
+        Sharding::new(slice.keys, usize::from(slice.shards)).shard_of(id) == usize::from(slice.shard)
     }
 
     /// Who hears a fact.
@@ -95,8 +108,14 @@ impl Sharding {
                 | DirectoryMessage::Dismiss { root },
             ) => Hearers::One(Station::Shard(self.shard_of(root))),
             Message::Directory(
-                DirectoryMessage::Offer { .. } | DirectoryMessage::Wanted { .. } | DirectoryMessage::Kept { .. },
+                DirectoryMessage::Offer { .. }
+                | DirectoryMessage::Wanted { .. }
+                | DirectoryMessage::Kept { .. }
+                | DirectoryMessage::Compare { .. },
             ) => Hearers::Shards,
+            Message::Directory(DirectoryMessage::Compared { asker, .. }) => {
+                Hearers::One(Station::Shard(usize::from(*asker).min(self.count - 1)))
+            }
         }
     }
 

@@ -56,12 +56,15 @@ pub struct Churn {
     pub crashes: usize,
     /// Returns so far.
     pub returns: usize,
+    /// Bytes of values that nodes kept when they crashed, one crash with another: what others have to copy.
+    pub kept_by_crashed: u64,
 }
 
 impl Churn {
     /// Sessions and absences that last so long.
     pub fn new(sessions: Lifetimes, absences: Lifetimes, chance: Chance) -> Churn {
-        Churn { sessions, absences, chance, turns: Deadlines::new(), away: BTreeMap::new(), crashes: 0, returns: 0 }
+        let (turns, away) = (Deadlines::new(), BTreeMap::new());
+        Churn { sessions, absences, chance, turns, away, crashes: 0, returns: 0, kept_by_crashed: 0 }
     }
 
     /// How many are away on average where so many run.
@@ -118,6 +121,8 @@ impl Stage {
             let lasts = if self.world.nodes()[node].is_up() {
                 self.kill(node);
                 churn.crashes += 1;
+                let kept = self.world.nodes()[node].disk.sound(now).map(|(_, bytes)| bytes);
+                churn.kept_by_crashed += kept.sum::<u64>();
                 churn.away.entry(node).or_default().1 = Some(now);
                 churn.absences
             } else {

@@ -87,7 +87,7 @@ impl Stage {
     }
 
     /// Lets these askers get these objects, one after another, at an even pace of `per_second`.
-    pub fn get_all(&mut self, per_second: f64, asks: &[(usize, Id)], progress: &mut dyn FnMut(usize)) -> Window {
+    pub fn get_at_pace(&mut self, per_second: f64, asks: &[(usize, Id)], progress: &mut dyn FnMut(usize)) -> Window {
         let before: Vec<u64> = self.world.nodes().iter().map(Node::asked_of).collect();
         let (sent, begun) = (self.world.sent().clone(), self.now());
         let wish = |_: &Stage, index: usize| {
@@ -169,8 +169,8 @@ mod tests {
         let nodes = stage.ready();
         let (object, _) = stage.put(nodes[0], b"wanted").expect("put");
         let asks: Vec<(usize, Id)> = (0..1_200).map(|n| (nodes[n % nodes.len()], object)).collect();
-        let first = stage.get_all(40.0, &asks, &mut |_| {});
-        let then = stage.get_all(40.0, &asks, &mut |_| {});
+        let first = stage.get_at_pace(40.0, &asks, &mut |_| {});
+        let then = stage.get_at_pace(40.0, &asks, &mut |_| {});
         assert!(first.failures.is_empty() && then.failures.is_empty(), "{first:?} {then:?}");
         assert!(first.hops > then.hops && then.hops < 0.1, "{} then {}", first.hops, then.hops);
         let load = then.load.expect("nodes");

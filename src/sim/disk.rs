@@ -34,6 +34,8 @@ struct KeptValue {
     value: Value,
     expires: Instant,
     standing: Standing,
+    /// Whether the bytes are still those that were written.
+    is_sound: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +55,9 @@ impl Disk {
         }
         match op {
             DiskOp::KeepValue { value, lifetime, standing } => {
-                self.values.insert(value.id(), KeptValue { value, expires: now + lifetime, standing });
+                let object = value.id();
+                let kept = KeptValue { value, expires: now + lifetime, standing, is_sound: true };
+                self.values.insert(object, kept);
                 DiskDone::Kept
             }
             DiskOp::KeepPointer { root, pointer, remaining } => {
@@ -70,7 +74,7 @@ impl Disk {
                 DiskDone::Dropped
             }
             DiskOp::ReadValue { object } => {
-                let kept = self.values.get(&object).filter(|kept| kept.expires > now);
+                let kept = self.values.get(&object).filter(|kept| kept.expires > now && kept.is_sound);
                 DiskDone::Read(kept.map(|kept| kept.value.clone()))
             }
         }
@@ -103,9 +107,21 @@ impl Disk {
         values.chain(pointers).collect()
     }
 
-    /// The version and standing of what is kept of this object at this moment.
+    /// All values that are kept at this moment and sound: id and bytes.
+    pub fn sound(&self, now: Instant) -> impl Iterator<Item = (&Id, u64)> {
+        let sound = self.values.iter().filter(move |(_, kept)| kept.expires > now && kept.is_sound);
+        sound.map(|(object, kept)| (object, kept.value.len() as u64))
+    }
+
+    /// Damages the copy of this object: only who reads it will know. Says whether there is one.
+    pub(super) fn damage(&mut self, object: &Id) -> bool {
+        let kept = self.values.get_mut(object);
+        kept.map(|kept| kept.is_sound = false).is_some()
+    }
+
+    /// The version and standing of what is kept of this object, and sound, at this moment.
     pub fn holds(&self, object: &Id, now: Instant) -> Option<(u64, Standing)> {
-        let kept = self.values.get(object).filter(|kept| kept.expires > now)?;
+        let kept = self.values.get(object).filter(|kept| kept.expires > now && kept.is_sound)?;
         Some((kept.value.version(), kept.standing))
     }
 
@@ -151,6 +167,20 @@ mod tests {
         assert_eq!(disk.load(soon).len(), 1);
         assert!(matches!(disk.carry_out(late, DiskOp::ReadValue { object }), DiskDone::Read(None)));
         assert_eq!((disk.load(late).len(), disk.holds(&object, late)), (0, None));
+    }
+
+    #[test]
+    fn a_damaged_value_is_found_by_reading_it_and_mended_by_writing_it() {
+        let mut disk = Disk::default();
+        let (object, op) = keep("x");
+        assert!(!disk.damage(&object));
+        disk.carry_out(Instant::ORIGIN, op.clone());
+        assert!(disk.damage(&object) && disk.load(Instant::ORIGIN).len() == 1);
+        assert!(matches!(disk.carry_out(Instant::ORIGIN, DiskOp::ReadValue { object }), DiskDone::Read(None)));
+        assert_eq!((disk.holds(&object, Instant::ORIGIN), disk.sound(Instant::ORIGIN).count()), (None, 0));
+        disk.carry_out(Instant::ORIGIN, op);
+        assert!(matches!(disk.carry_out(Instant::ORIGIN, DiskOp::ReadValue { object }), DiskDone::Read(Some(_))));
+        assert_eq!(disk.sound(Instant::ORIGIN).map(|(_, bytes)| bytes).sum::<u64>(), 1);
     }
 
     #[test]

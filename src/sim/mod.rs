@@ -27,6 +27,7 @@ pub mod objects;
 mod pace;
 mod reigns;
 pub mod stage;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 pub mod underlay;

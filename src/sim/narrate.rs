@@ -206,6 +206,11 @@ impl Narrator {
             Directory::Serving { root, served, .. } => format!("directory.serving {} {served} times", self.name(root)),
             Directory::Decline { root } => format!("directory.decline {}", self.name(root)),
             Directory::Dismiss { root } => format!("directory.dismiss {}", self.name(root)),
+            Directory::Compare { ranges, .. } => format!("directory.compare ranges={}", ranges.len()),
+            Directory::Compared { sums, .. } => {
+                let counts: Vec<String> = sums.iter().map(|sum| sum.count.to_string()).collect();
+                format!("directory.compared [{}]", counts.join(" "))
+            }
         }
     }
 
@@ -219,7 +224,8 @@ impl Narrator {
             Request::Put { value, replicas, .. } => format!("put {} replicas={replicas}", self.name(&value.id())),
             Request::Get { object, .. } => format!("get {}", self.name(object)),
             Request::Fetch { object } => format!("fetch {}", self.name(object)),
-            Request::Replicate { value, .. } => format!("replicate {}", self.name(&value.id())),
+            Request::Replicate { value, receipt: true, .. } => format!("replicate {}", self.name(&value.id())),
+            Request::Replicate { value, .. } => format!("push {}", self.name(&value.id())),
             Request::Who { object } => format!("who {}", self.name(object)),
         }
     }
@@ -234,6 +240,7 @@ impl Narrator {
             Answer::Stored { receipts } => format!("stored receipts={}", receipts.len()),
             Answer::Value { value, replicas, .. } => format!("value {} replicas={replicas}", self.name(&value.id())),
             Answer::NotFound => "not-found".to_owned(),
+            Answer::Kept => "kept".to_owned(),
             Answer::Refused(refusal) => format!("refused: {refusal}"),
         }
     }

@@ -242,6 +242,11 @@ impl World {
         self.book.take()
     }
 
+    /// Damages a node's copy of this object; says whether it has one.
+    pub fn damage(&mut self, index: usize, object: &Id) -> bool {
+        self.nodes[index].disk.damage(object)
+    }
+
     /// What is wrong with a node's disk, to change.
     pub fn disk_weather(&mut self, index: usize) -> &mut super::disk::DiskWeather {
         &mut self.nodes[index].disk.weather

@@ -74,6 +74,28 @@ pub enum Directory {
         /// Under which id.
         root: Id,
     },
+    /// How much do you keep for their roots within these ranges? Each shard of the hearer answers for itself.
+    Compare {
+        /// Goes into every digest, so that nobody can make objects that stand for others; names the question.
+        salt: u64,
+        /// Only the ids of this shard of the asker's are asked for.
+        slice: Slice,
+        /// At most [`RANGES_MAX`].
+        ranges: Vec<Range>,
+    },
+    /// So much.
+    Compared {
+        /// Of the question.
+        salt: u64,
+        /// The asking shard.
+        asker: u8,
+        /// The answering shard.
+        shard: u8,
+        /// How many shards answer.
+        shards: u8,
+        /// One for each range, in the same order. At most [`RANGES_MAX`].
+        sums: Vec<RangeSum>,
+    },
 }
 
 /// What a representative answers with. All of it proves itself.
@@ -95,6 +117,11 @@ pub enum Entry {
 impl Directory {
     pub(super) fn kind(&self) -> &'static str {
         match self {
+            // What copies cost is told apart: those of a put with receipts, those of repair without.
+            Directory::Ask { request: Request::Replicate { receipt: true, .. }, .. } => "replicate",
+            Directory::Ask { request: Request::Replicate { receipt: false, .. }, .. } => "push",
+            Directory::Answer { answer: Answer::Stored { .. }, .. } => "stored",
+            Directory::Answer { answer: Answer::Kept, .. } => "pushed",
             Directory::Ask { .. } => "ask",
             Directory::Answer { .. } => "answer",
             Directory::Offer { .. } => "offer",
@@ -104,6 +131,8 @@ impl Directory {
             Directory::Serving { .. } => "serving",
             Directory::Decline { .. } => "decline",
             Directory::Dismiss { .. } => "dismiss",
+            Directory::Compare { .. } => "compare",
+            Directory::Compared { .. } => "compared",
         }
     }
 }
@@ -117,6 +146,36 @@ pub struct OfferEntry {
     pub version: u64,
     /// How much longer it is to be kept.
     pub remaining: Span,
+}
+
+/// The ids that one shard of a node owns: those that the node's keyed hash leads to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// The node's keys.
+    pub keys: (u64, u64),
+    /// Which shard.
+    pub shard: u8,
+    /// How many there are, at least 1.
+    pub shards: u8,
+}
+
+/// The ids whose first 64 bits are not below the first number and not above the second; none if that is the smaller one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// Where it begins.
+    pub first: u64,
+    /// Where it ends.
+    pub last: u64,
+}
+
+/// What is kept within a range, in brief.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeSum {
+    /// How many values.
+    pub count: u32,
+    /// The sum, modulo 2^128, of the first 16 bytes of BLAKE3 over salt, version (both little-endian in 8 bytes) and
+    /// object of each; little-endian.
+    pub digest: [u8; DIGEST_BYTES],
 }
 
 /// What a directory is asked.
@@ -172,6 +231,8 @@ pub enum Request {
         value: Value,
         /// How long.
         lifetime: Span,
+        /// Whether the keeper's signed word is wanted; else it only says that it is kept.
+        receipt: bool,
     },
     /// Who are you, that root this? Answered with one holder: the root itself. Asked before a value
     /// too large for a route is put over a link.
@@ -214,6 +275,8 @@ pub enum Answer {
     NotFound,
     /// I will not.
     Refused(Refusal),
+    /// It is kept. Said where no receipt was wanted.
+    Kept,
 }
 
 /// As what a node knows who holds an object.
@@ -346,3 +409,7 @@ pub const HOLDERS_MAX: usize = 8;
 pub const CLAIMS_MAX: usize = 2 * HOLDERS_MAX;
 /// Entries of an offer: 256 of some 45 bytes make 12 KiB.
 pub const OFFER_MAX: usize = 256;
+/// Ranges of a comparison: 128 of up to 18 bytes make 2 KiB.
+pub const RANGES_MAX: usize = 128;
+/// Bytes of a digest. A salt is used once, so that two sets meet by luck only: once in 2^128.
+pub const DIGEST_BYTES: usize = 16;

@@ -121,6 +121,8 @@ impl Message {
             Message::Directory(Directory::Enlist { entry: directory::Entry::Claims(claims), .. }) => {
                 (claims.len(), directory::CLAIMS_MAX, "claims")
             }
+            Message::Directory(Directory::Compare { ranges, .. }) => (ranges.len(), directory::RANGES_MAX, "ranges"),
+            Message::Directory(Directory::Compared { sums, .. }) => (sums.len(), directory::RANGES_MAX, "sums"),
             _ => return Ok(()),
         };
         if length > limit { Err(Malformed::OutOfRange { what }) } else { Ok(()) }

@@ -9,6 +9,7 @@ mod outcome;
 mod overlay;
 mod scenario;
 mod seeds;
+mod stored;
 mod struck;
 mod survey;
 

@@ -7,6 +7,7 @@ use crate::latency::MissingEntries;
 use crate::output::{Exit, USAGE};
 use arras::base::Span;
 use arras::sim::churn::Lifetimes;
+use arras::sim::stored::HOURS_MAX;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -169,6 +170,16 @@ pub struct Objects {
     /// Random objects held by others that each node asks for [default: none]
     #[arg(long, value_name = "COUNT")]
     pub asks_per_node: Option<usize>,
+    /// Values put before nodes come and go, of 100 bytes, each tenth one a record; not when built directly
+    /// [default: none]
+    #[arg(long, value_name = "COUNT")]
+    pub store: Option<usize>,
+    /// Hours of virtual time in which they are asked for, at the end [default: 1]
+    #[arg(long, value_name = "HOURS")]
+    pub store_hours: Option<f64>,
+    /// Random ones of them asked for in a second, by all nodes together [default: 1]
+    #[arg(long, value_name = "PER_S")]
+    pub gets_per_s: Option<f64>,
 }
 
 /// What `--build` names.
@@ -229,6 +240,9 @@ impl Options {
                 objects_per_node: self.objects.objects_per_node.or(objects.objects_per_node),
                 copies: self.objects.copies.or(objects.copies),
                 asks_per_node: self.objects.asks_per_node.or(objects.asks_per_node),
+                store: self.objects.store.or(objects.store),
+                store_hours: self.objects.store_hours.or(objects.store_hours),
+                gets_per_s: self.objects.gets_per_s.or(objects.gets_per_s),
             },
             survey: Survey { dir: self.survey.dir.or_else(|| below.survey.dir.clone()) },
         }
@@ -285,7 +299,8 @@ impl Options {
         if spans.into_iter().flatten().any(|ms| !(0.0..=60_000.0).contains(&ms)) {
             return usage("--access-ms and --side-ms take 0 to 60000".to_owned());
         }
-        self.check_churn().and_then(|()| self.check_objects()).map_err(|what| Exit::new(USAGE, what))
+        let checked = self.check_churn().and_then(|()| self.check_objects()).and_then(|()| self.check_stored());
+        checked.map_err(|what| Exit::new(USAGE, what))
     }
 
     fn check_churn(&self) -> Result<(), String> {
@@ -355,6 +370,29 @@ impl Options {
         if !(1..=most).contains(&self.copies()) {
             let why = format!("{COPIES_MAX}, and fewer than there are nodes");
             return Err(format!("--copies takes 1 to {why}, not {}", self.copies()));
+        }
+        Ok(())
+    }
+
+    fn check_stored(&self) -> Result<(), String> {
+        let objects = &self.objects;
+        let Some(count) = objects.store else {
+            return match objects.store_hours.or(objects.gets_per_s) {
+                Some(_) => Err("--store-hours and --gets-per-s need --store".to_owned()),
+                None => Ok(()),
+            };
+        };
+        if self.build() == Build::Direct {
+            return Err("--store does not go with --build direct".to_owned());
+        }
+        if !(1..=STORE_MAX).contains(&count) {
+            return Err(format!("--store takes 1 to {STORE_MAX}, not {count}"));
+        }
+        if !(self.store_hours() > 0.0 && self.store_hours() <= HOURS_MAX) {
+            return Err(format!("--store-hours takes more than 0 and at most {HOURS_MAX}, not {}", self.store_hours()));
+        }
+        if !(self.gets_per_s() > 0.0 && self.gets_per_s() <= 10_000.0) {
+            return Err(format!("--gets-per-s takes more than 0 and at most 10000, not {}", self.gets_per_s()));
         }
         Ok(())
     }
@@ -476,6 +514,14 @@ impl Options {
         self.objects.asks_per_node.unwrap_or(1)
     }
 
+    pub fn store_hours(&self) -> f64 {
+        self.objects.store_hours.unwrap_or(1.0)
+    }
+
+    pub fn gets_per_s(&self) -> f64 {
+        self.objects.gets_per_s.unwrap_or(1.0)
+    }
+
     pub fn settle(&self) -> Span {
         Span::from_secs(self.tables.settle.unwrap_or(300))
     }
@@ -489,5 +535,9 @@ fn millis(ms: f64) -> Span {
 const NODES_MAX: usize = 1 << 23;
 /// Objects or asks of one node. A guess: what a run of an hour can do.
 const PER_NODE_MAX: usize = 10_000;
+/// Values put: a guess at what fits into memory, four copies each.
+const STORE_MAX: usize = 10_000_000;
+/// From the last put to the first crash: copies still under way arrive. A guess.
+pub const AFTER_PUTS: Span = Span::from_secs(60);
 /// Holders of one object: as many as a root remembers by default.
 const COPIES_MAX: usize = 64;

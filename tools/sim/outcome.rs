@@ -7,7 +7,7 @@ use super::objects;
 use super::options::{Build, Options};
 use super::overlay::{Found, recipe};
 use super::scenario::{Published, figure};
-use super::{struck, survey};
+use super::{stored, struck, survey};
 use arras::base::Span;
 use arras::runtime::lab::measure::{Carried, Figures, Measured, State};
 use arras::sim::look::Look;
@@ -43,6 +43,7 @@ pub fn json(options: &Options, found: &Found) -> Value {
         "lookups_per_s": measured.lookups as f64 / found.lookups_s.max(1e-9),
         "trace_hash": found.trace_hash,
         "objects": objects::json(options, found.objects.as_ref()),
+        "stored": stored::json(options, found.stored.as_ref()),
     })));
     all.extend(object(world(found)));
     if let Some(surveyed) = &found.survey {
@@ -54,6 +55,7 @@ pub fn json(options: &Options, found: &Found) -> Value {
 /// What makes the command fail although it ran. With dead nodes and nothing repaired, or where nodes come and go or packets
 /// are lost, failures are a result.
 pub fn verdict(options: &Options, outcome: &Value) -> Result<(), String> {
+    stored::verdict(outcome)?;
     let failed = outcome["failed"].as_u64().unwrap_or(0);
     let is_rough = options.lifetimes().is_some() || options.mass_death() > 0.0 || options.loss() > 0.0;
     if options.dead() > 0.0 || is_rough {
@@ -84,7 +86,7 @@ pub fn text(name: &str, outcome: &Value, published: &[Published]) -> String {
         outcome["link_budget"],
         of("experience"),
     );
-    let mut text = format!("{head}\n{}{}", figures_table(outcome), objects::text(outcome));
+    let mut text = format!("{head}\n{}{}{}", figures_table(outcome), objects::text(outcome), stored::text(outcome));
     if !published.is_empty() {
         text.push_str(&format!("\n{}", published_table(outcome, published)));
     }

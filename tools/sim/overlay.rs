@@ -5,6 +5,7 @@
 
 use super::objects::{self, Objects};
 use super::options::{Build, Options};
+use super::stored::{self, Stored};
 use super::survey;
 use crate::latency::{self, MissingEntries};
 use crate::output::{Exit, FAILED, steps};
@@ -42,6 +43,8 @@ pub struct Found {
     pub rss_mib: f64,
     /// The objects, if any were asked for.
     pub objects: Option<Objects>,
+    /// The stored values, if there were any.
+    pub stored: Option<Stored>,
     /// What only a world has.
     pub world: Option<WorldFound>,
     /// Who knows whom, if that was asked for.
@@ -186,6 +189,7 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
         lookups_s,
         rss_mib: rss_mib(),
         objects,
+        stored: None,
         world: None,
         survey: None,
     };
@@ -207,6 +211,7 @@ fn by_protocol(
     let build_s = began.elapsed().as_secs_f64();
     let askers = stage.ready();
     let per_second = options.rate() * options.nodes() as f64;
+    let deposited = stored::put(&mut stage, options, chance, bar);
     stage.world.weather.loss = options.loss();
     if let Some((sessions, absences)) = options.lifetimes() {
         stage.begin_churn(Churn::new(sessions, absences, chance.fork()));
@@ -226,6 +231,7 @@ fn by_protocol(
     let lookups_s = lookups_began.elapsed().as_secs_f64();
     let traffic = Ledger::of(&stage).since(before);
     let objects = objects::by_protocol(&mut stage, options, chance, bar);
+    let stored = stored::watch(&mut stage, options, deposited, chance, bar);
     let churn = stage.churn().map(|churn| ChurnFound {
         crashes: churn.crashes,
         returns: churn.returns,
@@ -245,6 +251,7 @@ fn by_protocol(
         lookups_s,
         rss_mib: rss_mib(),
         objects,
+        stored,
         world: Some(WorldFound {
             settled,
             churn,

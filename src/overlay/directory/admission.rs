@@ -28,6 +28,7 @@ pub(super) struct Limits {
     pub(super) wishes: usize,
     pub(super) cache_bytes: u64,
     pub(super) lease_bytes: u64,
+    pub(super) repair_bytes_per_s: u64,
 }
 
 /// What is here already, as a write meets it.
@@ -74,6 +75,7 @@ impl Limits {
             wishes: part(tuning.wishes_max),
             cache_bytes: tuning.cache_bytes / shards as u64,
             lease_bytes: tuning.leases.bytes / shards as u64,
+            repair_bytes_per_s: (tuning.repair_bytes_per_s / shards as u64).max(1),
         }
     }
 

@@ -38,6 +38,8 @@ pub(super) enum Due {
     Repair,
     /// A lease ends, or is about to.
     Leases,
+    /// The next kept value is read, whether it is still sound.
+    Scrub,
     /// Leaving must be over.
     Leave,
 }
@@ -102,7 +104,7 @@ pub(super) enum Pending {
     /// A record to be put here as the root is checked.
     RootPut(u64),
     /// A record to be kept as a replica is checked.
-    Replica { replier: Replier, source: Id, lifetime: Span },
+    Replica { replier: Replier, receipt: bool, source: Id, lifetime: Span },
     /// What this node is to answer for another with is checked.
     Enlist(Offered),
     /// A pointer is checked.
@@ -125,6 +127,8 @@ pub(super) enum ReadThen {
     Wish(u64),
     /// To push it to a peer, by repair.
     Push(Id),
+    /// To see whether it is still sound.
+    Scrub,
     /// To write it again with another standing: it is published no more.
     Demote,
 }

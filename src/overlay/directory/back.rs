@@ -58,8 +58,8 @@ impl Directory {
             }
             (Pending::Enlist(offered), JobDone::Value { value, .. }) => self.on_enlist_checked(offered, value),
             (Pending::RootPut(put), JobDone::Value { value, .. }) => self.on_root_put_checked(put, value.is_some()),
-            (Pending::Replica { replier, source, lifetime }, JobDone::Value { value, .. }) => match value {
-                Some(value) => self.keep_replica(replier, source, value, lifetime),
+            (Pending::Replica { replier, receipt, source, lifetime }, JobDone::Value { value, .. }) => match value {
+                Some(value) => self.keep_replica((replier, receipt), source, value, lifetime),
                 None => self.refuse(replier, Refusal::Forged),
             },
             (Pending::Pointer { replier, source, root, remaining }, JobDone::Pointer(pointer)) => {
@@ -164,6 +164,7 @@ impl Directory {
                 }
             }
             ReadThen::Push(to) => self.on_read_to_push(object, to, value),
+            ReadThen::Scrub => self.on_read_to_scrub(value.is_some()),
             ReadThen::Demote => {
                 let Some(value) = value else { return };
                 let Some(mut entry) = self.values.remove(&object) else { return };

@@ -64,6 +64,8 @@ pub(super) enum Counter {
     Leases,
     /// Reads of values kept here, by where they were found.
     Reads,
+    /// Values read only to see whether they are sound, by what was found.
+    Scrubs,
     /// Messages that fitted nothing, by kind.
     Ignored,
 }

@@ -25,8 +25,8 @@ pub(super) struct Keeping {
 pub(super) enum KeptThen {
     /// A put rooted here.
     Root(u64),
-    /// A replica: the receipt goes to this one.
-    Replica(Replier),
+    /// A replica: the word goes to this one, signed or not.
+    Replica { replier: Replier, receipt: bool },
     /// A local publish.
     Published(u64),
     /// Nobody: its standing changes.
@@ -109,6 +109,7 @@ impl Directory {
             Some(old) => old.source.into_iter().for_each(|source| self.admission.remove_value(source)),
             None => self.repair.note_value(),
         }
+        self.scrub_start();
         self.schedule_expiry();
     }
 
@@ -155,8 +156,9 @@ impl Directory {
         match then {
             KeptThen::Root(put) => self.on_root_copy(put, result),
             KeptThen::Published(wish) => self.on_published_value(wish, object, result.map(|_| ())),
-            KeptThen::Replica(replier) => {
+            KeptThen::Replica { replier, receipt } => {
                 let answer = match result {
+                    Ok(_) if !receipt => Answer::Kept,
                     Ok((version, lifetime)) => {
                         Answer::Stored { receipts: vec![self.ground.receipt(object, version, lifetime)] }
                     }

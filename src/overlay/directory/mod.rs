@@ -7,6 +7,7 @@ mod admission;
 mod away;
 mod back;
 mod cache;
+mod compare;
 mod duty;
 mod get;
 mod ground;
@@ -17,10 +18,13 @@ mod locate;
 mod near_root;
 mod pointers;
 mod publish;
+mod push;
 mod put;
+mod ranges;
 mod repair;
 mod representatives;
 mod root_put;
+mod scrub;
 mod serve;
 mod stands;
 pub mod status;
@@ -196,6 +200,10 @@ impl Directory {
             Message::Serving { root, version, served } => self.on_serving(from, root, version, served),
             Message::Decline { root } => self.on_decline(from, root),
             Message::Dismiss { root } => self.on_dismiss(from, root),
+            Message::Compare { salt, slice, ranges } => self.on_compare(from, salt, &slice, &ranges),
+            Message::Compared { salt, shard, shards, sums, .. } => {
+                self.on_compared(from, salt, (shard, shards), &sums);
+            }
         }
     }
 
@@ -213,6 +221,7 @@ impl Directory {
             Due::Expiry => self.on_expiry(),
             Due::Repair => self.on_repair(),
             Due::Leases => self.on_leases_due(),
+            Due::Scrub => self.on_scrub(),
             Due::Leave => self.leave(),
         }
     }

@@ -1,20 +1,24 @@
 //! Keeping replica sets whole.
 //!
 //! Owns: the pass over all kept values and pointers after a change of the leaf set and once in a
-//! while, the offers under way, the pushes of what is lacking, and the hand-over of pointers.
-//! Never does: decide to whom something is owed (that is `duty`), or hurry: everything is paced.
+//! while, what is in hand meanwhile, the offers by name, and the hand-over of pointers.
+//! Never does: decide to whom something is owed (that is `duty`), compare (`compare`), send a value
+//! (`push`), or hurry: everything is paced.
 
 use super::Directory;
-use super::away::{Due, Purpose, ReadThen};
-use super::duty::{duty, is_welcome};
+use super::away::{Due, Purpose};
+use super::compare::{COMPARISONS_MAX, Comparisons, Run};
+use super::duty::{Duty, duty, is_welcome};
 use super::ground::Counter;
 use super::pointers::Claim;
+use super::push::Pushes;
+use super::scrub::Scrub;
+use super::values::Entry;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::DiskOp;
 use crate::wire::Directory as Message;
 use crate::wire::directory::{Answer, OFFER_MAX, OfferEntry, Refusal, Request};
-use crate::wire::object::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// Repair at one shard.
 #[derive(Default)]
@@ -25,30 +29,55 @@ pub(super) struct Repair {
     /// The same among the pointers.
     pointer_cursor: Option<(Id, Id)>,
     pointers_left: usize,
-    /// Whether a pass is under way; else the next one is waited for.
-    is_passing: bool,
-    /// Whether the pass looks at what is settled, too.
-    is_thorough: bool,
+    pass: Pass,
+    /// When all is to be looked at again, settled or not; at once if never yet.
+    thorough_at: Option<Instant>,
     /// Whether something was left undone, so that the next pass must be soon.
-    is_unfinished: bool,
+    pub(super) is_unfinished: bool,
     /// Passes in a row that left something undone.
     backoff: u32,
-    in_hand: BTreeMap<Id, InHand>,
-    pushes: VecDeque<(Id, Id)>,
-    pushing: usize,
+    pub(super) in_hand: BTreeMap<Id, InHand>,
+    pub(super) comparisons: Comparisons,
+    pub(super) pushes: Pushes,
+    pub(super) scrub: Scrub,
     handing_over: usize,
     /// What was asked for lately, and until when it is not asked for again.
     wanted: BTreeMap<Id, Instant>,
 }
 
-/// A value offered to those who must have it.
-struct InHand {
+/// What a pass looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pass {
+    /// None is under way; the next one is waited for.
+    #[default]
+    Resting,
+    /// What is not known to be as it should be.
+    Unsettled,
+    /// Everything.
+    Thorough,
+}
+
+/// A value of which those who must have it are asked.
+pub(super) struct InHand {
     /// Who has not said yet that it has it.
     unconfirmed: Vec<Id>,
+    version: u64,
     audience: usize,
     mark: u64,
     departs: bool,
     until: Instant,
+    /// Peers to whom it is to be sent, or is being sent: so long it stays in hand.
+    pub(super) pushes: u16,
+}
+
+/// What a look at some values found.
+#[derive(Default)]
+struct Look {
+    /// For each peer what it must have.
+    owed: BTreeMap<Id, Vec<Run>>,
+    /// The run that may go on, and the duty of all in it.
+    run: Run,
+    duty: Option<Duty>,
 }
 
 impl Directory {
@@ -63,6 +92,7 @@ impl Directory {
     /// Looks at everything as one who leaves: whatever was settled.
     pub(super) fn repair_for_leaving(&mut self) {
         self.repair.in_hand.clear();
+        self.repair.comparisons.clear();
         self.pass_start(true);
         self.on_repair();
     }
@@ -70,12 +100,13 @@ impl Directory {
     /// Takes the next step.
     pub(super) fn on_repair(&mut self) {
         let now = self.ground.now;
-        let before = self.repair.in_hand.len();
-        self.repair.in_hand.retain(|_, in_hand| in_hand.until > now);
-        self.repair.is_unfinished |= self.repair.in_hand.len() < before;
+        let late = self.repair.in_hand.iter().filter(|(_, in_hand)| in_hand.until <= now && in_hand.pushes == 0);
+        let late: Vec<Id> = late.map(|(object, _)| *object).collect();
+        late.iter().for_each(|object| self.unsettle(object));
+        self.repair.comparisons.retain(|_, comparison| comparison.until > now);
         self.repair.wanted.retain(|_, until| *until > now);
-        if !self.repair.is_passing {
-            self.pass_start(true);
+        if self.repair.pass == Pass::Resting {
+            self.pass_start(false);
         }
         self.scan_values();
         self.scan_pointers();
@@ -83,15 +114,21 @@ impl Directory {
         if !self.repair.is_idle() {
             return self.ground.wake(Due::Repair, REPAIR_STEP);
         }
-        self.repair.is_passing = false;
-        let longest = self.ground.tuning.repair_interval;
+        self.repair.pass = Pass::Resting;
+        let longest = self.repair.thorough_at.map_or(Span::ZERO, |at| now.until(at));
         let pause = match self.repair.is_unfinished {
-            true => (REPAIR_RETRY * (1 << self.repair.backoff.min(10))).min(longest),
+            true => self.ground.chance.jittered(REPAIR_RETRY * (1 << self.repair.backoff.min(10)), 0.25).min(longest),
             false => longest,
         };
         self.repair.backoff = if self.repair.is_unfinished { self.repair.backoff + 1 } else { 0 };
-        let pause = self.ground.chance.jittered(pause, 0.25);
-        self.ground.wake(Due::Repair, pause);
+        self.ground.wake(Due::Repair, pause.max(REPAIR_STEP));
+    }
+
+    /// Nothing came of this one: the next pass looks at it, thorough or not.
+    pub(super) fn unsettle(&mut self, object: &Id) {
+        self.repair.in_hand.remove(object);
+        self.repair.is_unfinished = true;
+        self.values.settle(object, 0);
     }
 
     /// A peer keeps these, and thinks this node should.
@@ -135,58 +172,8 @@ impl Directory {
     /// A peer has these of what was offered.
     pub(super) fn on_peer_keeps(&mut self, from: Id, objects: &[Id]) {
         for object in objects.iter().take(OFFER_MAX) {
-            self.confirm(object, from);
+            self.confirm(object, None, from);
         }
-    }
-
-    /// A peer lacks these of what was offered.
-    pub(super) fn on_wanted(&mut self, from: Id, objects: &[Id]) {
-        if !self.ground.view.leaf_set.contains(&from) {
-            return self.ground.tally.count(Counter::Ignored, "wanted_by_stranger");
-        }
-        for object in objects.iter().take(OFFER_MAX) {
-            if self.is_mine(object) && self.values.get(object).is_some_and(|entry| entry.is_replica()) {
-                if self.repair.pushes.len() >= PUSHES_QUEUED_MAX {
-                    self.repair.is_unfinished = true;
-                    self.ground.tally.count(Counter::Repairs, "push_queue_full");
-                    break;
-                }
-                self.repair.pushes.push_back((*object, from));
-            }
-        }
-        self.push_more();
-        if !self.repair.is_idle() {
-            self.ground.deadlines.set_earlier(Due::Repair, self.ground.now + REPAIR_STEP);
-        }
-    }
-
-    /// A value to be pushed was read.
-    pub(super) fn on_read_to_push(&mut self, object: Id, to: Id, value: Option<Value>) {
-        let remaining = self.values.get(&object).map(|entry| entry.remaining(self.ground.now));
-        let (Some(value), Some(lifetime), Some(contact)) = (value, remaining, self.ground.contact(&to)) else {
-            self.repair.pushing = self.repair.pushing.saturating_sub(1);
-            return self.push_more();
-        };
-        let lifetime = self.ground.limits.lifetime(lifetime);
-        let wait = self.ground.answer_wait(&to) + PUSH_SLACK;
-        self.ask(&contact, Request::Replicate { value, lifetime }, Purpose::Push(object), wait);
-    }
-
-    /// What became of a push; `None` if the peer was silent.
-    pub(super) fn on_pushed(&mut self, object: Id, from: Id, answer: Option<Answer>) {
-        self.repair.pushing = self.repair.pushing.saturating_sub(1);
-        match answer {
-            Some(Answer::Stored { .. } | Answer::Refused(Refusal::Stale { .. })) => {
-                self.ground.tally.count(Counter::Repairs, "pushed");
-                self.confirm(&object, from);
-            }
-            _ => {
-                self.ground.tally.count(Counter::Repairs, "push_failed");
-                self.repair.is_unfinished = true;
-                self.repair.in_hand.remove(&object);
-            }
-        }
-        self.push_more();
     }
 
     /// What became of a pointer's hand-over.
@@ -204,21 +191,28 @@ impl Directory {
         }
     }
 
+    /// Begins anew. What a thorough pass has not come to yet it still looks at.
     fn pass_start(&mut self, is_thorough: bool) {
+        let now = self.ground.now;
         self.ground.tally.count(Counter::Repairs, "pass");
         self.repair.values_left = self.values.len();
         self.repair.pointers_left = self.pointers.len();
-        self.repair.is_thorough = is_thorough;
-        self.repair.is_passing = true;
         self.repair.is_unfinished = false;
+        let is_due = is_thorough || self.repair.thorough_at.is_none_or(|at| at <= now);
+        if is_due {
+            let interval = self.ground.chance.jittered(self.ground.tuning.repair_interval, 0.25);
+            self.repair.thorough_at = Some(now + interval);
+        }
+        let goes_on = self.repair.pass == Pass::Thorough;
+        self.repair.pass = if is_due || goes_on { Pass::Thorough } else { Pass::Unsettled };
     }
 
-    /// Looks at the next values, and offers what is owed.
+    /// Looks at the next values, and asks those who must have them.
     fn scan_values(&mut self) {
-        let mut offers: BTreeMap<Id, Vec<OfferEntry>> = BTreeMap::new();
-        let scanned = self.repair.values_left.min(SCAN_AT_ONCE);
-        for _ in 0..scanned {
-            if self.repair.in_hand.len() >= IN_HAND_MAX {
+        let mut look = Look::default();
+        for _ in 0..self.repair.values_left.min(SCAN_AT_ONCE) {
+            let is_busy = self.repair.comparisons.len() + look.owed.len() >= COMPARISONS_MAX / 2;
+            if self.repair.in_hand.len() >= IN_HAND_MAX || is_busy {
                 break;
             }
             self.repair.values_left -= 1;
@@ -226,37 +220,58 @@ impl Directory {
                 self.repair.values_left = 0;
                 break;
             };
+            let is_wrapped = self.repair.value_cursor.is_some_and(|cursor| cursor >= object);
             self.repair.value_cursor = Some(object);
-            let is_over = entry.remaining(self.ground.now) == Span::ZERO;
-            if !entry.is_replica() || is_over || self.repair.in_hand.contains_key(&object) {
-                continue;
+            let duty = self.duty_to_look_at(&object, &entry);
+            if is_wrapped || look.duty != duty {
+                look.end_run();
             }
-            let replicas = usize::from(self.ground.tuning.replicas);
-            let Some(duty) = duty(&self.ground.view, &object, replicas, self.leaving.is_some()) else { continue };
-            let mark = duty.mark();
-            if entry.settled == mark && !self.repair.is_thorough {
-                continue;
-            }
-            let remaining = self.ground.limits.lifetime(entry.remaining(self.ground.now));
-            for peer in &duty.audience {
-                let offered = OfferEntry { object, version: entry.version, remaining };
-                offers.entry(*peer).or_default().push(offered);
-            }
+            let Some(duty) = duty else { continue };
             let in_hand = InHand {
                 audience: duty.audience.len(),
-                unconfirmed: duty.audience,
-                mark,
+                unconfirmed: duty.audience.clone(),
+                version: entry.version,
+                mark: duty.mark(),
                 departs: duty.departs,
                 until: self.ground.now + IN_HAND_WAIT,
+                pushes: 0,
             };
             self.repair.in_hand.insert(object, in_hand);
+            look.run.push((object, entry.version));
+            look.duty = Some(duty);
         }
-        for (peer, entries) in offers {
-            let Some(contact) = self.ground.contact(&peer) else { continue };
-            for entries in entries.chunks(OFFER_MAX) {
-                self.ground.tally.count(Counter::Repairs, "offer");
-                self.ground.send(&contact, Message::Offer { entries: entries.to_vec() });
-            }
+        look.end_run();
+        for (peer, runs) in look.owed {
+            self.compare(peer, runs);
+        }
+    }
+
+    /// What is owed of this value, if it is to be looked at now. The audience is in the order of ids: that of
+    /// nearness changes from value to value.
+    fn duty_to_look_at(&self, object: &Id, entry: &Entry) -> Option<Duty> {
+        if !entry.is_live_replica(self.ground.now) || self.repair.in_hand.contains_key(object) {
+            return None;
+        }
+        let replicas = usize::from(self.ground.tuning.replicas);
+        let mut duty = duty(&self.ground.view, object, replicas, self.leaving.is_some())?;
+        duty.audience.sort_unstable();
+        (entry.settled != duty.mark() || self.repair.pass == Pass::Thorough).then_some(duty)
+    }
+
+    /// Offers values to a peer by name.
+    pub(super) fn offer(&mut self, peer: Id, objects: Vec<Id>) {
+        let now = self.ground.now;
+        self.repair.hold_on(objects.iter(), now + IN_HAND_WAIT);
+        let entry = |object: Id| {
+            let entry = self.values.get(&object)?;
+            let remaining = self.ground.limits.lifetime(entry.remaining(now));
+            Some(OfferEntry { object, version: entry.version, remaining })
+        };
+        let entries: Vec<OfferEntry> = objects.into_iter().filter_map(entry).collect();
+        let Some(contact) = self.ground.contact(&peer) else { return };
+        for entries in entries.chunks(OFFER_MAX) {
+            self.ground.tally.count(Counter::Repairs, "offer");
+            self.ground.send(&contact, Message::Offer { entries: entries.to_vec() });
         }
     }
 
@@ -302,33 +317,41 @@ impl Directory {
         view.root_in_leaf_set(root).filter(|id| *id != view.id())
     }
 
-    fn push_more(&mut self) {
-        while self.repair.pushing < PUSHES_AT_ONCE {
-            let Some((object, to)) = self.repair.pushes.pop_front() else { return };
-            self.repair.pushing += 1;
-            match self.cache.touch(&object) {
-                Some(value) => self.on_read_to_push(object, to, Some(value)),
-                None => self.read(object, ReadThen::Push(to)),
-            }
-        }
-    }
-
-    /// This peer has what was offered to it.
-    fn confirm(&mut self, object: &Id, from: Id) {
+    /// This peer has this, in this version if that was said.
+    pub(super) fn confirm(&mut self, object: &Id, version: Option<u64>, from: Id) {
         let Some(in_hand) = self.repair.in_hand.get_mut(object) else { return };
+        if version.is_some_and(|version| version != in_hand.version) {
+            return;
+        }
         in_hand.unconfirmed.retain(|id| *id != from);
         if !in_hand.unconfirmed.is_empty() {
             return;
         }
         let Some(in_hand) = self.repair.in_hand.remove(object) else { return };
-        if in_hand.departs && self.values.get(object).is_some_and(|entry| !entry.is_published()) {
+        let Some(entry) = self.values.get(object).filter(|entry| entry.version == in_hand.version) else {
+            self.repair.is_unfinished = true;
+            return;
+        };
+        if in_hand.departs && !entry.is_published() {
             self.ground.tally.count(Counter::Repairs, "copy_dropped");
             return self.forget(object);
         }
-        self.values.settle(object, in_hand.mark);
         let copies = in_hand.audience as u8 + 1;
-        if self.ground.view.is_root_of(object) || self.values.get(object).is_some_and(|entry| entry.copies < copies) {
+        let counts = self.ground.view.is_root_of(object) || entry.copies < copies;
+        self.values.settle(object, in_hand.mark);
+        if counts {
             self.values.note_copies(object, copies);
+        }
+    }
+}
+
+impl Look {
+    /// The run under way is over: it is owed to all of its audience.
+    fn end_run(&mut self) {
+        let run = std::mem::take(&mut self.run);
+        let Some(duty) = self.duty.take().filter(|_| !run.is_empty()) else { return };
+        for peer in duty.audience {
+            self.owed.entry(peer).or_default().push(run.clone());
         }
     }
 }
@@ -336,12 +359,12 @@ impl Directory {
 impl Repair {
     /// One more value than the pass under way reckoned with: without this it would end one too early.
     pub(super) fn note_value(&mut self) {
-        self.values_left += usize::from(self.is_passing);
+        self.values_left += usize::from(self.pass != Pass::Resting);
     }
 
     /// The same of a pointer.
     pub(super) fn note_pointer(&mut self) {
-        self.pointers_left += usize::from(self.is_passing);
+        self.pointers_left += usize::from(self.pass != Pass::Resting);
     }
 
     /// Whether nothing is to be looked at, offered or pushed just now.
@@ -349,8 +372,8 @@ impl Repair {
         self.values_left == 0
             && self.pointers_left == 0
             && self.in_hand.is_empty()
-            && self.pushes.is_empty()
-            && self.pushing == 0
+            && self.comparisons.is_empty()
+            && self.pushes.is_idle()
             && self.handing_over == 0
     }
 
@@ -359,10 +382,19 @@ impl Repair {
         self.in_hand.len() + self.pushes.len()
     }
 
+    /// Something is still being done about these.
+    pub(super) fn hold_on<'a>(&mut self, objects: impl Iterator<Item = &'a Id>, until: Instant) {
+        for object in objects {
+            if let Some(in_hand) = self.in_hand.get_mut(object) {
+                in_hand.until = until;
+            }
+        }
+    }
+
     pub(super) fn assert_invariants(&self) {
         assert!(self.in_hand.len() <= IN_HAND_MAX);
-        assert!(self.pushing <= PUSHES_AT_ONCE);
-        assert!(self.pushes.len() <= PUSHES_QUEUED_MAX);
+        assert!(self.comparisons.len() <= COMPARISONS_MAX);
+        self.pushes.assert_invariants();
         assert!(self.wanted.len() <= WANTED_MAX);
     }
 }
@@ -370,21 +402,15 @@ impl Repair {
 /// From a change of the leaf set to the first look: several changes come together. A guess.
 const REPAIR_DELAY: Span = Span::from_millis(500);
 /// Between two steps of a pass.
-const REPAIR_STEP: Span = Span::from_millis(50);
+pub(super) const REPAIR_STEP: Span = Span::from_millis(50);
 /// After a pass that left something undone, doubled with each in a row. A guess.
 const REPAIR_RETRY: Span = Span::from_secs(2);
 /// Values and pointers looked at in one step: some 20 us each, so 5 ms. A guess.
 const SCAN_AT_ONCE: usize = 256;
-/// Values offered at once. Two offers' worth.
-const IN_HAND_MAX: usize = 512;
-/// How long an offer may go unanswered. A guess.
-const IN_HAND_WAIT: Span = Span::from_secs(5);
-/// Values read and sent at once: at most 16 MiB on their way.
-const PUSHES_AT_ONCE: usize = 16;
-/// Values waiting to be pushed: eight offers' worth.
-const PUSHES_QUEUED_MAX: usize = 2_048;
-/// Beyond a peer's usual wait, for a megabyte on a slow line. A guess.
-const PUSH_SLACK: Span = Span::from_secs(4);
+/// Values asked about at once: the looks of four steps, longer than most answers take.
+const IN_HAND_MAX: usize = 4 * SCAN_AT_ONCE;
+/// How long an offer or a question may go unanswered. A guess.
+pub(super) const IN_HAND_WAIT: Span = Span::from_secs(5);
 /// Pointers handed over at once. A guess.
 const HAND_OVERS_AT_ONCE: usize = 64;
 /// Values asked for that have not come: as many as eight peers may have in hand.

@@ -214,7 +214,7 @@ impl Directory {
         while let Some(peer) = put.spare.pop() {
             let Some(contact) = self.ground.contact(&peer) else { continue };
             put.waiting.insert(peer);
-            let request = Request::Replicate { value: put.value.clone(), lifetime: put.lifetime };
+            let request = Request::Replicate { value: put.value.clone(), lifetime: put.lifetime, receipt: true };
             let wait = self.ground.answer_wait(&peer);
             self.ask(&contact, request, Purpose::Replica(number), wait);
             return;

@@ -52,7 +52,9 @@ impl Directory {
             Request::Publish { root, pointer, remaining } => {
                 self.serve_publish(replier, source, root, pointer, remaining);
             }
-            Request::Replicate { value, lifetime } => self.serve_replicate(replier, source, value, lifetime),
+            Request::Replicate { value, lifetime, receipt } => {
+                self.serve_replicate((replier, receipt), source, value, lifetime);
+            }
             Request::Put { value, lifetime, replicas, expected } => match replier {
                 Replier::Way(_) | Replier::Nobody => self.cannot(replier, &value.id(), None),
                 _ => self.root_put(replier, source, PutAsked { value, lifetime, replicas, expected }),
@@ -279,7 +281,13 @@ impl Directory {
         nearest_holders(holders, asker)
     }
 
-    fn serve_replicate(&mut self, replier: Replier, source: Option<Id>, value: Value, lifetime: Span) {
+    fn serve_replicate(
+        &mut self,
+        (replier, receipt): (Replier, bool),
+        source: Option<Id>,
+        value: Value,
+        lifetime: Span,
+    ) {
         let object = value.id();
         if !self.ground.view.covers(&object) || self.leaving.is_some() {
             return self.refuse(replier, Refusal::NotReady);
@@ -294,16 +302,17 @@ impl Directory {
         }
         let Some(source) = source else { return self.refuse(replier, Refusal::NotReady) };
         if matches!(value, Value::Blob(_)) {
-            return self.keep_replica(replier, source, value, lifetime);
+            return self.keep_replica((replier, receipt), source, value, lifetime);
         }
         let ticket = Ticket(self.ground.number());
-        self.away.tickets.insert(ticket, Pending::Replica { replier, source, lifetime });
+        self.away.tickets.insert(ticket, Pending::Replica { replier, receipt, source, lifetime });
         self.ground.work(ticket, Job::CheckValue { id: object, value });
     }
 
     /// Keeps a sound copy.
-    pub(super) fn keep_replica(&mut self, replier: Replier, source: Id, value: Value, lifetime: Span) {
-        let then = KeptThen::Replica(replier);
+    pub(super) fn keep_replica(&mut self, whose: (Replier, bool), source: Id, value: Value, lifetime: Span) {
+        let (replier, receipt) = whose;
+        let then = KeptThen::Replica { replier, receipt };
         let object = value.id();
         self.keep(object, Keep { value, lifetime, source: Some(source), standing: Standing::Replica, then });
     }

@@ -131,6 +131,7 @@ fn metric(counter: Counter) -> (&'static str, &'static str) {
         Counter::Repairs => ("directory_repairs_total", "step"),
         Counter::Leases => ("directory_leases_total", "step"),
         Counter::Reads => ("directory_reads_total", "source"),
+        Counter::Scrubs => ("directory_scrubs_total", "found"),
         Counter::Ignored => ("directory_ignored_total", "kind"),
     }
 }

@@ -3,6 +3,7 @@
 //! Owns: what is promised about objects, told as stories.
 //! Never does: test routing.
 
+mod durable;
 mod town;
 
 use super::{Leases, ROOTS_PER_OBJECT, Shares, Tuning};
@@ -236,7 +237,7 @@ fn forged_records_are_refused_and_spread_nowhere() {
     assert_eq!(refusal(town.ask(0, put(&forged))), Refusal::Forged);
     let root = town.nearest(&forged.id())[0];
     let from = town.id((root + 1) % 5);
-    let request = Request::Replicate { value: forged.clone(), lifetime: HOUR };
+    let request = Request::Replicate { value: forged.clone(), lifetime: HOUR, receipt: true };
     town.hear(root, from, Wire::Ask { number: 1, request });
     town.rest(Span::from_secs(1));
     assert_eq!(town.copies(&forged.id()), 0);

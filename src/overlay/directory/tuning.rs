@@ -29,6 +29,10 @@ pub struct Tuning {
     pub patience: Span,
     /// Longest pause between comparisons of what replica sets hold.
     pub repair_interval: Span,
+    /// Bytes of values that repair may send in a second, at least 1,024: lookups and answers come first.
+    pub repair_bytes_per_s: u64,
+    /// Within this each kept value is read once from disk, to see whether it is sound.
+    pub scrub_interval: Span,
     /// Local wishes under way at once.
     pub wishes_max: usize,
     /// How load is spread over representatives.
@@ -74,6 +78,10 @@ impl Default for Tuning {
             inline_bytes_max: 8 << 10,
             patience: Span::from_secs(20),
             repair_interval: Span::from_mins(10),
+            // A guess: a fifteenth of a gigabit line; four peers push 10 GiB in less than six minutes.
+            repair_bytes_per_s: 8 << 20,
+            // A guess, between the days and months in which file systems read theirs: 10 GiB in a week are 18 KB/s.
+            scrub_interval: Span::from_hours(7 * 24),
             wishes_max: 8_192,
             leases: Leases::default(),
             cache_bytes: 1 << 20,

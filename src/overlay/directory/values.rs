@@ -183,6 +183,13 @@ impl Values {
         next.map(|(object, entry)| (*object, entry.clone()))
     }
 
+    /// The entries whose ids begin with these 64 bits or those, or with any between, in order.
+    pub(super) fn between(&self, first: u64, last: u64) -> impl Iterator<Item = (&Id, &Entry)> {
+        let end = last.checked_add(1).map_or(Bound::Unbounded, |behind| Bound::Excluded(Id::from_prefix(behind)));
+        let range = (first <= last).then(|| self.entries.range((Bound::Included(Id::from_prefix(first)), end)));
+        range.into_iter().flatten()
+    }
+
     /// Whether this version of the object, or a newer one, is being written.
     pub(super) fn is_writing(&self, object: &Id, version: u64) -> bool {
         self.writing.get(object).is_some_and(|writing| writing.version >= version)
@@ -233,6 +240,11 @@ impl Entry {
     /// Whether it is kept for its root.
     pub(super) fn is_replica(&self) -> bool {
         self.standing != Standing::Published
+    }
+
+    /// Whether it is kept for its root, and its time is not up.
+    pub(super) fn is_live_replica(&self, now: Instant) -> bool {
+        self.is_replica() && self.remaining(now) > Span::ZERO
     }
 }
 
@@ -296,6 +308,16 @@ mod tests {
         assert_eq!(compare(&record(2, "old"), 50), Comparison::Older { version: 3 });
         assert_eq!(compare(&record(4, "new"), 50), Comparison::Newer);
         assert_eq!(compare(&Value::Blob(Blob::from(vec![1])), 50), Comparison::Newer);
+    }
+
+    #[test]
+    fn a_range_is_by_the_first_64_bits_and_ends_where_the_ring_does() {
+        let mut values = Values::new(Arc::new(Interest::new((1, 2))));
+        let ids = [Id::ZERO, Id::from_prefix(5), Id::from_prefix(6), Id::MAX];
+        ids.iter().for_each(|id| _ = values.insert(*id, entry(0, 1, 50)));
+        let found = |first, last| -> Vec<Id> { values.between(first, last).map(|(id, _)| *id).collect() };
+        assert_eq!((found(0, u64::MAX), found(5, 5)), (ids.to_vec(), vec![ids[1]]));
+        assert_eq!((found(6, u64::MAX), found(6, 5)), (ids[2..].to_vec(), Vec::new()));
     }
 
     proptest! {

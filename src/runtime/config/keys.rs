@@ -211,6 +211,11 @@ pub static KEYS: &[Key] = &[
     },
     bytes!("store.quota_bytes", directory.quota_bytes, true, "Bytes of values kept for others."),
     bytes!("store.cache_bytes", store.cache_bytes, false, "Memory for the database's cache."),
+    span!(
+        "store.scrub_interval",
+        directory.scrub_interval,
+        "Within this each kept value is read once, to see whether it is sound; at least 1min."
+    ),
     plain!(
         Number,
         "router.leaf_set_per_side",
@@ -332,6 +337,12 @@ pub static KEYS: &[Key] = &[
         directory.leases.bytes,
         false,
         "Bytes this node holds in memory to answer for others."
+    ),
+    bytes!(
+        "directory.repair_bytes_per_s",
+        directory.repair_bytes_per_s,
+        false,
+        "Bytes of values that repair may send in a second, at least 1KiB."
     ),
 ];
 

@@ -1,6 +1,6 @@
 //! A small town of directories in virtual time.
 //!
-//! Owns: nodes with two shards each that know each other, a disk each, a route of at most two hops, and
+//! Owns: nodes with two shards each, spread by a secret of their own, that know each other, a disk each, a route of at most two hops, and
 //! knobs for loss, death and disk trouble.
 //! Never does: route as the overlay does: everybody knows everybody.
 
@@ -90,7 +90,7 @@ impl Town {
         let address = format!("127.0.0.{seed}:1").parse().unwrap();
         let contact = Arc::new(Contact::sign(&key, name, &[address], Role::Server, 1));
         let interest = Arc::new(Interest::new((1, 2)));
-        let sharding = Sharding::new((3, 4), 2);
+        let sharding = Sharding::new((u64::from(seed), 4), 2);
         let mut node = Node {
             contact,
             interest,
@@ -236,6 +236,16 @@ impl Town {
         let mut readings = Vec::new();
         self.nodes[index].shards.iter().for_each(|shard| shard.readings(&mut readings));
         readings.iter().filter(|reading| reading.name == name).map(|reading| reading.value).sum()
+    }
+
+    /// The same of one kind only.
+    pub(super) fn reading_of(&self, index: usize, name: &str, label: &str) -> f64 {
+        let mut readings = Vec::new();
+        self.nodes[index].shards.iter().for_each(|shard| shard.readings(&mut readings));
+        let is_it = |reading: &&crate::machine::Reading| {
+            reading.name == name && reading.label.as_ref().is_some_and(|(_, value)| *value == label)
+        };
+        readings.iter().filter(is_it).map(|reading| reading.value).sum()
     }
 
     fn view_of(&self, index: usize) -> RouteView {

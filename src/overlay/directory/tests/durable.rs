@@ -1,0 +1,103 @@
+//! Comparing, pushing and scrubbing, told as stories.
+//!
+//! Owns: what is promised about copies that nobody asks for.
+//! Never does: look into a shard: what counts is what is said and what is on disk.
+
+use super::*;
+
+fn put_for_a_day(value: Value) -> Command {
+    Command::Put { value, lifetime: Span::from_hours(24), replicas: 0, expected: None }
+}
+
+#[test]
+fn comparing_what_is_settled_costs_a_few_bytes_a_value() {
+    let mut town = Town::of(9, Tuning::default());
+    for n in 0..2_000 {
+        receipts(town.ask(n % 9, put_for_a_day(blob(&n.to_string()))));
+    }
+    town.rest(Span::from_mins(15));
+    let before = town.said.len();
+    town.rest(Span::from_hours(1));
+    let bytes: usize = town.said[before..].iter().map(|(_, _, message)| message.encode().len()).sum();
+    let copies: usize = town.nodes.iter().map(|node| node.values.len()).sum();
+    println!("{bytes} bytes for {copies} copies");
+    assert_eq!(copies, 8_000);
+    // By name it was 5.4 MB (2026-11-26): 112 bytes a copy and pass.
+    assert!(bytes < 400_000, "{bytes} bytes in {} messages", town.said.len() - before);
+}
+
+#[test]
+fn one_lost_among_many_is_found_by_ranges_and_brought_back() {
+    let mut town = Town::of(6, Tuning { scrub_interval: Span::from_mins(5), ..Tuning::default() });
+    let values: Vec<Value> = (0..600).map(|n| blob(&n.to_string())).collect();
+    for value in &values {
+        receipts(town.ask(0, put_for_a_day(value.clone())));
+    }
+    town.rest(Span::from_mins(20));
+    let object = values[77].id();
+    let member = town.nearest(&object)[2];
+    town.nodes[member].values.remove(&object);
+    let before = town.said.len();
+    town.rest(Span::from_mins(5 + 13));
+    assert_eq!((town.copies(&object), town.reading_of(member, "directory_reads_total", "lost")), (4, 1.0));
+    let offered = town.said[before..].iter().filter_map(|(_, to, message)| match message {
+        Message::Directory(Wire::Offer { entries }) if *to == town.id(member) => Some(entries.len()),
+        _ => None,
+    });
+    let offered: usize = offered.sum();
+    assert!((1..=40).contains(&offered), "{offered} were named to find one");
+}
+
+#[test]
+fn a_value_that_nobody_asks_for_is_read_and_a_damaged_one_mended() {
+    let tuning = Tuning { scrub_interval: Span::from_mins(30), ..Tuning::default() };
+    let mut town = Town::of(6, tuning);
+    let values: Vec<Value> = (0..40).map(|n| blob(&n.to_string())).collect();
+    for value in &values {
+        receipts(town.ask(0, put_for_a_day(value.clone())));
+    }
+    town.rest(Span::from_mins(1));
+    let found = |town: &Town, what: &str| -> f64 {
+        (0..6).map(|node| town.reading_of(node, "directory_scrubs_total", what)).sum()
+    };
+    let sound = found(&town, "sound");
+    town.rest(Span::from_hours(3));
+    let rounds = (found(&town, "sound") - sound) / 160.0;
+    assert!((5.5..=6.5).contains(&rounds), "{rounds} rounds in three hours");
+    let object = values[7].id();
+    let (root, member) = (town.nearest(&object)[0], town.nearest(&object)[3]);
+    for node in [root, member] {
+        town.nodes[node].values.remove(&object);
+    }
+    assert_eq!(town.copies(&object), 2);
+    // The interval, and that of comparisons with what it may be late.
+    town.rest(Span::from_mins(30 + 13));
+    assert_eq!((town.copies(&object), found(&town, "damaged")), (4, 2.0));
+}
+
+#[test]
+fn repair_sends_no_more_bytes_than_it_may() {
+    let tuning = Tuning { repair_bytes_per_s: 100_000, ..Tuning::default() };
+    let mut town = Town::of(6, tuning);
+    let values: Vec<Value> = (0..30).map(large).collect();
+    for value in &values {
+        receipts(town.ask(0, put_for_a_day(value.clone())));
+    }
+    town.rest(Span::from_secs(30));
+    let (before, since) = (town.said.len(), town.now);
+    town.kill(3);
+    town.look_around();
+    town.rest(Span::from_secs(20));
+    for node in (0..6).filter(|node| *node != 3) {
+        let me = town.id(node);
+        let pushed = town.said[before..].iter().filter(|(from, _, message)| {
+            *from == me && matches!(message, Message::Directory(Wire::Ask { request: Request::Replicate { .. }, .. }))
+        });
+        // At each of two shards half of it, one second's worth at once, and one value on credit.
+        let allowed = town.now.since(since).as_secs_f64() * 100_000.0 / 100_000.0 + 3.0;
+        assert!(pushed.count() as f64 <= allowed);
+    }
+    town.rest(Span::from_mins(5));
+    assert!(values.iter().all(|value| town.copies(&value.id()) == 4), "and in the end all is there");
+    assert!((0..6).any(|node| town.reading_of(node, "directory_repairs_total", "push_waited") > 0.0));
+}

@@ -31,7 +31,7 @@ pub struct Churn {
     /// The second of the measured sessions at which the overlay stands [default: 0]
     #[arg(long, value_name = "SECONDS")]
     pub sessions_from: Option<f64>,
-    /// This share of the nodes is away at midnight, nobody for it at noon, a sine between [default: none]
+    /// This share of the nodes is away at midnight, none of them at noon, a sine between [default: none]
     #[arg(long, value_name = "SHARE")]
     pub diurnal: Option<f64>,
     /// What time of day it is when the overlay stands, in hours after midnight [default: 12]

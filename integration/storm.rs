@@ -1,7 +1,7 @@
 //! Storms: does the overlay hold whatever the weather?
 //!
-//! Owns: drawing a storm from a seed (size, underlay, weather, crashes, joins, leaves, partitions, wishes),
-//! and asking every checker once it is over.
+//! Owns: drawing a storm from a seed (size, underlay, weather, crashes, joins, leaves, partitions, wishes;
+//! sites that die, nodes that flap, are slow or lose their disk), and asking every checker once it is over.
 //! Never does: know a machine. `STORM_SEED=n` runs one seed and says more; `STORM_SEEDS` and `STORM_FROM`
 //! choose how many and the first; `STORM_FRESH=n` adds the n-th ten.
 

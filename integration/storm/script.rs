@@ -22,10 +22,26 @@ pub struct Storm {
     chance: Chance,
     /// For ways that lean and are cut: what else a seed draws stays what it was.
     ways: Chance,
+    /// For blows beside the acts, for the same reason.
+    blows: Chance,
     stage: Stage,
     objects: Vec<Id>,
     published: Vec<(usize, Id)>,
     talkative: bool,
+    grey: Vec<usize>,
+}
+
+/// What befalls nodes beside an act.
+#[derive(Clone, Copy, Debug)]
+enum Blow {
+    /// Nodes of one site, no two near each other on the ring, crash at one moment and come back together.
+    SiteDeath,
+    /// One node crashes and comes back over and over.
+    Flapping,
+    /// Some nodes are slow until the storm is over.
+    Grey,
+    /// One node crashes and comes back with an empty disk.
+    LostDisk,
 }
 
 /// One act of a storm.
@@ -53,8 +69,9 @@ impl Storm {
         }
         let stage = Stage::with(plan);
         let acts = 2 + chance.index(3);
-        let ways = Chance::from_seed(seed ^ WAYS);
-        Storm { seed, nodes, acts, chance, ways, stage, objects: Vec::new(), published: Vec::new(), talkative: false }
+        let (ways, blows) = (Chance::from_seed(seed ^ WAYS), Chance::from_seed(seed ^ BLOWS));
+        let (objects, published, grey) = (Vec::new(), Vec::new(), Vec::new());
+        Storm { seed, nodes, acts, chance, ways, blows, stage, objects, published, talkative: false, grey }
     }
 
     /// Lets it happen; gives one line about it and what does not hold afterwards.
@@ -76,6 +93,7 @@ impl Storm {
             self.say(&format!("{act:?}"));
             self.cut();
             self.play(act);
+            self.strike();
             let pause = Span::from_secs(self.chance.below(20));
             self.pass(pause);
         }
@@ -149,6 +167,74 @@ impl Storm {
         let span = Span::from_secs(5 + self.chance.below(115));
         self.pass(span);
         self.stage.heal();
+    }
+
+    /// After some acts something befalls some nodes. At most one copy of a value is away for it at a time, and time enough
+    /// passes afterwards for that to be mended.
+    fn strike(&mut self) {
+        let ready = self.stage.ready();
+        if !self.blows.happens(BLOW) || ready.len() <= FEWEST {
+            return;
+        }
+        let blows = [Blow::SiteDeath, Blow::Flapping, Blow::Grey, Blow::LostDisk];
+        let (blow, node) = (blows[self.blows.index(blows.len())], ready[self.blows.index(ready.len())]);
+        self.say(&format!("{blow:?}"));
+        match blow {
+            Blow::SiteDeath => {
+                let site = self.site();
+                self.fell(&site);
+                let away = Span::from_secs(5 + self.blows.below(90));
+                self.pass(away);
+                self.raise(&site);
+            }
+            Blow::Flapping => {
+                for _ in 0..2 + self.blows.index(4) {
+                    self.fell(&[node]);
+                    self.pass(FLAP_AWAY);
+                    self.raise(&[node]);
+                    self.pass(FLAP_THERE);
+                }
+            }
+            Blow::Grey => {
+                for _ in 0..1 + self.blows.index(ready.len() / GREY_SHARE + 1) {
+                    let (node, by) =
+                        (ready[self.blows.index(ready.len())], Span::from_millis(20 + self.blows.below(380)));
+                    self.stage.world.weather.slow_down(node, by);
+                    self.grey.push(node);
+                }
+                return;
+            }
+            Blow::LostDisk => {
+                self.fell(&[node]);
+                let away = Span::from_secs(self.blows.below(60));
+                self.pass(away);
+                self.stage.world.lose_disk(node);
+                self.raise(&[node]);
+            }
+        }
+        self.pass(MENDED);
+    }
+
+    /// Nodes that crash together: of those in order round the ring every so many.
+    fn site(&mut self) -> Vec<usize> {
+        let mut ring = self.stage.ready();
+        ring.sort_by_key(|node| self.stage.id(*node));
+        let apart = SITE_APART + self.blows.index(SITE_APART);
+        let first = self.blows.index(apart);
+        let last = ring.len().saturating_sub(SITE_APART);
+        ring.iter().take(last).skip(first).step_by(apart).copied().collect()
+    }
+
+    fn fell(&mut self, nodes: &[usize]) {
+        self.published.retain(|(holder, _)| !nodes.contains(holder));
+        nodes.iter().for_each(|node| self.stage.kill(*node));
+    }
+
+    fn raise(&mut self, nodes: &[usize]) {
+        for node in nodes {
+            let gate = self.blows.pick(&self.stage.ready()).copied();
+            self.stage.world.start(*node, &Vec::from_iter(gate));
+        }
     }
 
     /// In some storms some ways are cut in one direction, until a partition ends or the storm is over.
@@ -236,6 +322,7 @@ impl Storm {
         weather.lean(0.0, 0);
         (weather.loss, weather.jitter, weather.duplication) = (0.0, 0.0, 0.0);
         weather.fact_delay_max = Span::ZERO;
+        self.grey.drain(..).for_each(|node| weather.slow_down(node, Span::ZERO));
     }
 
     fn draw_act(&mut self) -> Act {
@@ -304,8 +391,20 @@ const WISHES: usize = 8;
 /// How likely a storm has ways that are longer there than back, and an act begins with cuts. Guesses.
 const LEANING: f64 = 0.5;
 const CUT: f64 = 0.3;
+/// How likely an act is followed by a blow. A guess: one or two in most storms.
+const BLOW: f64 = 0.4;
+/// How long a flapping node is away and there: nobody has noticed its death when it is back. Guesses.
+const FLAP_AWAY: Span = Span::from_secs(10);
+const FLAP_THERE: Span = Span::from_secs(30);
+/// At most one grey node for so many that run. A guess.
+const GREY_SHARE: usize = 10;
+/// Nodes of one site are this far apart on the ring at least: replica sets are of four and their margin, so none has two.
+const SITE_APART: usize = 8;
+/// After this long a copy that was lost has been made again, as after a crash.
+const MENDED: Span = Span::from_secs(60);
 /// At most one cut for so many nodes that run. A guess.
 const CUTS_SHARE: usize = 5;
-/// Sets a storm's draws apart from those of its world, and those of the ways apart from both.
+/// Sets a storm's draws apart from those of its world, and those of the ways and the blows apart from both.
 const STORM: u64 = 0x5374_6f72_6d00_0000;
 const WAYS: u64 = 0x5761_7973_0000_0000;
+const BLOWS: u64 = 0x426c_6f77_7300_0000;

@@ -13,9 +13,16 @@ pub enum Canary {
     /// Forwarders are not told of the node before theirs on the ring: they root keys to which that one is closer, with a
     /// leaf set that cannot vouch for it.
     RootsUnvouched,
+    /// Directories are never woken: whatever they wait for does not come.
+    ForgetsDirectories,
 }
 
 impl Canary {
+    /// Whether this machine's deadlines are forgotten.
+    pub(super) fn forgets(self, station: Station) -> bool {
+        self == Canary::ForgetsDirectories && matches!(station, Station::Shard(_))
+    }
+
     /// What becomes of a fact on its way to this machine.
     pub(super) fn bend(self, fact: Fact, to: Station) -> Fact {
         match (self, fact, to) {

@@ -80,6 +80,12 @@ impl Disk {
         }
     }
 
+    /// All that was kept is gone.
+    pub(super) fn wipe(&mut self) {
+        self.values.clear();
+        self.pointers.clear();
+    }
+
     /// How long this takes.
     pub(super) fn time_for(&self, op: &DiskOp) -> Span {
         let sound = match op {

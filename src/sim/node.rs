@@ -5,6 +5,7 @@
 //! Never does: carry out an effect that leaves the node: that is the world's.
 
 use super::canary::Canary;
+use super::clock::Clock;
 use super::disk::Disk;
 use super::world::Plan;
 use crate::base::{Chance, Instant, Span};
@@ -31,6 +32,10 @@ pub struct Node {
     /// Where it joins through, as its configuration says.
     pub(super) seeds: Vec<SocketAddr>,
     pub(super) mind: Option<Mind>,
+    /// Its clock, by which its machines live.
+    pub(super) clock: Clock,
+    /// Since when it does not run, if it ever did.
+    pub(super) gone_since: Option<Instant>,
     /// Bytes of messages sent and received.
     pub(super) traffic: u64,
     /// Requests of others that came in.
@@ -84,9 +89,9 @@ pub(super) enum Feed {
 
 impl Node {
     /// A node that has not started. Its key and address follow from the world's chance and its number.
-    pub(super) fn new(index: usize, mut chance: Chance, role: Role, puzzle_bits: u32) -> Node {
+    pub(super) fn new(index: usize, mut chance: Chance, role: Role, plan: &Plan) -> Node {
         let key = SecretKey::from_seed(chance.bytes32());
-        let name = NodeName::solve(key.public(), puzzle_bits);
+        let name = NodeName::solve(key.public(), plan.agreement.puzzle_bits);
         let contact = Arc::new(Contact::sign(&key, name, &[address_of(index)], role, 0));
         Node {
             disk: Disk::default(),
@@ -97,6 +102,8 @@ impl Node {
             seeds: Vec::new(),
             mind: None,
             mail: None,
+            clock: Clock::drawn(plan.seed, index, plan.drift_ppm),
+            gone_since: None,
             traffic: 0,
             asked_of: 0,
             chance,
@@ -106,6 +113,7 @@ impl Node {
     /// Gives it a fresh mind; the caller starts the machines.
     pub(super) fn awaken(&mut self, plan: &Plan) {
         self.life += 1;
+        self.gone_since = None;
         let before = &self.contact;
         let (name, role) = (*before.name(), before.role());
         let me = Arc::new(Contact::sign(&self.key, name, before.addresses(), role, u64::from(self.life)));

@@ -160,7 +160,7 @@ pub const HOURS_MAX: f64 = 24.0 * 28.0;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::churn::{Churn, Lifetimes};
+    use crate::sim::churn::{Churn, Habits, Lifetimes, Pattern};
 
     #[test]
     fn what_is_put_is_there_while_nodes_come_and_go() {
@@ -174,7 +174,8 @@ mod tests {
         let account = stage.account(&deposited.objects);
         assert!(account.lost == 0 && account.copies.iter().all(|copies| (4..=5).contains(copies)), "{account:?}");
         let span = |mins| Lifetimes::of_mean(1.0, Span::from_mins(mins));
-        stage.begin_churn(Churn::new(span(20), span(5), Chance::from_seed(4)));
+        let plain = Some(Pattern { sessions: span(20), absences: span(5) });
+        stage.begin_churn(Churn::new(Habits { plain, ..Habits::default() }, Chance::from_seed(4)));
         let gotten = stage.get_all(&deposited.objects, &mut chance, (300, 0.5), &mut |_| {});
         let had = gotten.iter().filter(|gotten| matches!(gotten, Gotten::Value(_))).count();
         assert!(gotten.len() == 300 && had > 290, "{had} of 300");

@@ -1,7 +1,7 @@
 //! What the world does to nodes and packets.
 //!
 //! Owns: the knobs: loss, jitter, duplication, partition, ways that are longer there than back, ways cut in one
-//! direction, slow and paused nodes, the disorder of a node's own machines.
+//! direction, each or a share of all, slow and paused nodes, the disorder of a node's own machines.
 //! Never does: draw a fault. The network draws, from the world's seed.
 
 use super::underlay::plane::ODD;
@@ -20,13 +20,14 @@ pub struct Weather {
     /// What one machine tells another of its node takes up to this long; from one to one in order.
     pub fact_delay_max: Span,
     asymmetry: Asymmetry,
+    broken: Asymmetry,
     groups: BTreeMap<usize, usize>,
     cuts: BTreeSet<(usize, usize)>,
     slow: BTreeMap<usize, Span>,
     paused: BTreeMap<usize, Instant>,
 }
 
-/// How much longer one way may be than the way back.
+/// How much longer one way may be than the way back; or how many do not lead back at all.
 #[derive(Clone, Copy, Debug, Default)]
 struct Asymmetry {
     share: f64,
@@ -39,6 +40,12 @@ impl Weather {
     /// once for each two nodes; 0 ends it.
     pub fn lean(&mut self, share: f64, seed: u64) {
         self.asymmetry = Asymmetry { share: share.clamp(0.0, 1.0), seed };
+    }
+
+    /// From now on of this share (0 to 1) of all pairs of nodes packets pass in one direction only. Drawn from the seed, once
+    /// for each two nodes; 0 ends it, and nothing else does.
+    pub fn break_ways(&mut self, share: f64, seed: u64) {
+        self.broken = Asymmetry { share: share.clamp(0.0, 1.0), seed };
     }
 
     /// Nothing passes from one node to the other any more; what comes back does.
@@ -55,7 +62,7 @@ impl Weather {
         }
     }
 
-    /// Ends the partition, and all cuts.
+    /// Ends the partition, and all cuts of single ways.
     pub fn heal(&mut self) {
         self.groups.clear();
         self.cuts.clear();
@@ -77,7 +84,8 @@ impl Weather {
 
     /// Whether packets pass from one to the other.
     pub fn passes(&self, from: usize, to: usize) -> bool {
-        self.groups.get(&from) == self.groups.get(&to) && !self.cuts.contains(&(from, to))
+        let is_apart = self.groups.get(&from) != self.groups.get(&to);
+        !is_apart && !self.cuts.contains(&(from, to)) && !self.is_broken(from, to)
     }
 
     /// Whether packets pass between the two, to and fro.
@@ -91,13 +99,20 @@ impl Weather {
         if share == 0.0 || from == to {
             return there;
         }
-        let (low, high) = (from.min(to) as u64, from.max(to) as u64);
-        let mut chance =
-            Chance::from_seed(seed ^ (low + 1).wrapping_mul(ODD) ^ (high + 1).wrapping_mul(ODD).rotate_left(32));
+        let mut chance = of_pair(seed, from, to);
         // The shorter of the two ways gives what the other takes, so that neither falls below nothing.
         let lean = there.min(back).scaled(share * chance.unit());
         let longer_upwards = chance.happens(0.5);
         if (from < to) == longer_upwards { there + lean } else { there.saturating_sub(lean) }
+    }
+
+    fn is_broken(&self, from: usize, to: usize) -> bool {
+        let Asymmetry { share, seed } = self.broken;
+        if share == 0.0 || from == to {
+            return false;
+        }
+        let mut chance = of_pair(seed, from, to);
+        chance.happens(share) && (from < to) == chance.happens(0.5)
     }
 
     /// Whether there is a partition.
@@ -117,9 +132,31 @@ impl Weather {
     }
 }
 
+/// The same chance for both directions of a pair.
+fn of_pair(seed: u64, a: usize, b: usize) -> Chance {
+    let (low, high) = (a.min(b) as u64, a.max(b) as u64);
+    Chance::from_seed(seed ^ (low + 1).wrapping_mul(ODD) ^ (high + 1).wrapping_mul(ODD).rotate_left(32))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_broken_pairs_one_direction_passes() {
+        let mut weather = Weather::default();
+        weather.break_ways(0.2, 9);
+        let pairs = || (0..60).flat_map(|a| (0..a).map(move |b| (a, b)));
+        let broken: Vec<_> = pairs().filter(|(a, b)| !weather.passes_both_ways(*a, *b)).collect();
+        assert!((280..430).contains(&broken.len()), "a fifth of 1,770: {}", broken.len());
+        assert!(broken.iter().all(|(a, b)| weather.passes(*a, *b) != weather.passes(*b, *a)));
+        let upwards = broken.iter().filter(|(a, b)| weather.passes(*b, *a)).count();
+        assert!((broken.len() / 3..broken.len() * 2 / 3).contains(&upwards), "{upwards}");
+        weather.heal();
+        assert!(pairs().any(|(a, b)| !weather.passes(a, b)));
+        weather.break_ways(0.0, 9);
+        assert!(pairs().all(|(a, b)| weather.passes(a, b)));
+    }
 
     #[test]
     fn a_way_that_leans_is_as_much_longer_as_the_way_back_is_shorter() {

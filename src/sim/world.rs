@@ -40,6 +40,8 @@ pub struct Plan {
     pub shards: usize,
     /// Whether every message is decoded from its bytes on arrival, as on a real link.
     pub through_codec: bool,
+    /// Each node's clock is at most so many millionths fast or slow, at most 100,000: a tenth.
+    pub drift_ppm: u32,
     /// A bug that all nodes have, for a test of the checkers.
     pub canary: Option<Canary>,
 }
@@ -114,6 +116,7 @@ impl Plan {
             directory: directory::Tuning::default(),
             shards: 2,
             through_codec: true,
+            drift_ppm: 0,
             canary: None,
         }
     }
@@ -144,7 +147,7 @@ impl World {
     /// Adds a node that does not run yet; gives its number.
     pub fn add(&mut self, role: Role) -> usize {
         let index = self.nodes.len();
-        let node = Node::new(index, self.births.fork(), role, self.plan.agreement.puzzle_bits);
+        let node = Node::new(index, self.births.fork(), role, &self.plan);
         self.by_id.insert(node.contact.id(), index);
         self.nodes.push(node);
         index
@@ -252,6 +255,15 @@ impl World {
         &mut self.nodes[index].disk.weather
     }
 
+    /// A node that does not run finds an empty disk at its next start: what it kept and its saved contacts are gone.
+    pub fn lose_disk(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        if !node.is_up() {
+            node.disk.wipe();
+            node.saved.clear();
+        }
+    }
+
     /// What time it is.
     pub fn now(&self) -> Instant {
         self.agenda.now()
@@ -330,11 +342,12 @@ impl World {
     /// Hands an input to a machine, and carries out what it wants done, in order.
     pub(super) fn feed(&mut self, index: usize, feed: Feed) {
         let (now, station) = (self.now(), feed.station());
+        let shown = self.nodes[index].clock.shows(now);
         let Some(mind) = self.nodes[index].mind.as_mut() else { return self.feed_guest(index, feed) };
         self.book.record(now, index, feed.kind(), &[]);
         self.book.tally.inputs += 1;
         let mut out = Outbox::new();
-        mind.handle(now, feed, &mut out);
+        mind.handle(shown, feed, &mut out);
         self.plan_wake(index, station);
         let effects: Vec<_> = out.drain().collect();
         for effect in effects {
@@ -367,6 +380,7 @@ impl World {
         self.book.note(|| Note::Stopped { at, node: index });
         self.stir();
         self.nodes[index].mind = None;
+        self.nodes[index].gone_since = Some(at);
         self.book.reigns.note(index, false, at);
         self.dials.forget(index);
     }
@@ -410,13 +424,14 @@ impl World {
     }
 
     fn wake(&mut self, index: usize, station: Station, at: Instant) {
-        let now = self.agenda.now();
-        let Some(mind) = self.nodes[index].mind.as_mut() else { return };
+        let node = &mut self.nodes[index];
+        let shown = node.clock.shows(self.agenda.now());
+        let Some(mind) = node.mind.as_mut() else { return };
         if mind.wakes.get(&station) != Some(&at) {
             return;
         }
         mind.wakes.remove(&station);
-        if mind.next_deadline(station).is_some_and(|due| due <= now) {
+        if mind.next_deadline(station).is_some_and(|due| due <= shown) {
             self.feed(index, Feed::due(station));
         } else {
             self.plan_wake(index, station);
@@ -426,9 +441,12 @@ impl World {
     fn plan_wake(&mut self, index: usize, station: Station) {
         let now = self.agenda.now();
         let node = &mut self.nodes[index];
-        let life = node.life;
+        let (life, clock) = (node.life, node.clock);
+        if self.plan.canary.is_some_and(|canary| canary.forgets(station)) {
+            return;
+        }
         let Some(mind) = node.mind.as_mut() else { return };
-        let Some(at) = mind.next_deadline(station).map(|at| at.max(now)) else { return };
+        let Some(at) = mind.next_deadline(station).map(|at| clock.reaches(at).max(now)) else { return };
         if mind.wakes.get(&station).is_some_and(|planned| *planned <= at) {
             return;
         }

@@ -3,6 +3,7 @@
 //! Owns: the command, one run or those of a scenario, and what makes it fail.
 //! Never does: simulate (`overlay.rs` lets the library do it), or print anything but outcomes on stdout.
 
+mod befall;
 mod objects;
 mod options;
 mod outcome;
@@ -12,6 +13,8 @@ mod seeds;
 mod stored;
 mod struck;
 mod survey;
+mod traced;
+mod turbulence;
 
 use crate::output::{Exit, FAILED, Output};
 use options::Options;
@@ -47,7 +50,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Exit> {
     runs.iter().try_for_each(|run| options(run).check())?;
     let mut wrong = Vec::new();
     for run in &runs {
-        let options = options(run);
+        let options = options(run).resolved()?;
         let mut outcomes = Vec::new();
         for options in options.each_seed() {
             let found = overlay::run(&options, output.quiet)?;

@@ -3,14 +3,16 @@
 //! Owns: the options, as flags and as the keys of a scenario file, their defaults and limits.
 //! Never does: run anything.
 
+use super::traced::Traced;
+use super::turbulence::{Blows, Churn, Rough};
 use crate::latency::MissingEntries;
 use crate::output::{Exit, USAGE};
-use arras::base::Span;
-use arras::sim::churn::Lifetimes;
+use arras::base::{Instant, Span};
 use arras::sim::stored::HOURS_MAX;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// All options. What is not given here is taken from the scenario, else the default.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -25,9 +27,17 @@ pub struct Options {
     #[command(flatten)]
     pub churn: Churn,
     #[command(flatten)]
+    pub rough: Rough,
+    #[command(flatten)]
+    pub blows: Blows,
+    #[command(flatten)]
     pub objects: Objects,
     #[command(flatten)]
     pub survey: Survey,
+    /// The measured sessions, once they are read.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub traced: Option<Arc<Traced>>,
 }
 
 /// What is kept of who knows whom.
@@ -130,31 +140,6 @@ pub struct Lookups {
     pub dead: Option<f64>,
 }
 
-/// Nodes that come and go from when the overlay stands; not when built directly.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Churn {
-    /// How long a node stays before it crashes, in the mean [default: for good]
-    #[arg(long, value_name = "MINUTES")]
-    pub session_min: Option<f64>,
-    /// The shape of their Weibull distribution: 1 is exponential, below 1 few last very long [default: 1]
-    #[arg(long, value_name = "SHAPE")]
-    pub session_shape: Option<f64>,
-    /// How long it is away, in the mean, exponentially; it comes back with its key, its disk and its saved contacts
-    /// [default: as long as it stays]
-    #[arg(long, value_name = "MINUTES")]
-    pub absence_min: Option<f64>,
-    /// This share of the nodes crashes at one moment, when the measured lookups begin [default: none]
-    #[arg(long, value_name = "SHARE")]
-    pub mass_death: Option<f64>,
-    /// As many as this share of the nodes begin to join at one moment, when the measured lookups begin [default: none]
-    #[arg(long, value_name = "SHARE")]
-    pub mass_join: Option<f64>,
-    /// Share of packets lost once the overlay is built [default: none]
-    #[arg(long, value_name = "SHARE")]
-    pub loss: Option<f64>,
-}
-
 /// Objects that nodes hold and ask for, after the lookups.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -198,7 +183,6 @@ impl Options {
     /// These, and where they say nothing, those.
     pub fn over(self, below: &Options) -> Options {
         let (network, tables, lookups, objects) = (&below.network, &below.tables, &below.lookups, &below.objects);
-        let churn = &below.churn;
         Options {
             network: Network {
                 nodes: self.network.nodes.or(network.nodes),
@@ -228,14 +212,9 @@ impl Options {
                 learning: self.lookups.learning.or(lookups.learning),
                 dead: self.lookups.dead.or(lookups.dead),
             },
-            churn: Churn {
-                session_min: self.churn.session_min.or(churn.session_min),
-                session_shape: self.churn.session_shape.or(churn.session_shape),
-                absence_min: self.churn.absence_min.or(churn.absence_min),
-                mass_death: self.churn.mass_death.or(churn.mass_death),
-                mass_join: self.churn.mass_join.or(churn.mass_join),
-                loss: self.churn.loss.or(churn.loss),
-            },
+            churn: self.churn.over(&below.churn),
+            rough: self.rough.over(&below.rough),
+            blows: self.blows.over(&below.blows),
             objects: Objects {
                 objects_per_node: self.objects.objects_per_node.or(objects.objects_per_node),
                 copies: self.objects.copies.or(objects.copies),
@@ -245,6 +224,7 @@ impl Options {
                 gets_per_s: self.objects.gets_per_s.or(objects.gets_per_s),
             },
             survey: Survey { dir: self.survey.dir.or_else(|| below.survey.dir.clone()) },
+            traced: None,
         }
     }
 
@@ -299,47 +279,23 @@ impl Options {
         if spans.into_iter().flatten().any(|ms| !(0.0..=60_000.0).contains(&ms)) {
             return usage("--access-ms and --side-ms take 0 to 60000".to_owned());
         }
-        let checked = self.check_churn().and_then(|()| self.check_objects()).and_then(|()| self.check_stored());
+        let checked = self.check_turbulence().and_then(|()| self.check_objects()).and_then(|()| self.check_stored());
         checked.map_err(|what| Exit::new(USAGE, what))
     }
 
-    fn check_churn(&self) -> Result<(), String> {
-        let churn = &self.churn;
-        for (name, share, most) in [
-            ("--mass-death", churn.mass_death, 0.95),
-            ("--mass-join", churn.mass_join, 1.0),
-            ("--loss", churn.loss, 0.5),
-        ] {
-            let Some(share) = share else { continue };
-            if !(0.0..=most).contains(&share) {
-                return Err(format!("{name} takes a share from 0 to {most}, not {share}"));
-            }
-            if self.build() == Build::Direct {
-                return Err(format!("{name} does not go with --build direct"));
-            }
-        }
-        let Some(session) = churn.session_min else {
-            return match churn.session_shape.or(churn.absence_min) {
-                Some(_) => Err("--session-shape and --absence-min need --session-min".to_owned()),
-                None => Ok(()),
-            };
-        };
-        let clash = [
-            ("--build direct", self.build() == Build::Direct),
+    /// What befalls the nodes.
+    fn check_turbulence(&self) -> Result<(), String> {
+        let is_direct = self.build() == Build::Direct;
+        self.churn.check(&[
+            ("--build direct", is_direct),
             ("--asks-per-node", self.objects.asks_per_node.is_some()),
             ("--survey", self.survey.dir.is_some()),
-        ];
-        if let Some((name, _)) = clash.iter().find(|(_, given)| *given) {
-            return Err(format!("--session-min does not go with {name}"));
+        ])?;
+        if self.churn.lost_disks.is_some() && !self.churn.is_any() && self.blows.site_death.is_none() {
+            return Err("--lost-disks needs nodes that come back: --session-min, --sessions, --site-death".to_owned());
         }
-        let minutes = 0.1..=1e6;
-        if !minutes.contains(&session) || !minutes.contains(&churn.absence_min.unwrap_or(1.0)) {
-            return Err("--session-min and --absence-min take 0.1 to 1000000 minutes".to_owned());
-        }
-        if !(0.2..=5.0).contains(&self.session_shape()) {
-            return Err(format!("--session-shape takes 0.2 to 5, not {}", self.session_shape()));
-        }
-        Ok(())
+        self.rough.check(is_direct)?;
+        self.blows.check(is_direct, self.churn.is_any())
     }
 
     fn check_objects(&self) -> Result<(), String> {
@@ -468,38 +424,40 @@ impl Options {
         self.lookups.learning.unwrap_or(true)
     }
 
-    /// The sessions and absences, if nodes come and go.
-    pub fn lifetimes(&self) -> Option<(Lifetimes, Lifetimes)> {
-        let session = self.churn.session_min?;
-        let minutes = |minutes: f64| millis(minutes * 60e3);
-        let absences = Lifetimes::of_mean(1.0, minutes(self.churn.absence_min.unwrap_or(session)));
-        Some((Lifetimes::of_mean(self.session_shape(), minutes(session)), absences))
+    /// The same with the measured sessions read, if there are any: then there are as many nodes as are there at first.
+    pub fn resolved(mut self) -> Result<Options, Exit> {
+        if let Some(path) = &self.churn.sessions {
+            let traced = Traced::read(path, self.nodes(), self.churn.sessions_from())?;
+            self.network.nodes = Some(traced.up());
+            self.traced = Some(Arc::new(traced));
+        }
+        Ok(self)
     }
 
     /// Nodes that are there at some time: those at the beginning, those that come while others are away, and those that
     /// join at once.
     pub fn nodes_in_all(&self) -> usize {
-        let away = self
-            .lifetimes()
-            .map_or(0, |(there, away)| arras::sim::churn::Churn::away_beside(self.nodes(), there, away));
-        let joining = (self.nodes() as f64 * self.mass_join()).ceil() as usize;
-        self.nodes() + away + joining
+        let up = self.nodes();
+        let with_others = match &self.traced {
+            Some(traced) => traced.in_all(),
+            None => up + self.churn.habits().away_beside(up, Instant::ORIGIN),
+        };
+        with_others + (up as f64 * self.mass_join()).ceil() as usize
     }
 
     pub fn mass_death(&self) -> f64 {
-        self.churn.mass_death.unwrap_or(0.0)
+        self.blows.mass_death.unwrap_or(0.0)
     }
 
     pub fn mass_join(&self) -> f64 {
-        self.churn.mass_join.unwrap_or(0.0)
+        self.blows.mass_join.unwrap_or(0.0)
     }
 
-    pub fn loss(&self) -> f64 {
-        self.churn.loss.unwrap_or(0.0)
-    }
-
-    pub fn session_shape(&self) -> f64 {
-        self.churn.session_shape.unwrap_or(1.0)
+    /// Whether so much befalls the nodes that lookups that fail are a result.
+    pub fn is_rough(&self) -> bool {
+        let blows = self.mass_death() > 0.0 || self.blows.site_death.is_some();
+        let weather = [self.rough.loss, self.rough.grey, self.rough.one_way];
+        self.churn.is_any() || blows || weather.into_iter().flatten().any(|share| share > 0.0)
     }
 
     pub fn objects_per_node(&self) -> usize {
@@ -527,7 +485,7 @@ impl Options {
     }
 }
 
-fn millis(ms: f64) -> Span {
+pub fn millis(ms: f64) -> Span {
     Span::from_micros((ms * 1e3).round() as u64)
 }
 

@@ -7,7 +7,7 @@ use super::objects;
 use super::options::{Build, Options};
 use super::overlay::{Found, recipe};
 use super::scenario::{Published, figure};
-use super::{stored, struck, survey};
+use super::{befall, stored, struck, survey};
 use arras::base::Span;
 use arras::runtime::lab::measure::{Carried, Figures, Measured, State};
 use arras::sim::look::Look;
@@ -45,7 +45,7 @@ pub fn json(options: &Options, found: &Found) -> Value {
         "objects": objects::json(options, found.objects.as_ref()),
         "stored": stored::json(options, found.stored.as_ref()),
     })));
-    all.extend(object(world(found)));
+    all.extend(object(world(options, found)));
     if let Some(surveyed) = &found.survey {
         all.insert("topology".to_owned(), json!(surveyed.topology));
     }
@@ -57,8 +57,8 @@ pub fn json(options: &Options, found: &Found) -> Value {
 pub fn verdict(options: &Options, outcome: &Value) -> Result<(), String> {
     stored::verdict(outcome)?;
     let failed = outcome["failed"].as_u64().unwrap_or(0);
-    let is_rough = options.lifetimes().is_some() || options.mass_death() > 0.0 || options.loss() > 0.0;
-    if options.dead() > 0.0 || is_rough {
+    befall::mended_verdict(&outcome["mended"])?;
+    if options.dead() > 0.0 || options.is_rough() {
         return Ok(());
     }
     if failed > 0 {
@@ -141,9 +141,9 @@ fn pairs(found: &Found) -> Vec<Pair> {
 }
 
 /// What only a world has; nulls otherwise.
-fn world(found: &Found) -> Value {
+fn world(options: &Options, found: &Found) -> Value {
     let Some(world) = &found.world else {
-        return json!({ "settled": null, "churn": null, "struck": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null, "maintenance_per_node_s": null, "sent_per_node_s": null });
+        return json!({ "settled": null, "churn": null, "mended": null, "struck": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null, "maintenance_per_node_s": null, "sent_per_node_s": null });
     };
     let by_family = |counts: &[u64; 4]| -> Value {
         let names = Family::ALL.iter().map(|family| format!("{family:?}").to_lowercase());
@@ -155,12 +155,8 @@ fn world(found: &Found) -> Value {
             "at_rest": world.settled.at_rest,
             "changing_per_30_s": world.settled.changing,
         },
-        "churn": world.churn.as_ref().map(|churn| json!({
-            "crashes": churn.crashes,
-            "returns": churn.returns,
-            "excused": churn.excused,
-            "up": churn.up,
-        })),
+        "churn": world.churn.as_ref().map(|churn| churn.json(options)),
+        "mended": befall::mended_json(world.mended.as_ref()),
         "struck": struck::json(found, &world.struck),
         "events": world.tally.events,
         "events_per_s": world.tally.events as f64 / world.cpu_s.max(1e-9),
@@ -256,12 +252,23 @@ fn figures_table(outcome: &Value) -> Table {
         let value = format!("{:.3} / {:.0}", of("messages"), of("bytes"));
         lines.push(("maintenance messages / bytes per node and s".to_owned(), value));
     }
+    if outcome["mended"].is_object() {
+        lines.extend(befall::mended_lines(&outcome["mended"]));
+    }
     if outcome["struck"].is_object() {
         lines.extend(struck::lines(&outcome["struck"]));
     }
     if let Some(churn) = outcome["churn"].as_object() {
         let of = |name: &str| churn[name].as_u64().unwrap_or(0);
         lines.push(("crashes / returns".to_owned(), format!("{} / {}; {} up", of("crashes"), of("returns"), of("up"))));
+        if let Some(sessions) = churn["sessions"].as_object() {
+            let of = |name: &str| sessions[name].as_u64().unwrap_or(0);
+            let taken = format!("{} of {}; {} up at first", of("nodes_taken"), of("nodes_in_file"), of("up_at_first"));
+            lines.push(("measured sessions, nodes taken".to_owned(), taken));
+        }
+        if of("disks_lost") > 0 {
+            lines.push(("returns without disk".to_owned(), of("disks_lost").to_string()));
+        }
         lines.push(("left out, asker crashed".to_owned(), of("excused").to_string()));
     }
     for (name, value) in lines {

@@ -3,6 +3,7 @@
 //! Owns: the underlay of a name, the three ways to an overlay, and the order of work in each.
 //! Never does: judge what came back (`outcome.rs` does).
 
+use super::befall::{self, ChurnFound, Struck};
 use super::objects::{self, Objects};
 use super::options::{Build, Options};
 use super::stored::{self, Stored};
@@ -12,10 +13,10 @@ use crate::output::{Exit, FAILED, steps};
 use crate::surveyed::Surveyed;
 use arras::base::{Chance, Id};
 use arras::runtime::lab::measure::{Figures, cpu_s, rss_mib};
-use arras::sim::churn::Churn;
 use arras::sim::direct::{Built, Recipe, Walker};
 use arras::sim::grow::Settled;
 use arras::sim::look::{Look, questions};
+use arras::sim::mend::Mended;
 use arras::sim::underlay::{Measured, Plane, Shape, Sphere, TransitStub, Uniform};
 use arras::sim::{Plan, Sent, Stage, Tally, Underlay};
 use indicatif::ProgressBar;
@@ -57,6 +58,8 @@ pub struct WorldFound {
     pub settled: Settled,
     /// Who came and went, if nodes do.
     pub churn: Option<ChurnFound>,
+    /// How it mended before that, if it was split or down.
+    pub mended: Option<Mended>,
     /// What befell it when the measured lookups began.
     pub struck: Struck,
     /// The counts of the whole run.
@@ -77,26 +80,6 @@ pub struct Traffic {
     pub sent: Vec<(&'static str, f64, f64)>,
     /// Second hand-overs of all lookups.
     in_vain: usize,
-}
-
-/// The coming and going of a whole run.
-pub struct ChurnFound {
-    /// Crashes, and returns.
-    pub crashes: usize,
-    pub returns: usize,
-    /// Measured lookups left out since their asker crashed.
-    pub excused: usize,
-    /// Nodes that run at the end.
-    pub up: usize,
-}
-
-/// Many at once, at the moment the measured lookups began.
-pub struct Struck {
-    /// Nodes killed, and nodes that began to join.
-    pub killed: usize,
-    pub joining: usize,
-    /// When, since the beginning of the run.
-    pub at: arras::base::Instant,
 }
 
 /// The underlay of the options.
@@ -212,10 +195,7 @@ fn by_protocol(
     let askers = stage.ready();
     let per_second = options.rate() * options.nodes() as f64;
     let deposited = stored::put(&mut stage, options, chance, bar);
-    stage.world.weather.loss = options.loss();
-    if let Some((sessions, absences)) = options.lifetimes() {
-        stage.begin_churn(Churn::new(sessions, absences, chance.fork()));
-    }
+    befall::begin(&mut stage, options, chance);
     let ask = |stage: &mut Stage, chance: &mut Chance, (what, traced): (&str, bool), count: usize| {
         counting(bar, what, count);
         let asked = questions(chance, &askers, count);
@@ -224,20 +204,16 @@ fn by_protocol(
     let warm_up = options.lookups.warm_up.unwrap_or(options.nodes() * WARM_UP_PER_NODE);
     ask(&mut stage, chance, ("warming up", false), warm_up);
     let roots_agree = agree(&mut stage, options, chance, per_second);
+    let mended = befall::rift(&mut stage, options, chance);
     let before = Ledger::of(&stage);
-    let struck = strike(&mut stage, options, chance);
+    let struck = befall::strike(&mut stage, options, chance)?;
     let lookups_began = Instant::now();
     let looks = ask(&mut stage, chance, ("looking up", options.survey.dir.is_some()), options.lookups());
     let lookups_s = lookups_began.elapsed().as_secs_f64();
     let traffic = Ledger::of(&stage).since(before);
     let objects = objects::by_protocol(&mut stage, options, chance, bar);
     let stored = stored::watch(&mut stage, options, deposited, chance, bar);
-    let churn = stage.churn().map(|churn| ChurnFound {
-        crashes: churn.crashes,
-        returns: churn.returns,
-        excused: options.lookups() - looks.len(),
-        up: stage.up().len(),
-    });
+    let churn = ChurnFound::of(&stage, options.lookups() - looks.len());
     let views = || stage.world.nodes().iter().filter_map(|node| node.view());
     let mut found = Found {
         is_right: looks.iter().map(|look| stage.is_right(look)).collect(),
@@ -255,6 +231,7 @@ fn by_protocol(
         world: Some(WorldFound {
             settled,
             churn,
+            mended,
             struck,
             tally: *stage.world.tally(),
             virtual_s: stage.now().since(arras::base::Instant::ORIGIN).as_secs_f64(),
@@ -293,18 +270,8 @@ fn plan(options: &Options, underlay: Box<dyn Underlay>, seed: u64) -> Plan {
     plan.router.leaf_set_per_side = options.leaf_set();
     plan.router.contacts_per_slot = options.contacts_per_slot();
     plan.router.link_budget = options.link_budget();
+    plan.drift_ppm = options.rough.drift_ppm.unwrap_or(0);
     plan
-}
-
-/// Kills and adds as many nodes at once as the options say.
-fn strike(stage: &mut Stage, options: &Options, chance: &mut Chance) -> Struck {
-    let mut up = stage.up();
-    chance.shuffle(&mut up);
-    let share = |share: f64| (up.len() as f64 * share).round() as usize;
-    let (killed, joining) = (share(options.mass_death()), share(options.mass_join()));
-    up.iter().take(killed).for_each(|node| stage.kill(*node));
-    stage.join_crowd(joining);
-    Struck { killed, joining, at: stage.now() }
 }
 
 /// Whether some nodes name the numerically closest node for each of some keys.
@@ -406,21 +373,54 @@ mod tests {
         assert_eq!(again.trace_hash, found.trace_hash);
     }
 
+    /// A small overlay with few lookups.
+    fn small(nodes: usize) -> Options {
+        let mut options = Options::default();
+        options.network.nodes = Some(nodes);
+        (options.tables.leaf_set, options.tables.settle) = (Some(8), Some(30));
+        (options.lookups.lookups, options.lookups.warm_up, options.lookups.keys) = (Some(200), Some(100), Some(2));
+        options
+    }
+
+    fn outcome(options: Options) -> serde_json::Value {
+        options.check().expect("sound");
+        let options = options.resolved().expect("readable");
+        outcome::json(&options, &run(&options, true).expect("runs"))
+    }
+
     #[test]
-    fn churn_that_cannot_be_is_refused() {
-        let refused = |change: fn(&mut Options)| {
-            let mut options = Options::default();
-            options.churn.session_min = Some(10.0);
-            assert!(options.check().is_ok());
-            change(&mut options);
-            options.check().expect_err("refused").line
-        };
-        assert!(refused(|options| options.tables.build = Some(Build::Direct)).contains("--build direct"));
-        let without = |options: &mut Options| {
-            (options.churn.session_min, options.churn.absence_min) = (None, Some(1.0));
-        };
-        assert!(refused(without).contains("need --session-min"));
-        assert!(refused(|options| options.churn.session_shape = Some(0.1)).contains("--session-shape"));
-        assert!(refused(|options| options.churn.absence_min = Some(0.0)).contains("--absence-min"));
+    fn measured_sessions_say_who_is_there() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut lines = "node,up_s,down_s\n".to_owned();
+        (0..12).for_each(|node| lines.push_str(&format!("{node},0,100000\n")));
+        (12..16).for_each(|node| lines.push_str(&format!("{node},{},100000\n", 1_000 + node)));
+        std::fs::write(file.path(), lines).expect("written");
+        let mut options = small(14);
+        (options.churn.sessions, options.churn.sessions_from) = (Some(file.path().to_owned()), Some(1_000.0));
+        let outcome = outcome(options);
+        let sessions = &outcome["churn"]["sessions"];
+        assert_eq!(
+            (&outcome["nodes"], &sessions["nodes_taken"], &sessions["come_later"]),
+            (&12.into(), &14.into(), &2.into())
+        );
+        assert_eq!((&outcome["churn"]["returns"], &outcome["churn"]["up"]), (&2.into(), &14.into()));
+    }
+
+    #[test]
+    fn a_site_that_dies_is_back_together_and_rough_weather_is_borne() {
+        let mut options = small(40);
+        options.network.underlay = Some("transit-stub-1092".to_owned());
+        (options.blows.site_death, options.blows.site_away_min) = (Some(0.1), Some(0.1));
+        options.lookups.rate = Some(0.2);
+        (options.rough.grey, options.rough.one_way, options.rough.drift_ppm) = (Some(0.1), Some(0.01), Some(200));
+        let outcome = outcome(options);
+        let count = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
+        assert!(count(&outcome["struck"]["sites"]) >= 3 && count(&outcome["struck"]["killed"]) >= 3, "{outcome}");
+        assert_eq!((&outcome["churn"]["returns"], &outcome["churn"]["up"]), (&outcome["struck"]["killed"], &40.into()));
+        assert!(count(&outcome["failed"]) < 20, "{outcome}");
+        let mut alone = small(8);
+        alone.blows.site_death = Some(0.5);
+        let refused = run(&alone, true).err().map(|exit| exit.line).unwrap_or_default();
+        assert!(refused.contains("no two nodes share a site"), "{refused}");
     }
 }

@@ -1,9 +1,10 @@
 //! After many crashed or joined at one moment.
 //!
 //! Owns: how the lookups asked since then fared, and from when on all was well again.
-//! Never does: strike (`overlay.rs` does), or judge a lookup.
+//! Never does: strike (`befall.rs` does), or judge a lookup.
 
-use super::overlay::{Found, Struck};
+use super::befall::Struck;
+use super::overlay::Found;
 use arras::base::Span;
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ pub fn json(found: &Found, struck: &Struck) -> Value {
     json!({
         "killed": struck.killed,
         "joining": struck.joining,
+        "sites": struck.sites,
         "recovered_after_s": recovered(&fates).map(Span::as_secs_f64),
         "within_10_s": failed_between(0, 10),
         "within_30_s": failed_between(10, 30),
@@ -50,6 +52,7 @@ pub fn lines(struck: &Value) -> Vec<(String, String)> {
     let after = struck["recovered_after_s"].as_f64().map_or("not yet".to_owned(), |s| format!("{s:.1}"));
     vec![
         ("crashed / joining at once".to_owned(), format!("{} / {}", struck["killed"], struck["joining"])),
+        ("sites that died whole".to_owned(), struck["sites"].to_string()),
         ("failed of those asked in 10 s / then to 30 s / later".to_owned(), windows),
         ("all well again after s".to_owned(), after),
     ]

@@ -10,7 +10,7 @@ use super::peers::{Link, Peer};
 use super::size::SIZE_READING;
 use super::status::{PeerStatus, RouterStatus};
 use super::table::Nearness;
-use crate::base::{Instant, Span};
+use crate::base::{Id, Instant, Span};
 use crate::machine::Reading;
 use crate::overlay::contract::{Effect, Fact};
 use crate::overlay::view::{LeafView, PeerView, RouteView};
@@ -74,6 +74,12 @@ impl Router {
         }
         self.own.tally.count("router_views_total");
         t.out.push(Effect::Tell(Fact::View(Arc::new(self.view()))));
+    }
+
+    /// The occupied slots of the prefix table: digits shared with this node (0 to 63) and the next digit (0 to 15), and who
+    /// stands there.
+    pub fn slots(&self) -> impl Iterator<Item = ((u8, u8), &[Id])> {
+        self.ring.table.slots()
     }
 
     /// How the routing stands, for people.

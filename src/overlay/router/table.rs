@@ -56,6 +56,11 @@ impl Table {
         self.slots.range((row, 0)..=(row, 15)).map(|(_, ids)| ids.as_slice())
     }
 
+    /// All occupied slots.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &[Id])> {
+        self.slots.iter().map(|(slot, ids)| (*slot, ids.as_slice()))
+    }
+
     /// Occupied slots of each row, as far as there are any.
     pub(super) fn row_fill(&self) -> Vec<usize> {
         let rows = self.slots.last_key_value().map_or(0, |((row, _), _)| usize::from(*row) + 1);

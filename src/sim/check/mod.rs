@@ -5,11 +5,15 @@
 
 pub mod leaf_sets;
 pub mod memory;
+pub mod newest;
 pub mod objects;
 pub mod operations;
 pub mod roots;
+pub mod tables;
+pub mod timers;
 
 use super::stage::Stage;
+use crate::base::Span;
 use std::fmt;
 
 /// A property that does not hold.
@@ -37,6 +41,9 @@ impl fmt::Display for Wrong {
 /// All of them, on a stage at rest.
 pub fn all(stage: &mut Stage) -> Vec<Wrong> {
     let mut wrongs = leaf_sets::check(&stage.world);
+    wrongs.extend(tables::check(&stage.world));
+    wrongs.extend(timers::check(&stage.world));
+    wrongs.extend(newest::check(stage));
     wrongs.extend(roots::check(stage, KEYS));
     wrongs.extend(objects::check(stage));
     wrongs.extend(operations::check(&stage.world));
@@ -46,3 +53,5 @@ pub fn all(stage: &mut Stage) -> Vec<Wrong> {
 
 /// Keys whose root is asked of every node. A guess: with 40 nodes 800 lookups.
 const KEYS: usize = 20;
+/// Longer than the patience of a lookup or a get.
+const LOOKUP_MAX: Span = Span::from_secs(30);

@@ -10,12 +10,18 @@ use crate::overlay::{Command, Reply};
 use crate::sim::narrate::node_name;
 use crate::sim::stage::Stage;
 use crate::sim::world::World;
+use crate::wire::object::Value;
 use std::collections::BTreeMap;
 
 /// What some client has the overlay's word for.
-struct Promise {
-    version: u64,
-    expires: Instant,
+#[derive(Clone, Copy)]
+pub(super) struct Promise {
+    /// The newest version.
+    pub(super) version: u64,
+    /// Until when it is promised.
+    pub(super) expires: Instant,
+    /// Whether it is a record, of which newer versions may come.
+    pub(super) is_record: bool,
 }
 
 /// Fetches every object acknowledged so far from a node drawn for each.
@@ -42,7 +48,7 @@ pub fn check(stage: &mut Stage) -> Vec<Wrong> {
 }
 
 /// The highest acknowledged version of every object put, and until when it was promised.
-fn promises(world: &World) -> BTreeMap<Id, Promise> {
+pub(super) fn promises(world: &World) -> BTreeMap<Id, Promise> {
     let mut promises: BTreeMap<Id, Promise> = BTreeMap::new();
     for (_, _, operation) in world.operations() {
         let (Command::Put { value, lifetime, .. }, Some((at, Ok(Reply::Stored { object, .. })))) =
@@ -50,8 +56,9 @@ fn promises(world: &World) -> BTreeMap<Id, Promise> {
         else {
             continue;
         };
-        let promise = Promise { version: value.version(), expires: *at + *lifetime };
-        let held = promises.entry(*object).or_insert(Promise { version: 0, expires: promise.expires });
+        let is_record = matches!(value, Value::Record(_));
+        let promise = Promise { version: value.version(), expires: *at + *lifetime, is_record };
+        let held = promises.entry(*object).or_insert(Promise { version: 0, ..promise });
         if promise.version >= held.version {
             *held = promise;
         }

@@ -3,8 +3,8 @@
 //! Owns: the truth about roots, and the lookups that compare it with what nodes say.
 //! Never does: look while the overlay is still moving: at rest only.
 
-use super::Wrong;
-use crate::base::{Id, Span};
+use super::{LOOKUP_MAX, Wrong};
+use crate::base::Id;
 use crate::overlay::{Command, Failure, Reply, RequestId};
 use crate::sim::narrate::node_name;
 use crate::sim::stage::Stage;
@@ -60,6 +60,3 @@ fn compare(
     let from = node_name(from);
     Some(Wrong::new("one root per key", format!("{from} says of key {key:?}: {said}, but it is {truth}")))
 }
-
-/// Longer than a lookup's patience.
-const LOOKUP_MAX: Span = Span::from_secs(30);

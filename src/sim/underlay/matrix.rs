@@ -54,6 +54,11 @@ impl Underlay for Measured {
             Some(access) => self.matrix.one_way(a, b) + access * 2,
         }
     }
+
+    /// A host of the matrix is a site.
+    fn site(&self, node: usize) -> Option<usize> {
+        Some(self.host(node))
+    }
 }
 
 #[cfg(test)]
@@ -86,5 +91,6 @@ mod tests {
         assert!((50..150).contains(&home.len()), "hosts are drawn evenly: {}", home.len());
         assert!(ways.contains(&2_000) && ways.len() == 3, "{ways:?}");
         assert_eq!(underlay.round_trip(home[0], home[1]), Span::from_millis(4));
+        assert!(home.iter().all(|node| underlay.site(*node) == underlay.site(0)));
     }
 }

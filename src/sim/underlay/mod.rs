@@ -33,6 +33,11 @@ pub trait Underlay {
         Vec::new()
     }
 
+    /// Where a node is: those at one site lose power or the network together. `None` where the underlay knows no sites.
+    fn site(&self, _node: usize) -> Option<usize> {
+        None
+    }
+
     /// How many links there are: their numbers are below this.
     fn links(&self) -> usize {
         0

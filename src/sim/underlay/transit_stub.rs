@@ -136,6 +136,11 @@ impl Underlay for TransitStub {
         path
     }
 
+    /// A stub domain is a site.
+    fn site(&self, node: usize) -> Option<usize> {
+        Some(self.home(node).0)
+    }
+
     /// Those between transit routers first, then each stub domain's, then the access links.
     fn links(&self) -> usize {
         self.router_links + self.homes.len()

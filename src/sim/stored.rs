@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_copy_that_was_damaged_counts_no_more_and_is_mended_unasked() {
         let mut plan = crate::sim::Plan::from_seed(6);
-        plan.directory.scrub_interval = Span::from_mins(20);
+        plan.directory.upkeep.scrub_interval = Span::from_mins(20);
         let mut stage = Stage::with(plan);
         stage.join_in_crowds(10, &mut |_| {});
         let mut chance = Chance::from_seed(1);

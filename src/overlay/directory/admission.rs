@@ -75,7 +75,7 @@ impl Limits {
             wishes: part(tuning.wishes_max),
             cache_bytes: tuning.cache_bytes / shards as u64,
             lease_bytes: tuning.leases.bytes / shards as u64,
-            repair_bytes_per_s: (tuning.repair_bytes_per_s / shards as u64).max(1),
+            repair_bytes_per_s: (tuning.upkeep.repair_bytes_per_s / shards as u64).max(1),
         }
     }
 

@@ -186,8 +186,8 @@ impl Directory {
         self.pointers.assert_invariants(&self.ground.limits);
         self.cache.assert_invariants();
         self.repair.assert_invariants();
-        self.heat.assert_invariants();
-        self.stands.assert_invariants();
+        self.spread.heat.assert_invariants();
+        self.spread.stands.assert_invariants();
         assert!(self.wishes.len() <= self.ground.limits.wishes, "more wishes than allowed");
         assert!(self.admission.len() <= super::admission::SOURCES_MAX, "more sources than allowed");
     }

@@ -65,7 +65,7 @@ impl Directory {
         wish.tries += 1;
         let salt = super::locate::salt_of(wish.tries);
         if salt == 0 {
-            let served = self.stands.tell(&object);
+            let served = self.spread.stands.tell(&object);
             let request = Request::Get { object, inline_bytes_max: self.ground.tuning.inline_bytes_max, served };
             self.route_for(number, object, Errand::Nearest, &request);
         } else {
@@ -109,9 +109,9 @@ impl Directory {
         match answer {
             Some(Answer::Value { value, replicas, .. }) => {
                 let took = self.ground.now.since(since);
-                match &mut self.fetch_time {
+                match &mut self.wishes.fetch_time {
                     Some(estimate) => estimate.add(took),
-                    None => self.fetch_time = Some(RttEstimate::first(took)),
+                    None => self.wishes.fetch_time = Some(RttEstimate::first(took)),
                 }
                 self.get_check(number, value, from, replicas);
             }
@@ -170,7 +170,7 @@ impl Directory {
 
     /// Asks the next holder, or gives this try up if there is none and nobody else may answer.
     fn get_next(&mut self, number: u64) {
-        let fetch_time = self.fetch_time;
+        let fetch_time = self.wishes.fetch_time;
         let Some(wish) = self.wishes.get_mut(number) else { return };
         let object = wish.object;
         let Work::Get(work) = &mut wish.work else { return };

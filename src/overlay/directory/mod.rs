@@ -36,7 +36,7 @@ mod values;
 mod wishes;
 
 pub use status::{DirectoryStatus, HotObject};
-pub use tuning::{Leases, Shares, Tuning};
+pub use tuning::{Leases, Shares, Tuning, Upkeep};
 
 use self::admission::Admission;
 use self::away::{Away, Due};
@@ -47,6 +47,7 @@ use self::leave::Leaving;
 use self::pointers::Pointers;
 use self::publish::Publications;
 use self::repair::Repair;
+use self::representatives::Spread;
 use self::root_put::RootPuts;
 use self::stands::Stands;
 use self::survey::Surveys;
@@ -55,7 +56,7 @@ use self::wishes::Wishes;
 use super::Sharding;
 use super::contract::{Arrival, Asker, Command, DiskDone, Effect, JobDone, RequestId, Stored, Ticket};
 use super::view::{Interest, RouteView};
-use crate::base::{Chance, Id, Instant, RttEstimate};
+use crate::base::{Chance, Id, Instant};
 use crate::identity::{Contact, SecretKey};
 use crate::machine::{Machine, Outbox, Reading};
 use crate::wire::Directory as Message;
@@ -153,11 +154,8 @@ pub struct Directory {
     surveys: Surveys,
     publications: Publications,
     repair: Repair,
-    heat: Heat,
-    stands: Stands,
+    spread: Spread,
     leaving: Option<Leaving>,
-    /// What fetches from holders took.
-    fetch_time: Option<RttEstimate>,
 }
 
 impl Directory {
@@ -182,10 +180,8 @@ impl Directory {
             surveys: Surveys::new(),
             publications: Publications::default(),
             repair: Repair::default(),
-            heat,
-            stands,
+            spread: Spread { heat, stands },
             leaving: None,
-            fetch_time: None,
         }
     }
 

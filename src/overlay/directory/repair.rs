@@ -200,7 +200,7 @@ impl Directory {
         self.repair.is_unfinished = false;
         let is_due = is_thorough || self.repair.thorough_at.is_none_or(|at| at <= now);
         if is_due {
-            let interval = self.ground.chance.jittered(self.ground.tuning.repair_interval, 0.25);
+            let interval = self.ground.chance.jittered(self.ground.tuning.upkeep.repair_interval, 0.25);
             self.repair.thorough_at = Some(now + interval);
         }
         let goes_on = self.repair.pass == Pass::Thorough;

@@ -13,13 +13,19 @@
 use super::Directory;
 use super::away::{Due, Pending, Purpose, Replier};
 use super::ground::Counter;
-use super::heat::Wanted;
-use super::stands::{Given, Held, Stand, Turn};
+use super::heat::{Heat, Wanted};
+use super::stands::{Given, Held, Stand, Stands, Turn};
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Job, Ticket};
 use crate::wire::Directory as Message;
 use crate::wire::directory::{Answer, CLAIMS_MAX, Entry, Refusal, Request};
 use crate::wire::object::{Pointer, Value};
+
+/// What a shard knows of load: what is wanted much, and who stands in for whom.
+pub(super) struct Spread {
+    pub(super) heat: Heat,
+    pub(super) stands: Stands,
+}
 
 /// A lease that was offered, while what it is for is fetched or checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +41,9 @@ impl Directory {
     /// A request for what stands under `root` was answered here; `count` others before it the asker answered itself.
     pub(super) fn note_request(&mut self, root: &Id, through: Option<Id>, count: u32) {
         let Some(neighbour) = through.filter(|_| !self.ground.tuning.leases.is_off()) else { return };
-        self.stands.serve_claims(root);
+        self.spread.stands.serve_claims(root);
         let told = f64::from(count.min(COUNT_MAX));
-        let wanted = self.heat.note(self.ground.now, root, neighbour, told);
+        let wanted = self.spread.heat.note(self.ground.now, root, neighbour, told);
         if wanted.reached(self.worth_everywhere(self.lease_for(root))) {
             self.tell_demand(root);
         }
@@ -66,15 +72,15 @@ impl Directory {
 
     /// What this node answers for others it answers to itself.
     pub(super) fn own_answer(&mut self, object: &Id) -> Option<Value> {
-        self.stands.serve(object)
+        self.spread.stands.serve(object)
     }
 
     /// A local get was answered with a lease.
     pub(super) fn take_lease(&mut self, value: &Value, granter: Id, lease: Span) {
         let object = value.id();
-        let is_here = self.values.get(&object).is_some() || self.stands.get(&object).is_some();
+        let is_here = self.values.get(&object).is_some() || self.spread.stands.get(&object).is_some();
         let lease = lease.min(self.ground.tuning.leases.immutable);
-        let has_room = self.stands.has_room(&object, &granter, value.len() as u64);
+        let has_room = self.spread.stands.has_room(&object, &granter, value.len() as u64);
         if is_here || lease == Span::ZERO || value.version() > 0 || !has_room || self.leaving.is_some() {
             return;
         }
@@ -94,8 +100,8 @@ impl Directory {
         match entry {
             Entry::Same { version } => {
                 let has_it = |stand: &&Stand| stand.granter == from && stand.version() == version;
-                match self.stands.get(&root).filter(has_it).is_some() {
-                    true => self.stands.extend(self.ground.now, &root, until, offered.demand()),
+                match self.spread.stands.get(&root).filter(has_it).is_some() {
+                    true => self.spread.stands.extend(self.ground.now, &root, until, offered.demand()),
                     false => return self.decline(offered),
                 }
                 self.schedule_leases();
@@ -124,12 +130,12 @@ impl Directory {
             log::debug!("{} enlists with a value that does not stand under its id", offered.granter.short());
             return self.decline(offered);
         };
-        let known = self.stands.get(&offered.root).map(Stand::version).max(self.values.newest(&offered.root));
+        let known = self.spread.stands.get(&offered.root).map(Stand::version).max(self.values.newest(&offered.root));
         let is_old = known.is_some_and(|known| known > value.version());
-        if is_old || !self.stands.has_room(&offered.root, &offered.granter, value.len() as u64) {
+        if is_old || !self.spread.stands.has_room(&offered.root, &offered.granter, value.len() as u64) {
             return self.decline(offered);
         }
-        let is_newer = self.stands.get(&offered.root).is_some_and(|stand| stand.version() < value.version());
+        let is_newer = self.spread.stands.get(&offered.root).is_some_and(|stand| stand.version() < value.version());
         self.hold(offered.root, offered.stand(Held::Value(value)));
         if is_newer {
             self.spread_change(&offered.root, None);
@@ -140,7 +146,7 @@ impl Directory {
     pub(super) fn on_serving(&mut self, from: Id, root: Id, version: u64, served: u32) {
         // Whoever says more than is true could as well have asked as often.
         let served = f64::from(served.min(COUNT_MAX));
-        self.heat.note_told(self.ground.now, &root, served);
+        self.spread.heat.note_told(self.ground.now, &root, served);
         let lease = self.lease_for(&root);
         // It counted over less than a whole lease.
         if served >= WORTH * TOLD_SHARE {
@@ -156,25 +162,25 @@ impl Directory {
 
     /// A neighbour will not answer for this node.
     pub(super) fn on_decline(&mut self, from: Id, root: Id) {
-        if self.stands.given(&root, &from).is_some() {
+        if self.spread.stands.given(&root, &from).is_some() {
             self.ground.tally.count(Counter::Leases, "declined");
             let until = self.ground.now + DECLINED_REST;
-            self.stands.give(root, from, Given { until, is_declined: true });
+            self.spread.stands.give(root, from, Given { until, is_declined: true });
             self.schedule_leases();
         }
     }
 
     /// What this node answers for another is gone.
     pub(super) fn on_dismiss(&mut self, from: Id, root: Id) {
-        if self.stands.get(&root).is_some_and(|stand| stand.granter == from) {
-            self.stands.drop_held(&root);
+        if self.spread.stands.get(&root).is_some_and(|stand| stand.granter == from) {
+            self.spread.stands.drop_held(&root);
             self.dismiss(&root);
         }
     }
 
     /// What stands under `root` has changed: whoever answers for this node hears it. `pointer`: the claim that is new.
     pub(super) fn spread_change(&mut self, root: &Id, pointer: Option<&Pointer>) {
-        for (peer, until) in self.stands.representatives(root) {
+        for (peer, until) in self.spread.stands.representatives(root) {
             let entry = match pointer {
                 Some(pointer) => Some(Entry::Claims(vec![pointer.clone()])),
                 None => self.entry_for(root),
@@ -187,18 +193,18 @@ impl Directory {
 
     /// Nothing stands under `root` any more.
     pub(super) fn dismiss(&mut self, root: &Id) {
-        for peer in self.stands.recall(root) {
+        for peer in self.spread.stands.recall(root) {
             self.ground.send_linked(peer, Message::Dismiss { root: *root });
         }
     }
 
     /// Leases end, or are about to.
     pub(super) fn on_leases_due(&mut self) {
-        self.stands.expire_given(self.ground.now);
-        while let Some(turn) = self.stands.next_turn(self.ground.now) {
+        self.spread.stands.expire_given(self.ground.now);
+        while let Some(turn) = self.spread.stands.next_turn(self.ground.now) {
             match turn {
                 Turn::Tell { root, granter, served } => self.tell_serving(root, granter, served),
-                Turn::Ended { root, served, is_enlisted: false, .. } => self.stands.note_untold(root, served),
+                Turn::Ended { root, served, is_enlisted: false, .. } => self.spread.stands.note_untold(root, served),
                 Turn::Ended { root, granter, served, .. } => {
                     self.ground.tally.count(Counter::Leases, "ended");
                     self.tell_serving(root, granter, served);
@@ -210,7 +216,7 @@ impl Directory {
 
     fn tell_serving(&mut self, root: Id, granter: Id, served: u32) {
         if served > 0 {
-            let version = self.stands.get(&root).map_or(0, Stand::version);
+            let version = self.spread.stands.get(&root).map_or(0, Stand::version);
             self.ground.send_linked(granter, Message::Serving { root, version, served });
         }
     }
@@ -220,7 +226,7 @@ impl Directory {
         let lease = self.lease_for(root);
         let is_linked = self.ground.view.peer(&neighbour).is_some_and(|peer| peer.link().is_some());
         let is_worth_it = wanted.through * lease.as_secs_f64() >= WORTH;
-        if !is_linked || !is_worth_it || self.stands.given(root, &neighbour).is_some() {
+        if !is_linked || !is_worth_it || self.spread.stands.given(root, &neighbour).is_some() {
             return;
         }
         if let Some(entry) = self.entry_for(root) {
@@ -232,7 +238,7 @@ impl Directory {
     /// the first.
     fn enlist_all(&mut self, root: &Id, demand: f64) {
         let least = WORTH / self.lease_for(root).as_secs_f64();
-        let enough = self.heat.shares(self.ground.now).filter(|(_, share)| share * demand >= least);
+        let enough = self.spread.heat.shares(self.ground.now).filter(|(_, share)| share * demand >= least);
         for (neighbour, share) in enough.collect::<Vec<_>>() {
             self.consider(root, neighbour, Wanted { demand, through: share * demand, before: demand });
         }
@@ -241,14 +247,14 @@ impl Directory {
     /// Everybody wants it: representatives hear so, since they give leases with their answers then.
     fn tell_demand(&mut self, root: &Id) {
         let Some(version) = self.version_here(root).or(self.has_claims(root).then_some(0)) else { return };
-        for (peer, until) in self.stands.representatives(root) {
+        for (peer, until) in self.spread.stands.representatives(root) {
             self.enlist(*root, peer, Entry::Same { version }, self.ground.now.until(until));
         }
     }
 
     fn enlist(&mut self, root: Id, peer: Id, entry: Entry, lease: Span) {
         let until = self.ground.now + lease;
-        if lease == Span::ZERO || !self.stands.give(root, peer, Given { until, is_declined: false }) {
+        if lease == Span::ZERO || !self.spread.stands.give(root, peer, Given { until, is_declined: false }) {
             return self.ground.tally.count(Counter::Leases, "no_room");
         }
         self.ground.tally.count(Counter::Leases, "given");
@@ -259,7 +265,7 @@ impl Directory {
 
     /// What can be given to a representative just now.
     fn entry_for(&mut self, root: &Id) -> Option<Entry> {
-        if let Some(Stand { held: Held::Value(value), .. }) = self.stands.get(root) {
+        if let Some(Stand { held: Held::Value(value), .. }) = self.spread.stands.get(root) {
             return Some(self.entry_of(value.clone()));
         }
         if let Some(entry) = self.values.get(root) {
@@ -280,7 +286,7 @@ impl Directory {
     }
 
     fn version_here(&self, root: &Id) -> Option<u64> {
-        self.stands.get(root).map(Stand::version).max(self.values.get(root).map(|entry| entry.version))
+        self.spread.stands.get(root).map(Stand::version).max(self.values.get(root).map(|entry| entry.version))
     }
 
     fn has_claims(&self, root: &Id) -> bool {
@@ -290,7 +296,7 @@ impl Directory {
     /// How long a lease of this may be: what changes is leased for less; and none outlasts this node's own.
     fn lease_for(&self, root: &Id) -> Span {
         let leases = &self.ground.tuning.leases;
-        let stand = self.stands.get(root);
+        let stand = self.spread.stands.get(root);
         let is_immutable = match stand {
             Some(stand) => matches!(&stand.held, Held::Value(Value::Blob(_))),
             None => self.values.get(root).is_some_and(|entry| entry.version == 0),
@@ -308,12 +314,14 @@ impl Directory {
 
     /// Requests a second for this in the whole network, as far as this node knows.
     fn demand(&self, root: &Id) -> f64 {
-        let told = self.stands.get(root).map_or(0.0, |stand| stand.demand);
-        self.heat.demand(self.ground.now, root).max(told)
+        let told = self.spread.stands.get(root).map_or(0.0, |stand| stand.demand);
+        self.spread.heat.demand(self.ground.now, root).max(told)
     }
 
     fn enlist_check(&mut self, offered: Offered, value: Value) {
-        if value.id() != offered.root || !self.stands.has_room(&offered.root, &offered.granter, value.len() as u64) {
+        if value.id() != offered.root
+            || !self.spread.stands.has_room(&offered.root, &offered.granter, value.len() as u64)
+        {
             return self.decline(offered);
         }
         let ticket = Ticket(self.ground.number());
@@ -324,7 +332,7 @@ impl Directory {
     /// Pointers go where those in passing are; each is checked as any other is.
     fn enlist_claims(&mut self, offered: Offered, pointers: Vec<Pointer>) {
         let Offered { root, granter, until, .. } = offered;
-        if !self.stands.has_room(&root, &granter, 0) {
+        if !self.spread.stands.has_room(&root, &granter, 0) {
             return self.decline(offered);
         }
         let lease = self.ground.now.until(until);
@@ -336,7 +344,7 @@ impl Directory {
 
     fn hold(&mut self, root: Id, stand: Stand) {
         self.ground.tally.count(Counter::Leases, "taken");
-        self.stands.hold(self.ground.now, root, stand);
+        self.spread.stands.hold(self.ground.now, root, stand);
         self.schedule_leases();
     }
 
@@ -352,7 +360,7 @@ impl Directory {
     }
 
     fn schedule_leases(&mut self) {
-        match self.stands.next() {
+        match self.spread.stands.next() {
             Some(at) => self.ground.deadlines.set(Due::Leases, at.max(self.ground.now)),
             None => _ = self.ground.deadlines.clear(&Due::Leases),
         }

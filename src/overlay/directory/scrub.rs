@@ -36,7 +36,7 @@ impl Directory {
 
     /// Reads the next value, if it is time and there is nothing better to do.
     pub(super) fn on_scrub(&mut self) {
-        let (now, interval) = (self.ground.now, self.ground.tuning.scrub_interval);
+        let (now, interval) = (self.ground.now, self.ground.tuning.upkeep.scrub_interval);
         if self.values.len() == 0 {
             return;
         }
@@ -71,7 +71,7 @@ impl Directory {
     /// Until the next value is to be read; no longer than a while, since there may be more by then.
     fn scrub_pause(&self) -> Span {
         let rest = (1.0 - self.repair.scrub.owed).max(0.0);
-        let pause = self.ground.tuning.scrub_interval.scaled(rest / self.values.len().max(1) as f64);
+        let pause = self.ground.tuning.upkeep.scrub_interval.scaled(rest / self.values.len().max(1) as f64);
         pause.clamp(LOOK_AGAIN, PAUSE_MAX)
     }
 }

@@ -232,7 +232,7 @@ impl Directory {
         if is_kept || matches!(replier, Replier::Root(_)) {
             return None;
         }
-        let value = self.stands.serve(object)?;
+        let value = self.spread.stands.serve(object)?;
         self.ground.tally.count(Counter::Reads, "lease");
         if value.len() as u64 > inline_bytes_max {
             let holders = self.ground.holder(&self.ground.me(), false).into_iter().collect();
@@ -257,7 +257,7 @@ impl Directory {
     fn known_as(&self, replier: Replier, root: &Id) -> KnownAs {
         match replier {
             Replier::Root(_) => KnownAs::Root,
-            _ if self.stands.get(root).is_some() => KnownAs::Representative,
+            _ if self.spread.stands.get(root).is_some() => KnownAs::Representative,
             _ if self.values.get(root).is_some() => KnownAs::Keeper,
             _ => KnownAs::Passing,
         }

@@ -63,9 +63,9 @@ impl Directory {
             published: self.publications.len() as u64,
             wishes: self.wishes.len() as u64,
             refused: self.ground.tally.total(Counter::Refused),
-            stands: self.stands.len() as u64,
-            stand_bytes: self.stands.bytes(),
-            leases: self.stands.given_len() as u64,
+            stands: self.spread.stands.len() as u64,
+            stand_bytes: self.spread.stands.bytes(),
+            leases: self.spread.stands.given_len() as u64,
             hottest: self.hottest(),
         }
     }
@@ -74,15 +74,15 @@ impl Directory {
         let now = self.ground.now;
         let seconds = |until| now.until(until).as_millis() / 1_000;
         let hot = |(object, rate): (Id, f64)| {
-            let representatives = self.stands.representatives(&object);
+            let representatives = self.spread.stands.representatives(&object);
             HotObject {
                 object,
                 per_hour: (rate * 3_600.0) as u64,
                 representatives: representatives.into_iter().map(|(peer, until)| (peer, seconds(until))).collect(),
-                leased_s: self.stands.get(&object).map(|stand| seconds(stand.until)),
+                leased_s: self.spread.stands.get(&object).map(|stand| seconds(stand.until)),
             }
         };
-        self.heat.hottest(now, HOTTEST_SHOWN).into_iter().map(hot).filter(|hot| hot.per_hour > 0).collect()
+        self.spread.heat.hottest(now, HOTTEST_SHOWN).into_iter().map(hot).filter(|hot| hot.per_hour > 0).collect()
     }
 
     /// What is to be read off this shard.
@@ -101,10 +101,10 @@ impl Directory {
             ("directory_routed", self.away.routed.len() as f64),
             ("directory_work", self.away.tickets.len() as f64),
             ("directory_repair_queue", self.repair.len() as f64),
-            ("directory_stands", self.stands.len() as f64),
-            ("directory_stand_bytes", self.stands.bytes() as f64),
-            ("directory_leases", self.stands.given_len() as f64),
-            ("directory_heat_rows", self.heat.len() as f64),
+            ("directory_stands", self.spread.stands.len() as f64),
+            ("directory_stand_bytes", self.spread.stands.bytes() as f64),
+            ("directory_leases", self.spread.stands.given_len() as f64),
+            ("directory_heat_rows", self.spread.heat.len() as f64),
             ("directory_cache_bytes", self.cache.bytes() as f64),
             ("directory_sources", self.admission.len() as f64),
             ("directory_deadlines", self.ground.deadlines.len() as f64),

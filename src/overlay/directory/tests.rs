@@ -4,13 +4,14 @@
 //! Never does: test routing.
 
 mod durable;
+mod representatives;
 mod town;
 
-use super::{Leases, ROOTS_PER_OBJECT, Shares, Tuning};
+use super::{ROOTS_PER_OBJECT, Shares, Tuning, Upkeep};
 use crate::base::{Id, Span};
 use crate::identity::SecretKey;
 use crate::overlay::{Command, Failure, Reply};
-use crate::wire::directory::{Entry, OfferEntry, Refusal, Request, ShareLimit};
+use crate::wire::directory::{OfferEntry, Refusal, Request, ShareLimit};
 use crate::wire::object::{Pointer, Receipt, Record, Value};
 use crate::wire::{Blob, Directory as Wire, Message};
 use town::{Answered, Town};
@@ -541,159 +542,3 @@ fn what_was_asked_for_and_never_came_is_asked_for_again() {
 }
 
 const HOUR: Span = Span::from_hours(1);
-
-#[test]
-fn much_asked_through_one_neighbour_makes_it_a_representative_until_it_cools() {
-    let mut town = Town::of(9, Tuning::default());
-    let value = record(1, "wanted");
-    let object = value.id();
-    receipts(town.ask(0, put(&value)));
-    town.rest(Span::from_secs(60));
-    let nearest = town.nearest(&object);
-    let (root, relay, asker) = (nearest[0], nearest[1], nearest[8]);
-    for _ in 0..40 {
-        assert_eq!(value_of(town.ask(asker, get(object))), value);
-    }
-    assert_eq!(town.reading(relay, "directory_stands"), 1.0);
-    let served = |town: &Town| town.reading(root, "directory_served_total");
-    let before = served(&town);
-    (0..40).for_each(|_| assert_eq!(value_of(town.ask(asker, get(object))), value));
-    assert_eq!(served(&town), before, "the root is spared");
-    // Nobody asks any more: the lease lapses on both sides, and nothing is left.
-    town.rest(Span::from_mins(3));
-    for node in 0..9 {
-        assert_eq!(town.reading(node, "directory_stands") + town.reading(node, "directory_leases"), 0.0);
-    }
-    assert_eq!(value_of(town.ask(asker, get(object))), value);
-}
-
-/// Makes the second nearest node a representative for the object; gives back the root, that node, and an asker.
-fn heated(town: &mut Town, object: Id) -> (usize, usize, usize) {
-    let nearest = town.nearest(&object);
-    let (root, relay, asker) = (nearest[0], nearest[1], *nearest.last().unwrap());
-    (0..40).for_each(|_| _ = value_of(town.ask(asker, get(object))));
-    assert_eq!(town.reading(relay, "directory_stands"), 1.0);
-    (root, relay, asker)
-}
-
-#[test]
-fn a_representative_hears_of_a_new_version_and_without_word_forgets_the_old_one_in_time() {
-    let mut town = Town::of(9, Tuning::default());
-    let object = record(1, "one").id();
-    receipts(town.ask(0, put(&record(1, "one"))));
-    town.rest(Span::from_secs(60));
-    let (_, relay, asker) = heated(&mut town, object);
-    receipts(town.ask(0, put(&record(2, "two"))));
-    town.rest(Span::from_millis(50));
-    assert_eq!(value_of(town.ask(asker, get(object))), record(2, "two"));
-    assert_eq!(town.reading(relay, "directory_stands"), 1.0, "by the representative");
-    // Another version, of which no word gets through to it.
-    town.deaf = Some(|_, message| matches!(message, Message::Directory(Wire::Enlist { .. })));
-    receipts(town.ask(0, put(&record(3, "three"))));
-    town.rest(Tuning::default().leases.mutable);
-    town.rest(Span::from_secs(1));
-    assert_eq!(value_of(town.ask(asker, get(object))), record(3, "three"));
-}
-
-#[test]
-fn what_is_withdrawn_is_withdrawn_from_representatives_too() {
-    let mut town = Town::of(9, Tuning { replicas: 1, ..Tuning::default() });
-    let value = blob("published");
-    let object = value.id();
-    let nearest = town.nearest(&object);
-    let (relay, asker) = (nearest[1], nearest[8]);
-    let holder = nearest[5];
-    assert!(matches!(town.ask(holder, publish(&value)), Ok(Reply::Published { .. })));
-    town.rest(Span::from_secs(1));
-    for _ in 0..60 {
-        holders(town.ask(asker, Command::Locate { object }));
-    }
-    assert!(matches!(town.ask(holder, Command::Unpublish { object }), Ok(Reply::Unpublished { .. })));
-    town.rest(Span::from_secs(1));
-    for node in [relay, asker] {
-        assert!(matches!(town.ask(node, Command::Locate { object }), Err(Failure::NotFound)), "{node}");
-    }
-}
-
-#[test]
-fn an_object_everybody_wants_comes_with_a_lease_and_askers_tell_what_they_answered_themselves() {
-    let leases = Leases { immutable: Span::from_mins(5), ..Leases::default() };
-    let mut town = Town::of(9, Tuning { replicas: 1, leases, ..Tuning::default() });
-    let value = blob("wanted by all");
-    let object = value.id();
-    receipts(town.ask(0, put(&value)));
-    let asker = town.nearest(&object)[8];
-    for _ in 0..80 {
-        assert_eq!(value_of(town.ask(asker, get(object))), value);
-    }
-    assert_eq!(town.reading(asker, "directory_stands"), 1.0);
-    let before = town.said.len();
-    (0..20).for_each(|_| _ = value_of(town.ask(asker, get(object))));
-    let about = |message: &Message| matches!(message, Message::Directory(Wire::Ask { .. } | Wire::Answer { .. }));
-    assert!(!town.said[before..].iter().any(|(.., message)| about(message)), "it asks nobody");
-    town.rest(Span::from_mins(5));
-    assert_eq!(town.reading(asker, "directory_stands"), 0.0);
-    assert_eq!(value_of(town.ask(asker, get(object))), value);
-}
-
-#[test]
-fn nobody_is_made_to_answer_with_what_is_old_forged_or_of_no_concern_to_it() {
-    let mut town = Town::of(9, Tuning::default());
-    let (old, new) = (record(1, "old"), record(2, "new"));
-    let object = new.id();
-    receipts(town.ask(0, put(&new)));
-    town.rest(Span::from_secs(60));
-    let (root, relay, asker) = heated(&mut town, object);
-    let (liar, root_id) = (town.id(root), town.id(root));
-    let enlist = |value: &Value| Wire::Enlist {
-        root: object,
-        entry: Entry::Value(value.clone()),
-        lease: Span::from_hours(100),
-        demand: u32::MAX,
-    };
-    let mut forged = Record::sign(&SecretKey::from_seed([99; 32]), b"salt", 9, b"forged".to_vec());
-    forged.sequence = 10;
-    for bad in [&old, &Value::Record(forged), &blob("another object")] {
-        town.hear(relay, liar, enlist(bad));
-        town.rest(Span::from_millis(100));
-        assert_eq!(value_of(town.ask(asker, get(object))), new);
-    }
-    // The farthest node's word about it is not the way from there to the root.
-    let far = town.id(asker);
-    town.hear(town.nearest(&object)[2], far, enlist(&record(3, "newer")));
-    town.rest(Span::from_millis(100));
-    assert_eq!(town.reading(town.nearest(&object)[2], "directory_stands"), 0.0);
-    // However long a lease is promised, it is no longer than this node allows.
-    town.hear(relay, root_id, enlist(&record(3, "newer")));
-    town.rest(Tuning::default().leases.immutable + Span::from_secs(1));
-    assert_eq!(town.reading(relay, "directory_stands"), 0.0);
-}
-
-#[test]
-fn without_leases_nobody_answers_for_another() {
-    let mut town = Town::of(9, Tuning { leases: Leases::off(), ..Tuning::default() });
-    let value = record(1, "wanted");
-    receipts(town.ask(0, put(&value)));
-    let asker = town.nearest(&value.id())[8];
-    (0..60).for_each(|_| _ = value_of(town.ask(asker, get(value.id()))));
-    for node in 0..9 {
-        assert_eq!(town.reading(node, "directory_stands") + town.reading(node, "directory_heat_rows"), 0.0);
-    }
-}
-
-#[test]
-fn a_large_hot_object_is_fetched_by_its_representative_and_answered_there() {
-    let mut town = Town::of(9, Tuning { replicas: 1, ..Tuning::default() });
-    let value = large(3);
-    let object = value.id();
-    receipts(town.ask(0, put(&value)));
-    let nearest = town.nearest(&object);
-    let (root, relay, asker) = (nearest[0], nearest[1], nearest[8]);
-    for _ in 0..40 {
-        assert_eq!(value_of(town.ask(asker, get(object))), value);
-    }
-    assert_eq!(town.reading(relay, "directory_stands"), 1.0);
-    let before = town.reading(root, "directory_served_total");
-    assert_eq!(value_of(town.ask(asker, get(object))), value);
-    assert_eq!(town.reading(root, "directory_served_total"), before);
-}

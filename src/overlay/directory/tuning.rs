@@ -27,18 +27,25 @@ pub struct Tuning {
     pub inline_bytes_max: u32,
     /// How long a local wish waits for its result.
     pub patience: Span,
-    /// Longest pause between comparisons of what replica sets hold.
-    pub repair_interval: Span,
-    /// Bytes of values that repair may send in a second, at least 1,024: lookups and answers come first.
-    pub repair_bytes_per_s: u64,
-    /// Within this each kept value is read once from disk, to see whether it is sound.
-    pub scrub_interval: Span,
+    /// How what is kept stays whole.
+    pub upkeep: Upkeep,
     /// Local wishes under way at once.
     pub wishes_max: usize,
     /// How load is spread over representatives.
     pub leases: Leases,
     /// Bytes of small values remembered in memory, so that a much wanted one costs no disk read.
     pub cache_bytes: u64,
+}
+
+/// How what is kept stays whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upkeep {
+    /// Longest pause between comparisons of what replica sets hold.
+    pub repair_interval: Span,
+    /// Bytes of values that repair may send in a second, at least 1,024: lookups and answers come first.
+    pub repair_bytes_per_s: u64,
+    /// Within this each kept value is read once from disk, to see whether it is sound.
+    pub scrub_interval: Span,
 }
 
 /// How long others answer for a node, and it for others.
@@ -77,11 +84,7 @@ impl Default for Tuning {
             values_max: 2_000_000,
             inline_bytes_max: 8 << 10,
             patience: Span::from_secs(20),
-            repair_interval: Span::from_mins(10),
-            // A guess: a fifteenth of a gigabit line; four peers push 10 GiB in less than six minutes.
-            repair_bytes_per_s: 8 << 20,
-            // A guess, between the days and months in which file systems read theirs: 10 GiB in a week are 18 KB/s.
-            scrub_interval: Span::from_hours(7 * 24),
+            upkeep: Upkeep::default(),
             wishes_max: 8_192,
             leases: Leases::default(),
             cache_bytes: 1 << 20,
@@ -104,6 +107,18 @@ impl Leases {
 impl Default for Leases {
     fn default() -> Leases {
         Leases { immutable: Span::from_hours(1), mutable: Span::from_secs(30), bytes: 8 << 20 }
+    }
+}
+
+impl Default for Upkeep {
+    fn default() -> Upkeep {
+        Upkeep {
+            repair_interval: Span::from_mins(10),
+            // A guess: a fifteenth of a gigabit line; four peers push 10 GiB in less than six minutes.
+            repair_bytes_per_s: 8 << 20,
+            // A guess, between the days and months in which file systems read theirs: 10 GiB in a week are 18 KB/s.
+            scrub_interval: Span::from_hours(7 * 24),
+        }
     }
 }
 

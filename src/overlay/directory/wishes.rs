@@ -10,7 +10,7 @@ use super::get::GetWork;
 use super::ground::Counter;
 use super::locate::LocateWork;
 use super::put::PutWork;
-use crate::base::{Id, Span};
+use crate::base::{Id, RttEstimate, Span};
 use crate::overlay::contract::{Command, Effect, Failure, Reply, RequestId};
 use crate::wire::codec;
 use crate::wire::directory::{Answer, Refusal, Request};
@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(super) struct Wishes {
     by_number: BTreeMap<u64, Wish>,
+    /// What fetches from holders took.
+    pub(super) fetch_time: Option<RttEstimate>,
 }
 
 /// One of them.

@@ -76,11 +76,11 @@ fn ranges(config: &Config, rules: &mut Rules) {
     rules.within("network.puzzle_bits", u64::from(config.network.puzzle_bits), 0, 40);
     rules.within("node.shards", config.node.shards as u64, 1, 64);
     rules.within("directory.inline_bytes_max", u64::from(directory.inline_bytes_max), 0, VALUE_BYTES_MAX as u64);
-    rules.must(directory.repair_bytes_per_s >= 1 << 10, "directory.repair_bytes_per_s", || {
-        format!("is {}, but must be at least 1KiB", directory.repair_bytes_per_s)
+    rules.must(directory.upkeep.repair_bytes_per_s >= 1 << 10, "directory.repair_bytes_per_s", || {
+        format!("is {}, but must be at least 1KiB", directory.upkeep.repair_bytes_per_s)
     });
-    rules.must(directory.scrub_interval >= Span::from_mins(1), "store.scrub_interval", || {
-        format!("is {}, but must be at least 1min", directory.scrub_interval)
+    rules.must(directory.upkeep.scrub_interval >= Span::from_mins(1), "store.scrub_interval", || {
+        format!("is {}, but must be at least 1min", directory.upkeep.scrub_interval)
     });
     let name = config.network.network.len();
     rules.must((1..=NETWORK_BYTES_MAX).contains(&name), "network.name", || {

@@ -213,7 +213,7 @@ pub static KEYS: &[Key] = &[
     bytes!("store.cache_bytes", store.cache_bytes, false, "Memory for the database's cache."),
     span!(
         "store.scrub_interval",
-        directory.scrub_interval,
+        directory.upkeep.scrub_interval,
         "Within this each kept value is read once, to see whether it is sound; at least 1min."
     ),
     plain!(
@@ -319,7 +319,7 @@ pub static KEYS: &[Key] = &[
     span!("directory.patience", directory.patience, "How long a put, get or publish waits for its result."),
     span!(
         "directory.repair_interval",
-        directory.repair_interval,
+        directory.upkeep.repair_interval,
         "Longest pause between comparisons of what replica sets hold."
     ),
     span!(
@@ -340,7 +340,7 @@ pub static KEYS: &[Key] = &[
     ),
     bytes!(
         "directory.repair_bytes_per_s",
-        directory.repair_bytes_per_s,
+        directory.upkeep.repair_bytes_per_s,
         false,
         "Bytes of values that repair may send in a second, at least 1KiB."
     ),

@@ -9,6 +9,11 @@ fn put_for_a_day(value: Value) -> Command {
     Command::Put { value, lifetime: Span::from_hours(24), replicas: 0, expected: None }
 }
 
+fn scrubbing(mins: u64) -> Tuning {
+    let upkeep = Upkeep { scrub_interval: Span::from_mins(mins), ..Upkeep::default() };
+    Tuning { upkeep, ..Tuning::default() }
+}
+
 #[test]
 fn comparing_what_is_settled_costs_a_few_bytes_a_value() {
     let mut town = Town::of(9, Tuning::default());
@@ -28,7 +33,7 @@ fn comparing_what_is_settled_costs_a_few_bytes_a_value() {
 
 #[test]
 fn one_lost_among_many_is_found_by_ranges_and_brought_back() {
-    let mut town = Town::of(6, Tuning { scrub_interval: Span::from_mins(5), ..Tuning::default() });
+    let mut town = Town::of(6, scrubbing(5));
     let values: Vec<Value> = (0..600).map(|n| blob(&n.to_string())).collect();
     for value in &values {
         receipts(town.ask(0, put_for_a_day(value.clone())));
@@ -50,7 +55,7 @@ fn one_lost_among_many_is_found_by_ranges_and_brought_back() {
 
 #[test]
 fn a_value_that_nobody_asks_for_is_read_and_a_damaged_one_mended() {
-    let tuning = Tuning { scrub_interval: Span::from_mins(30), ..Tuning::default() };
+    let tuning = scrubbing(30);
     let mut town = Town::of(6, tuning);
     let values: Vec<Value> = (0..40).map(|n| blob(&n.to_string())).collect();
     for value in &values {
@@ -77,7 +82,7 @@ fn a_value_that_nobody_asks_for_is_read_and_a_damaged_one_mended() {
 
 #[test]
 fn repair_sends_no_more_bytes_than_it_may() {
-    let tuning = Tuning { repair_bytes_per_s: 100_000, ..Tuning::default() };
+    let tuning = Tuning { upkeep: Upkeep { repair_bytes_per_s: 100_000, ..Upkeep::default() }, ..Tuning::default() };
     let mut town = Town::of(6, tuning);
     let values: Vec<Value> = (0..30).map(large).collect();
     for value in &values {

@@ -112,6 +112,9 @@ fn packets_lost_doubled_late_and_out_of_order_cost_no_operation() {
     assert!(failed.len() <= 5, "{failed:?}");
 }
 
+/// Something done to a country.
+type Deed<'a> = &'a dyn Fn();
+
 #[test]
 fn a_node_cut_off_unheard_or_unplugged_is_missed_and_comes_back() {
     let Some(country) = Country::of(5, 2, Weather::default()) else { return };
@@ -119,7 +122,7 @@ fn a_node_cut_off_unheard_or_unplugged_is_missed_and_comes_back() {
     let unheard = (0..4).map(|other| (4, other));
     let cut_off = unheard.clone().chain((0..4).map(|other| (other, 4)));
     let cut = |ways: BTreeSet<(usize, usize)>| country.relay.change(|weather| weather.cut = ways);
-    let hurts: [(&str, &dyn Fn(), &dyn Fn()); 3] = [
+    let hurts: [(&str, Deed<'_>, Deed<'_>); 3] = [
         ("cut off", &|| cut(cut_off.clone().collect()), &|| cut(BTreeSet::new())),
         ("unheard", &|| cut(unheard.clone().collect()), &|| cut(BTreeSet::new())),
         ("unplugged", &|| country.plug(4, false), &|| country.plug(4, true)),

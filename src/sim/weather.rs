@@ -19,17 +19,17 @@ pub struct Weather {
     pub duplication: f64,
     /// What one machine tells another of its node takes up to this long; from one to one in order.
     pub fact_delay_max: Span,
-    asymmetry: Asymmetry,
-    broken: Asymmetry,
+    asymmetry: PerPair,
+    broken: PerPair,
     groups: BTreeMap<usize, usize>,
     cuts: BTreeSet<(usize, usize)>,
     slow: BTreeMap<usize, Span>,
     paused: BTreeMap<usize, Instant>,
 }
 
-/// How much longer one way may be than the way back; or how many do not lead back at all.
+/// A share, and the seed from which it follows what it is to each pair of nodes.
 #[derive(Clone, Copy, Debug, Default)]
-struct Asymmetry {
+struct PerPair {
     share: f64,
     seed: u64,
 }
@@ -39,13 +39,13 @@ impl Weather {
     /// underlay says, and the way back as much shorter or longer: a round trip stays as it is. Drawn from the seed,
     /// once for each two nodes; 0 ends it.
     pub fn lean(&mut self, share: f64, seed: u64) {
-        self.asymmetry = Asymmetry { share: share.clamp(0.0, 1.0), seed };
+        self.asymmetry = PerPair { share: share.clamp(0.0, 1.0), seed };
     }
 
     /// From now on of this share (0 to 1) of all pairs of nodes packets pass in one direction only. Drawn from the seed, once
     /// for each two nodes; 0 ends it, and nothing else does.
     pub fn break_ways(&mut self, share: f64, seed: u64) {
-        self.broken = Asymmetry { share: share.clamp(0.0, 1.0), seed };
+        self.broken = PerPair { share: share.clamp(0.0, 1.0), seed };
     }
 
     /// Nothing passes from one node to the other any more; what comes back does.
@@ -95,7 +95,7 @@ impl Weather {
 
     /// How long the way is that the underlay says takes `there`, and back takes `back`.
     pub fn way(&self, (from, to): (usize, usize), there: Span, back: Span) -> Span {
-        let Asymmetry { share, seed } = self.asymmetry;
+        let PerPair { share, seed } = self.asymmetry;
         if share == 0.0 || from == to {
             return there;
         }
@@ -107,7 +107,7 @@ impl Weather {
     }
 
     fn is_broken(&self, from: usize, to: usize) -> bool {
-        let Asymmetry { share, seed } = self.broken;
+        let PerPair { share, seed } = self.broken;
         if share == 0.0 || from == to {
             return false;
         }

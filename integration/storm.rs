@@ -5,6 +5,8 @@
 //! Never does: know a machine. `STORM_SEED=n` runs one seed and says more; `STORM_SEEDS` and `STORM_FROM`
 //! choose how many and the first; `STORM_FRESH=n` adds the n-th ten.
 
+#[path = "storm/crowd.rs"]
+mod crowd;
 #[path = "storm/script.rs"]
 mod script;
 
@@ -79,6 +81,17 @@ fn a_bug_to_order_is_caught() {
     }
 }
 
+/// What everybody wants is neither stale nor back from the dead, whatever the weather; `CROWD_SEED=n` runs one seed.
+#[test]
+fn in_every_crowd_leases_bound_what_is_old_and_end() {
+    let one = number("CROWD_SEED");
+    for seed in one.map_or(1..=CROWDS, |seed| seed..=seed) {
+        let (story, wrongs) = crowd::weather(seed);
+        println!("{story}");
+        assert!(wrongs.is_empty(), "{story}, CROWD_SEED={seed}: {:#?}", &wrongs[..wrongs.len().min(SHOWN)]);
+    }
+}
+
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
@@ -90,6 +103,8 @@ const FRESH: u64 = 10;
 const SEEDS: u64 = 200;
 /// Storms with a bug.
 const BUGGED: [u64; 3] = [1, 2, 3];
+/// Crowds.
+const CROWDS: u64 = 12;
 /// The seed that is run twice.
 const TWICE: u64 = 1;
 /// Complaints shown of one storm.

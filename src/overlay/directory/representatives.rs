@@ -14,6 +14,7 @@ use super::Directory;
 use super::away::{Due, Pending, Purpose, Replier};
 use super::ground::Counter;
 use super::heat::{Heat, Wanted};
+use super::pointers::Claim;
 use super::stands::{Given, Held, Stand, Stands, Turn};
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Job, Ticket};
@@ -273,8 +274,11 @@ impl Directory {
             // What is not in memory is after the next answer.
             return if is_large { Some(Entry::Large) } else { self.cache.touch(root).map(Entry::Value) };
         }
-        let claims: Vec<Pointer> =
-            self.pointers.live(root).take(CLAIMS_MAX).map(|claim| claim.pointer.clone()).collect();
+        // Pointers in passing may be older than any lease: only the root's, and what was leased, is leased on.
+        let is_leased = self.spread.stands.get(root).is_some();
+        let may = |claim: &&Claim| claim.is_rooted || is_leased;
+        let live = self.pointers.live(root).filter(may).take(CLAIMS_MAX);
+        let claims: Vec<Pointer> = live.map(|claim| claim.pointer.clone()).collect();
         (!claims.is_empty()).then_some(Entry::Claims(claims))
     }
 

@@ -130,6 +130,11 @@ impl Directory {
         if !put.waiting.remove(&from) {
             return;
         }
+        if !matches!(answer, Some(Answer::Stored { .. })) {
+            // Another takes its place for now; it may still keep an older version.
+            self.repair_soon();
+        }
+        let Some(put) = self.puts.get_mut(&number) else { return };
         match answer {
             Some(Answer::Stored { receipts }) => {
                 let keeper = self.ground.view.peer(&from).map(|peer| peer.contact.name().key);

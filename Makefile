@@ -19,6 +19,8 @@ SCENARIOS ?= pastry gummadi tapestry replicas paths
 SIMULATOR ?=
 # Minutes of `make soak`.
 SOAK_MIN ?= 10
+# Options of `make hot`: without any, Beehive's 1,024 nodes and 40,960 objects at a thousand times its rate (an hour).
+HOT ?= --nodes 400 --objects 8000 --rate 2000 --windows 6
 # Inputs of `make fuzz`, and their seed.
 FUZZ_INPUTS ?= 2000000
 
@@ -28,7 +30,7 @@ SIM := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(ARRAS) sim
 PLANETLAB := bench/data/planetlab490_median.u32le.gz
 AWS := bench/data/aws33_p50.u32le.gz
 
-.PHONY: help build demo nodes status stop test check unit stretch bench simulator sim survey crawls storm soak fuzz clean
+.PHONY: help build demo nodes status stop test check unit stretch bench hot simulator sim survey crawls storm soak fuzz clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -65,10 +67,14 @@ unit: ## All tests: unit, property, conversations, storms, real sockets and proc
 stretch: build ## Live stretch under PlanetLab and AWS latencies, several seeds (SEEDS="1 2 3" LOOKUPS=5000)
 	cargo bench --locked --bench stretch -- --lookups $(LOOKUPS) $(foreach s,$(SEEDS),--seed $(s))
 
-bench: build ## Speed: lookups, forwarding, put and get, memory; tables, JSON and SVG in target/bench/
+bench: build ## Speed: lookups, forwarding, put and get, memory, a crowd on one object; tables, JSON and SVG in target/bench/
 	cargo bench --locked --bench operations
 	cargo bench --locked --bench forwarding
 	cargo bench --locked --bench memory
+	cargo bench --locked --bench crowd
+
+hot: ## Hot objects in the simulator, with and without representatives: hops, load, copies (HOT="--nodes 400 --objects 8000 --rate 2000")
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cargo bench --locked --bench hot -- $(HOT)
 
 simulator: ## The simulator itself: events a second and core, memory a node; in target/bench/ (some minutes; SIMULATOR="--nodes 300")
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cargo bench --locked --bench simulator -- $(SIMULATOR)

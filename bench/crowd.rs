@@ -4,8 +4,6 @@
 //! and without representatives; throughput, and the root's share of the requests.
 //! Never does: let a node ask that keeps a copy itself.
 
-#![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
-
 #[allow(dead_code, clippy::disallowed_methods, reason = "each bench uses its part; benches measure real time")]
 mod support;
 

@@ -106,6 +106,7 @@ impl Directory {
             return self.try_failed(number, None, Failure::Refused(Refusal::TooFewReplicas { stored, needed }));
         }
         let object = wish.object;
+        self.forget_older(&object, receipts.first().map_or(0, |receipt| receipt.version));
         self.finish(number, Ok(Reply::Stored { object, receipts }));
     }
 

@@ -76,6 +76,13 @@ impl Directory {
         self.spread.stands.serve(object)
     }
 
+    /// A local client has put this version: what is older is answered no more, not even to itself.
+    pub(super) fn forget_older(&mut self, object: &Id, version: u64) {
+        if self.spread.stands.get(object).is_some_and(|stand| stand.version() < version) {
+            self.spread.stands.drop_held(object);
+        }
+    }
+
     /// A local get was answered with a lease.
     pub(super) fn take_lease(&mut self, value: &Value, granter: Id, lease: Span) {
         let object = value.id();
@@ -93,18 +100,16 @@ impl Directory {
     pub(super) fn on_enlist(&mut self, from: Id, root: Id, entry: Entry, (lease, demand): (Span, u32)) {
         let leases = &self.ground.tuning.leases;
         let lease = lease.min(leases.immutable.max(leases.mutable));
-        let until = self.ground.now + lease;
-        let offered = Offered { root, granter: from, until, demand };
+        let offered = Offered { root, granter: from, until: self.ground.now + lease, demand };
         if lease == Span::ZERO || self.leaving.is_some() || self.away.is_crowded() || !self.is_upstream(&from, &root) {
             return self.decline(offered);
         }
         match entry {
             Entry::Same { version } => {
                 let has_it = |stand: &&Stand| stand.granter == from && stand.version() == version;
-                match self.spread.stands.get(&root).filter(has_it).is_some() {
-                    true => self.spread.stands.extend(self.ground.now, &root, until, offered.demand()),
-                    false => return self.decline(offered),
-                }
+                let Some(stand) = self.spread.stands.get(&root).filter(has_it) else { return self.decline(offered) };
+                let until = self.latest(offered.until, stand.is_immutable());
+                self.spread.stands.extend(self.ground.now, &root, until, offered.demand());
                 self.schedule_leases();
             }
             Entry::Value(value) => self.enlist_check(offered, value),
@@ -137,7 +142,8 @@ impl Directory {
             return self.decline(offered);
         }
         let is_newer = self.spread.stands.get(&offered.root).is_some_and(|stand| stand.version() < value.version());
-        self.hold(offered.root, offered.stand(Held::Value(value)));
+        let until = self.latest(offered.until, value.version() == 0);
+        self.hold(offered.root, Offered { until, ..offered }.stand(Held::Value(value)));
         if is_newer {
             self.spread_change(&offered.root, None);
         }
@@ -302,7 +308,7 @@ impl Directory {
         let leases = &self.ground.tuning.leases;
         let stand = self.spread.stands.get(root);
         let is_immutable = match stand {
-            Some(stand) => matches!(&stand.held, Held::Value(Value::Blob(_))),
+            Some(stand) => stand.is_immutable(),
             None => self.values.get(root).is_some_and(|entry| entry.version == 0),
         };
         let longest = if is_immutable { leases.immutable } else { leases.mutable };
@@ -314,6 +320,12 @@ impl Directory {
         };
         // Too short a lease is not worth giving: the next request after this node's own is renewed will do.
         if left < longest / SHORTEST_SHARE { Span::ZERO } else { left.min(longest) }
+    }
+
+    /// Until when a lease may last that is offered until then, as this node's own tuning goes.
+    fn latest(&self, offered: Instant, is_immutable: bool) -> Instant {
+        let leases = &self.ground.tuning.leases;
+        offered.min(self.ground.now + if is_immutable { leases.immutable } else { leases.mutable })
     }
 
     /// Requests a second for this in the whole network, as far as this node knows.
@@ -335,7 +347,8 @@ impl Directory {
 
     /// Pointers go where those in passing are; each is checked as any other is.
     fn enlist_claims(&mut self, offered: Offered, pointers: Vec<Pointer>) {
-        let Offered { root, granter, until, .. } = offered;
+        let Offered { root, granter, .. } = offered;
+        let until = self.latest(offered.until, false);
         if !self.spread.stands.has_room(&root, &granter, 0) {
             return self.decline(offered);
         }
@@ -343,7 +356,7 @@ impl Directory {
         for pointer in pointers.into_iter().take(CLAIMS_MAX) {
             self.serve(Replier::Nobody, Some(granter), Request::Publish { root, pointer, remaining: lease });
         }
-        self.hold(root, offered.stand(Held::Claims));
+        self.hold(root, Offered { until, ..offered }.stand(Held::Claims));
     }
 
     fn hold(&mut self, root: Id, stand: Stand) {

@@ -261,6 +261,11 @@ impl Stand {
         Stand { held, granter, until, served: 0, demand, is_enlisted, turn: until }
     }
 
+    /// Whether it can never change.
+    pub(super) fn is_immutable(&self) -> bool {
+        matches!(self.held, Held::Value(Value::Blob(_)))
+    }
+
     /// Which version it is; 0 for a blob and for pointers.
     pub(super) fn version(&self) -> u64 {
         match &self.held {

@@ -67,6 +67,18 @@ fn a_representative_hears_of_a_new_version_and_without_word_forgets_the_old_one_
 }
 
 #[test]
+fn who_writes_reads_what_it_wrote_even_as_a_representative() {
+    let mut town = Town::of(9, Tuning::default());
+    let object = record(1, "one").id();
+    receipts(town.ask(0, put(&record(1, "one"))));
+    town.rest(Span::from_secs(60));
+    let (_, relay, _) = heated(&mut town, object);
+    town.deaf = Some(|_, message| matches!(message, Message::Directory(Wire::Enlist { .. })));
+    receipts(town.ask(relay, put(&record(2, "two"))));
+    assert_eq!(value_of(town.ask(relay, get(object))), record(2, "two"));
+}
+
+#[test]
 fn what_is_withdrawn_is_withdrawn_from_representatives_too() {
     let mut town = Town::of(9, Tuning { replicas: 1, ..Tuning::default() });
     let value = blob("published");
@@ -136,7 +148,7 @@ fn nobody_is_made_to_answer_with_what_is_old_forged_or_of_no_concern_to_it() {
     assert_eq!(town.reading(town.nearest(&object)[2], "directory_stands"), 0.0);
     // However long a lease is promised, it is no longer than this node allows.
     town.hear(relay, root_id, enlist(&record(3, "newer")));
-    town.rest(Tuning::default().leases.immutable + Span::from_secs(1));
+    town.rest(Tuning::default().leases.mutable + Span::from_secs(1));
     assert_eq!(town.reading(relay, "directory_stands"), 0.0);
 }
 

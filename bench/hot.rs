@@ -16,7 +16,7 @@ use arras::sim::demand::{Popularity, Window};
 use arras::sim::underlay::Measured;
 use arras::sim::{Plan, Stage};
 use arras::survey::number::decimals;
-use arras::survey::plot::{Axis, Line, Lines, Scale};
+use arras::survey::plot::{Axis, Cdf, Line, Lines, Scale, Series};
 use arras::survey::table::Cell;
 use arras::survey::{Report, Table};
 use arras::wire::object::{Record, Value};
@@ -122,6 +122,7 @@ fn bench(args: &Args) -> Result<(), Fault> {
     report.full(bars.cards("against the bars"));
     report.half(curve("Hops a get", "hops", &told, |window| window.hops));
     report.half(curve("Busiest node", "its requests over the mean", &told, busiest));
+    report.full(loads(&told));
     report.full(table);
     let json = json!({
         "environment": cost::environment(),
@@ -232,7 +233,7 @@ fn fresh(stage: &mut Stage, asks: &mut Asks) -> Result<Option<Fresh>, Fault> {
 }
 
 fn busiest(window: &Window) -> f64 {
-    window.load.map_or(f64::NAN, |load| load.max / load.mean)
+    window.load().map_or(f64::NAN, |load| load.max / load.mean)
 }
 
 fn rows(table: &mut Table, told: &Told) {
@@ -244,7 +245,7 @@ fn rows(table: &mut Table, told: &Told) {
     ];
     for (phase, windows) in phases {
         for (index, window) in windows.iter().enumerate() {
-            let load = window.load;
+            let load = window.load();
             let over = |of: fn(&arras::survey::distribution::Summary) -> f64| {
                 load.map_or_else(|| Cell::from("-"), |load| Cell::from(decimals(of(&load) / load.mean, 2)))
             };
@@ -266,20 +267,15 @@ fn bars(args: &Args, told: &[Told]) -> BarList {
     let mut bars = BarList::default();
     let Some(on) = told.iter().find(|told| told.name == "on") else { return bars };
     let steady = on.zipf.last();
-    bars.at_most("hops a get, at the end", steady.map(|window| window.hops), 0.9, "");
+    bars.at_most("hops a get", steady.map(|window| window.hops), 0.9, "");
     let half = on.reversed.get(1).or(on.reversed.last()).zip(steady);
-    bars.at_most(
-        "the same two windows after the reversal, over that",
-        half.map(|(now, then)| now.hops / then.hops),
-        1.1,
-        "",
-    );
-    bars.shown("things answered for others, a node", steady.map(|window| window.stands as f64 / args.nodes as f64), "");
-    bars.at_most("busiest over mean, at the end", steady.map(busiest), 2.0, "");
-    let p99 = steady.and_then(|window| window.load).map(|load| load.p99 / load.mean);
-    bars.at_most("99th percentile over mean, at the end", p99, 1.5, "");
-    bars.at_most("crowd, fourth window of 10 s: busiest over mean", on.crowd.get(3).map(busiest), 3.0, "");
-    bars.at_most("all at once, again: busiest over mean", on.all_at_once.get(3).map(busiest), 3.0, "");
+    bars.at_most("reversal: hops over that", half.map(|(now, then)| now.hops / then.hops), 1.1, "");
+    bars.shown("copies a node, leased", steady.map(|window| window.stands as f64 / args.nodes as f64), "");
+    bars.at_most("busiest / mean", steady.map(busiest), 2.0, "");
+    let p99 = steady.and_then(Window::load).map(|load| load.p99 / load.mean);
+    bars.at_most("p99 / mean", p99, 1.5, "");
+    bars.at_most("crowd: busiest / mean", on.crowd.get(3).map(busiest), 3.0, "");
+    bars.at_most("at once: busiest / mean", on.all_at_once.get(3).map(busiest), 3.0, "");
     let failed = [&on.zipf, &on.reversed, &on.crowd, &on.all_at_once].into_iter().flatten();
     bars.at_most(
         "gets lost",
@@ -288,9 +284,27 @@ fn bars(args: &Args, told: &[Told]) -> BarList {
         "",
     );
     let record = on.record.as_ref();
-    bars.at_least("hot record: gets with the new version after 1 s", record.map(|fresh| fresh.new_after_1_s), 0.99, "");
-    bars.at_most("hot record: last old version after s", record.map(|fresh| fresh.last_old_s), 30.0, "s");
+    bars.at_least("record: new after 1 s", record.map(|fresh| fresh.new_after_1_s), 0.99, "");
+    bars.at_most("record: old until", record.map(|fresh| fresh.last_old_s), 30.0, "s");
     bars
+}
+
+/// How the load lies on the nodes, before and after: in the last window of steady popularity.
+fn loads(told: &[Told]) -> Cdf {
+    let series = |told: &Told| {
+        let window = told.zipf.last()?;
+        let mean = window.load()?.mean;
+        let name = format!("representatives {}", told.name);
+        Some(Series::new(name, window.loads.iter().map(|load| load / mean)))
+    };
+    Cdf {
+        title: "Load of a node".to_owned(),
+        note: "requests handled in the last window before the reversal, own ones and those of others".to_owned(),
+        x_label: "requests over the mean".to_owned(),
+        scale: Scale::Linear,
+        series: told.iter().filter_map(series).collect(),
+        marks: Vec::new(),
+    }
 }
 
 fn curve(title: &str, what: &str, told: &[Told], of: impl Fn(&Window) -> f64) -> Lines {
@@ -340,7 +354,7 @@ fn window_json(window: &Window) -> Json {
         "failures": window.failures,
         "hops": window.hops,
         "took_ms": window.took_ms,
-        "load": window.load,
+        "load": window.load(),
         "stands": window.stands,
         "lease_messages": window.lease_messages,
     })

@@ -33,13 +33,20 @@ pub struct Window {
     /// From the wish to the value, in ms.
     pub took_ms: Option<Summary>,
     /// Requests handled by each node: its own, and those of others that it answered or handed on.
-    pub load: Option<Summary>,
+    pub loads: Vec<f64>,
     /// Things nodes answer for others at the end, over all nodes.
     pub stands: usize,
     /// Messages by which leases were given, asked for, declined and recalled.
     pub lease_messages: u64,
     /// The least version that came, for each moment of asking since the window began: for records.
     pub versions: Vec<(Span, u64)>,
+}
+
+impl Window {
+    /// The loads of the nodes; `None` without nodes.
+    pub fn load(&self) -> Option<Summary> {
+        Summary::of(self.loads.iter().copied())
+    }
 }
 
 impl Popularity {
@@ -107,7 +114,7 @@ impl Stage {
             failures: BTreeMap::new(),
             hops: handed_on / outcomes.len().max(1) as f64,
             took_ms: None,
-            load: Summary::of(load),
+            loads: load,
             stands: self.world.nodes().iter().map(stands).sum(),
             lease_messages: lease_messages.sum(),
             versions: Vec::new(),
@@ -173,7 +180,7 @@ mod tests {
         let then = stage.get_at_pace(40.0, &asks, &mut |_| {});
         assert!(first.failures.is_empty() && then.failures.is_empty(), "{first:?} {then:?}");
         assert!(first.hops > then.hops && then.hops < 0.1, "{} then {}", first.hops, then.hops);
-        let load = then.load.expect("nodes");
+        let load = then.load().expect("nodes");
         assert!(load.max <= load.mean * 2.0, "{load:?}");
         assert!(then.stands > nodes.len() / 2, "{}", then.stands);
     }

@@ -3,7 +3,7 @@
 //! Owns: drawing a storm from a seed (size, underlay, weather, crashes, joins, leaves, partitions, wishes;
 //! sites that die, nodes that flap, are slow or lose their disk), and asking every checker once it is over.
 //! Never does: know a machine. `STORM_SEED=n` runs one seed and says more; `STORM_SEEDS` and `STORM_FROM`
-//! choose how many and the first; `STORM_FRESH=n` adds the n-th ten.
+//! choose how many and the first; `STORM_FRESH=n` adds the n-th five.
 
 #[path = "storm/crowd.rs"]
 mod crowd;
@@ -98,7 +98,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Seeds of one turn beside those that are always run.
-const FRESH: u64 = 10;
+const FRESH: u64 = 5;
 /// `make storm` runs as many as it is told to.
 const SEEDS: u64 = 200;
 /// Storms with a bug.

@@ -59,6 +59,13 @@ pub(super) enum Replier {
     Nobody,
 }
 
+impl Replier {
+    /// Whether a client's request came here along a route.
+    pub(super) fn is_routed(self) -> bool {
+        matches!(self, Replier::Root(_) | Replier::Way(_))
+    }
+}
+
 /// Why a peer was asked something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {

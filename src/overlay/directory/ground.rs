@@ -176,6 +176,11 @@ impl Ground {
         }
     }
 
+    /// Whether so many bytes of content travel within a routed reply.
+    pub(super) fn is_inline(&self, bytes: u64) -> bool {
+        bytes <= u64::from(self.tuning.inline_bytes_max)
+    }
+
     /// A node known to this one as somebody that has an object.
     pub(super) fn holder(&self, id: &Id, replica: bool) -> Option<Holder> {
         let contact = self.contact(id)?;

@@ -172,7 +172,7 @@ const PUSHES_AT_ONCE: usize = 16;
 /// Values waiting to be pushed: eight offers' worth.
 const PUSHES_QUEUED_MAX: usize = 2_048;
 /// Beyond a peer's usual wait, for a megabyte on a slow line. A guess.
-const PUSH_SLACK: Span = Span::from_secs(4);
+pub(super) const PUSH_SLACK: Span = Span::from_secs(4);
 /// What a push costs beside the value: question and answer, and the packets around them. A guess.
 const PUSH_HEAD_BYTES: u64 = 150;
 

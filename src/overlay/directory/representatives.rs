@@ -13,9 +13,10 @@
 use super::Directory;
 use super::away::{Due, Pending, Purpose, Replier};
 use super::ground::Counter;
-use super::heat::{Heat, Wanted};
+use super::heat::Heat;
 use super::pointers::Claim;
-use super::stands::{Given, Held, Stand, Stands, Turn};
+use super::push::PUSH_SLACK;
+use super::stands::{Given, Held, Stand, Stands, TOLD_AFTER, Turn};
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Job, Ticket};
 use crate::wire::Directory as Message;
@@ -40,24 +41,25 @@ pub(super) struct Offered {
 
 impl Directory {
     /// A request for what stands under `root` was answered here; `count` others before it the asker answered itself.
-    pub(super) fn note_request(&mut self, root: &Id, through: Option<Id>, count: u32) {
-        let Some(neighbour) = through.filter(|_| !self.ground.tuning.leases.is_off()) else { return };
+    pub(super) fn note_request(&mut self, replier: Replier, root: &Id, through: Option<Id>, count: u32) {
+        let is_counted = replier.is_routed() && !self.ground.tuning.leases.is_off();
+        let Some(neighbour) = through.filter(|_| is_counted) else { return };
         self.spread.stands.serve_claims(root);
         let told = f64::from(count.min(COUNT_MAX));
         let wanted = self.spread.heat.note(self.ground.now, root, neighbour, told);
-        if wanted.reached(self.worth_everywhere(self.lease_for(root))) {
+        let lease = self.lease_for(root);
+        if wanted.reached(self.worth_everywhere(lease)) {
             self.tell_demand(root);
         }
         if wanted.has_doubled() {
-            self.enlist_all(root, wanted.demand);
+            self.enlist_all(root, wanted.demand, lease);
         }
-        self.consider(root, neighbour, wanted);
+        self.consider(root, neighbour, wanted.through, lease);
     }
 
     /// The lease that goes with the answer to this request: for small immutable objects that everybody wants.
     pub(super) fn answer_lease(&self, replier: Replier, value: &Value) -> Span {
-        let is_routed = matches!(replier, Replier::Root(_) | Replier::Way(_));
-        if !is_routed || value.version() > 0 || value.len() as u64 > u64::from(self.ground.tuning.inline_bytes_max) {
+        if !replier.is_routed() || value.version() > 0 || !self.ground.is_inline(value.len() as u64) {
             return Span::ZERO;
         }
         let object = value.id();
@@ -115,7 +117,7 @@ impl Directory {
             Entry::Value(value) => self.enlist_check(offered, value),
             Entry::Large => {
                 let Some(contact) = self.ground.contact(&from) else { return self.decline(offered) };
-                let wait = self.ground.answer_wait(&from) + LARGE_SLACK;
+                let wait = self.ground.answer_wait(&from) + PUSH_SLACK;
                 self.ask(&contact, Request::Fetch { object: root }, Purpose::Enlist(offered), wait);
             }
             Entry::Claims(pointers) => self.enlist_claims(offered, pointers),
@@ -156,7 +158,7 @@ impl Directory {
         self.spread.heat.note_told(self.ground.now, &root, served);
         let lease = self.lease_for(&root);
         // It counted over less than a whole lease.
-        if served >= WORTH * TOLD_SHARE {
+        if served >= WORTH * TOLD_AFTER {
             let entry = match self.version_here(&root) {
                 Some(here) if here == version && !self.has_claims(&root) => Some(Entry::Same { version }),
                 _ => self.entry_for(&root),
@@ -228,11 +230,11 @@ impl Directory {
         }
     }
 
-    /// Enlists the neighbour, if that saves more than it costs and nothing stands against it.
-    fn consider(&mut self, root: &Id, neighbour: Id, wanted: Wanted) {
-        let lease = self.lease_for(root);
+    /// Enlists the neighbour through which so many requests a second come, if that saves more than it costs and nothing
+    /// stands against it.
+    fn consider(&mut self, root: &Id, neighbour: Id, through: f64, lease: Span) {
         let is_linked = self.ground.view.peer(&neighbour).is_some_and(|peer| peer.link().is_some());
-        let is_worth_it = wanted.through * lease.as_secs_f64() >= WORTH;
+        let is_worth_it = through * lease.as_secs_f64() >= WORTH;
         if !is_linked || !is_worth_it || self.spread.stands.given(root, &neighbour).is_some() {
             return;
         }
@@ -243,11 +245,11 @@ impl Directory {
 
     /// So many requests a second come here for this: whoever will bring enough of them by its share of all need not bring
     /// the first.
-    fn enlist_all(&mut self, root: &Id, demand: f64) {
-        let least = WORTH / self.lease_for(root).as_secs_f64();
+    fn enlist_all(&mut self, root: &Id, demand: f64, lease: Span) {
+        let least = WORTH / lease.as_secs_f64();
         let enough = self.spread.heat.shares(self.ground.now).filter(|(_, share)| share * demand >= least);
         for (neighbour, share) in enough.collect::<Vec<_>>() {
-            self.consider(root, neighbour, Wanted { demand, through: share * demand, before: demand });
+            self.consider(root, neighbour, share * demand, lease);
         }
     }
 
@@ -273,12 +275,13 @@ impl Directory {
     /// What can be given to a representative just now.
     fn entry_for(&mut self, root: &Id) -> Option<Entry> {
         if let Some(Stand { held: Held::Value(value), .. }) = self.spread.stands.get(root) {
-            return Some(self.entry_of(value.clone()));
+            let is_inline = self.ground.is_inline(value.len() as u64);
+            return Some(if is_inline { Entry::Value(value.clone()) } else { Entry::Large });
         }
         if let Some(entry) = self.values.get(root) {
-            let is_large = entry.bytes > u64::from(self.ground.tuning.inline_bytes_max);
             // What is not in memory is after the next answer.
-            return if is_large { Some(Entry::Large) } else { self.cache.touch(root).map(Entry::Value) };
+            let is_inline = self.ground.is_inline(entry.bytes);
+            return if is_inline { self.cache.touch(root).map(Entry::Value) } else { Some(Entry::Large) };
         }
         // Pointers in passing may be older than any lease: only the root's, and what was leased, is leased on.
         let is_leased = self.spread.stands.get(root).is_some();
@@ -286,13 +289,6 @@ impl Directory {
         let live = self.pointers.live(root).filter(may).take(CLAIMS_MAX);
         let claims: Vec<Pointer> = live.map(|claim| claim.pointer.clone()).collect();
         (!claims.is_empty()).then_some(Entry::Claims(claims))
-    }
-
-    fn entry_of(&self, value: Value) -> Entry {
-        match value.len() as u64 > u64::from(self.ground.tuning.inline_bytes_max) {
-            true => Entry::Large,
-            false => Entry::Value(value),
-        }
     }
 
     fn version_here(&self, root: &Id) -> Option<u64> {
@@ -398,13 +394,9 @@ impl Offered {
 const WORTH: f64 = 10.0;
 /// The same of a lease that comes with an answer and costs no message, only room.
 const WORTH_WITH_ANSWER: f64 = 10.0;
-/// A representative tells what it answered when three quarters of its lease are over (`stands::TOLD_AFTER`).
-const TOLD_SHARE: f64 = 0.75;
 /// A lease shorter than one part in this of the usual one is not given. A guess.
 const SHORTEST_SHARE: u64 = 4;
 /// Who has declined is left alone for so long. A guess.
 const DECLINED_REST: Span = Span::from_secs(60);
 /// More requests than this are not believed of one who counted them himself. A guess: a thousand a second for a minute.
 const COUNT_MAX: u32 = 60_000;
-/// Beyond a peer's usual wait, for a large object. As `PUSH_SLACK` in `repair`.
-const LARGE_SLACK: Span = Span::from_secs(4);

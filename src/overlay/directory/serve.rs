@@ -155,11 +155,8 @@ impl Directory {
             Request::Get { inline_bytes_max, served, .. } => (u64::from(*inline_bytes_max), *served),
             _ => (u64::MAX, 0),
         };
-        let is_routed = matches!(replier, Replier::Root(_) | Replier::Way(_));
         if let Some(answer) = self.stand_in(replier, &object, inline_bytes_max) {
-            if is_routed {
-                self.note_request(&object, source, served);
-            }
+            self.note_request(replier, &object, source, served);
             return self.reply(replier, answer);
         }
         let Some(entry) = self.values.get(&object).cloned() else {
@@ -168,9 +165,7 @@ impl Directory {
                 matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));
             if may_point && self.pointers.live(&object).next().is_some() {
                 let holders = self.holders_of(&object, &object, &self.ground.view.coordinate);
-                if is_routed {
-                    self.note_request(&object, source, served);
-                }
+                self.note_request(replier, &object, source, served);
                 let known_as = self.known_as(replier, &object);
                 return self.reply(replier, Answer::Holders { holders, known_as });
             }
@@ -180,9 +175,7 @@ impl Directory {
             // Of a record the root knows the newest version first.
             return self.cannot(replier, &object, Some(request));
         }
-        if is_routed {
-            self.note_request(&object, source, served);
-        }
+        self.note_request(replier, &object, source, served);
         if entry.bytes > inline_bytes_max {
             let is_record = entry.version > 0;
             let mut holders = self.holders_of(&object, &object, &self.ground.view.coordinate);
@@ -247,9 +240,7 @@ impl Directory {
         if holders.is_empty() {
             return self.cannot(replier, &root, Some(&Request::Locate { object, root, coordinate }));
         }
-        if matches!(replier, Replier::Root(_) | Replier::Way(_)) {
-            self.note_request(&root, source, 0);
-        }
+        self.note_request(replier, &root, source, 0);
         let known_as = self.known_as(replier, &root);
         self.reply(replier, Answer::Holders { holders, known_as });
     }

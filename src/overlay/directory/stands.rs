@@ -305,7 +305,7 @@ const GIVEN_MAX: usize = 8_192;
 /// Ended leases of which something is to be told. A guess.
 const UNTOLD_MAX: usize = 1_024;
 /// The granter is told when so much of the lease is over, so that its answer comes in time. A guess.
-const TOLD_AFTER: f64 = 0.75;
+pub(super) const TOLD_AFTER: f64 = 0.75;
 
 #[cfg(test)]
 mod tests {

@@ -156,7 +156,7 @@ fn run(args: &Args, name: &'static str, leases: Leases) -> Result<Told, Fault> {
     let nodes = stage.ready();
     say(&format!("{name}: {} of {} nodes ready after {:.0} s", nodes.len(), args.nodes, begun.elapsed().as_secs_f64()));
     let values: Vec<Value> = (0..args.objects as u64).map(|number| lab::value(args.seed, number, 64)).collect();
-    let lost = stage.put_all(&values, PUTS_PER_S, &mut |_| {});
+    let lost = stage.store_all(&values, &mut chance.fork(), PUTS_PER_S, &mut |_| {}).failures;
     say(&format!("{name}: objects put, {} failed, {:.0} s", lost.len(), begun.elapsed().as_secs_f64()));
     let mut ids: Vec<Id> = values.iter().map(Value::id).collect();
     let popularity = Popularity::zipf(args.objects, args.alpha);

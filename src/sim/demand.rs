@@ -9,7 +9,6 @@ use super::stage::Stage;
 use crate::base::{Chance, Id, Span};
 use crate::overlay::{Command, Reply};
 use crate::survey::distribution::Summary;
-use crate::wire::object::Value;
 use std::collections::BTreeMap;
 
 /// How often each of some objects is asked for: the one of rank `r` (from 1) in proportion to `1 / r^alpha` (Zipf's law, as in
@@ -75,24 +74,6 @@ impl Popularity {
 }
 
 impl Stage {
-    /// Puts these values from nodes drawn evenly, at an even pace of `per_second`; gives back why some were not kept.
-    pub fn put_all(&mut self, values: &[Value], per_second: f64, progress: &mut dyn FnMut(usize)) -> Vec<String> {
-        let nodes = self.ready();
-        let mut chance = self.chance().fork();
-        let from: Vec<usize> = values.iter().map(|_| nodes[chance.index(nodes.len())]).collect();
-        let wish = |_: &Stage, index: usize| {
-            let (value, lifetime) = (values[index].clone(), LIFETIME);
-            (from[index], Command::Put { value, lifetime, replicas: 0, expected: None })
-        };
-        let outcomes = self.at_pace(values.len(), wish, Pace { per_second, wait: ANSWER_MAX }, progress);
-        let failure = |outcome: Outcome| match outcome.result {
-            Some((_, Ok(Reply::Stored { .. }))) => None,
-            Some((_, Err(failure))) => Some(failure.to_string()),
-            _ => Some("no result".to_owned()),
-        };
-        outcomes.into_iter().filter_map(failure).collect()
-    }
-
     /// Lets these askers get these objects, one after another, at an even pace of `per_second`.
     pub fn get_at_pace(&mut self, per_second: f64, asks: &[(usize, Id)], progress: &mut dyn FnMut(usize)) -> Window {
         let before: Vec<u64> = self.world.nodes().iter().map(Node::asked_of).collect();
@@ -147,8 +128,6 @@ fn stands(node: &Node) -> usize {
 
 /// Longer than the patience of any get.
 const ANSWER_MAX: Span = Span::from_secs(25);
-/// Longer than any run.
-const LIFETIME: Span = Span::from_hours(24 * 7);
 
 #[cfg(test)]
 mod tests {

@@ -17,8 +17,6 @@ pub use view::{Interest, RouteView};
 use crate::base::Id;
 use crate::wire::directory::Slice;
 use crate::wire::{Directory as DirectoryMessage, Message};
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
 
 /// Which machine of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,9 +56,7 @@ impl Sharding {
 
     /// The shard that owns this id.
     pub fn shard_of(&self, id: &Id) -> usize {
-        let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
-        hasher.write(id.as_bytes());
-        (hasher.finish() % self.count as u64) as usize
+        (view::keyed_hash(self.keys, id) % self.count as u64) as usize
     }
 
     /// How many shards there are.

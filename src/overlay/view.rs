@@ -307,14 +307,19 @@ impl Interest {
     }
 
     fn hash(&self, id: &Id) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
-        hasher.write(id.as_bytes());
-        hasher.finish()
+        keyed_hash(self.keys, id)
     }
 
     fn part(&self, hash: u64) -> &RwLock<BTreeMap<u64, u32>> {
         &self.parts[(hash >> 60) as usize % INTEREST_PARTS]
     }
+}
+
+/// A number for an id that nobody can foresee who does not know the keys.
+pub(super) fn keyed_hash(keys: (u64, u64), id: &Id) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(keys.0, keys.1);
+    hasher.write(id.as_bytes());
+    hasher.finish()
 }
 
 impl fmt::Debug for Interest {

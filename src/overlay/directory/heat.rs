@@ -11,9 +11,8 @@
 //! that the order of two rows never changes by time alone. Rows go by a keyed hash: nobody outside can aim at one.
 
 use crate::base::{Id, Instant, Span};
-use siphasher::sip::SipHasher13;
+use crate::overlay::view::keyed_hash;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::Hasher;
 
 /// The table of one shard.
 pub(super) struct Heat {
@@ -193,9 +192,7 @@ impl Heat {
     }
 
     fn hash(&self, object: &Id) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
-        hasher.write(object.as_bytes());
-        hasher.finish()
+        keyed_hash(self.keys, object)
     }
 }
 

@@ -302,8 +302,14 @@ impl Load {
     /// Answers as the root does.
     fn answer(&mut self, to: &Id, header: &Header) {
         let outcome = Outcome::Answered { by: self.peer.contact.id() };
-        let reply =
-            ReturnHeader { label: header.label, outcome, hops: header.hops, last: Span::ZERO, trace: Vec::new() };
+        let reply = ReturnHeader {
+            label: header.label,
+            outcome,
+            hops: header.hops,
+            last: Span::ZERO,
+            load: arras::base::Load::NONE,
+            trace: Vec::new(),
+        };
         self.peer.send(to, Routing::Return(reply, Bytes::from_static(&PAYLOAD)));
     }
 

@@ -3,7 +3,7 @@
 //! Owns: the list that golden bytes and fuzzing start from.
 //! Never does: check anything.
 
-use arras::base::{Coordinate, Id, Span};
+use arras::base::{Coordinate, Id, Load, Span};
 use arras::identity::{Contact, NodeName, Role, SecretKey};
 use arras::wire::directory::{
     Answer, Entry, Holder, KnownAs, OfferEntry, Range, RangeSum, Refusal, Request, ShareLimit, Slice,
@@ -68,7 +68,14 @@ fn routing() -> Vec<(&'static str, Message)> {
         hop(Why::Detour { to: id(3) }),
     ];
     let returned = |outcome, trace| {
-        let header = ReturnHeader { label: 300, outcome, hops: 3, last: Span::from_micros(40_000), trace };
+        let header = ReturnHeader {
+            label: 300,
+            outcome,
+            hops: 3,
+            last: Span::from_micros(40_000),
+            load: Load::of(120.0),
+            trace,
+        };
         Message::Routing(Routing::Return(header, Bytes::from_static(b"answer")))
     };
     let payload = Bytes::from_static(b"request");

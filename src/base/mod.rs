@@ -10,6 +10,7 @@ pub mod coordinate;
 pub mod deadlines;
 pub mod ewma;
 pub mod id;
+pub mod load;
 pub mod time;
 
 pub use bounded::{BoundedMap, BoundedQueue, Full};
@@ -18,4 +19,5 @@ pub use coordinate::Coordinate;
 pub use deadlines::Deadlines;
 pub use ewma::{Ewma, RttEstimate};
 pub use id::{Distance, Id};
+pub use load::Load;
 pub use time::{Instant, Span};

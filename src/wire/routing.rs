@@ -4,7 +4,7 @@
 //! Never does: look into a payload.
 
 use super::codec::{self, Malformed};
-use crate::base::{Id, Span};
+use crate::base::{Id, Load, Span};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -78,6 +78,8 @@ pub struct ReturnHeader {
     /// The round trip of the last hop, as the node before it knows: what a lookup takes beside it is what finding the
     /// root cost.
     pub last: Span,
+    /// How busy the node is that this comes from.
+    pub load: Load,
     /// If asked for: the hops, the last one first.
     pub trace: Vec<TraceHop>,
 }

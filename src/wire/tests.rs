@@ -7,7 +7,7 @@ use super::directory::{Answer, Request};
 use super::probe::Bearing;
 use super::routing::{Errand, Header, Outcome, ReturnHeader};
 use super::*;
-use crate::base::{Id, Span};
+use crate::base::{Id, Load, Span};
 use proptest::prelude::*;
 
 fn header() -> Header {
@@ -25,8 +25,14 @@ fn header() -> Header {
 }
 
 fn samples() -> Vec<Message> {
-    let returned =
-        ReturnHeader { label: 9, outcome: Outcome::Answered { by: Id::MAX }, hops: 2, last: Span::ZERO, trace: vec![] };
+    let returned = ReturnHeader {
+        label: 9,
+        outcome: Outcome::Answered { by: Id::MAX },
+        hops: 2,
+        last: Span::ZERO,
+        load: Load::NONE,
+        trace: vec![],
+    };
     vec![
         Message::Routing(Routing::Forward(header(), Bytes::from_static(b"payload"))),
         Message::Routing(Routing::Return(returned, Bytes::new())),

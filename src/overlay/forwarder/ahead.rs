@@ -4,6 +4,7 @@
 //! learnt from experience.
 //! Never does: choose a hop.
 
+use super::loads::Loads;
 use crate::base::{Ewma, Id, Span};
 use crate::overlay::view::RouteView;
 
@@ -23,6 +24,8 @@ pub struct Ahead {
     extra: [Ewma; CLASSES],
     /// How often the nearest known node was the root, by its distance to the key.
     rooted: [Ewma; CLASSES],
+    /// How busy those are through whom a way may lead.
+    pub loads: Loads,
 }
 
 /// What a node can tell about its surroundings when its view changes.
@@ -75,7 +78,7 @@ impl Ahead {
     /// No experience.
     pub fn new() -> Ahead {
         let (extra, rooted) = ([Ewma::new(SAMPLE_WEIGHT); CLASSES], [Ewma::new(SAMPLE_WEIGHT); CLASSES]);
-        Ahead { spacing: 1.0, per_side: 1.0, known: 0.0, distant: RTT_GUESS, extra, rooted }
+        Ahead { spacing: 1.0, per_side: 1.0, known: 0.0, distant: RTT_GUESS, extra, rooted, loads: Loads::new() }
     }
 
     /// Sets what is known of the surroundings.

@@ -112,6 +112,7 @@ impl Forwarder {
 
     pub(super) fn on_link_down(&mut self, now: Instant, peer: Id, out: &mut Outbox<Effect>) {
         self.patience.forget(&peer);
+        self.ahead.loads.forget(&peer);
         let stranded: Vec<u32> = self
             .flights
             .iter()

@@ -6,7 +6,7 @@
 use super::flight::{Flight, Source, Stage};
 use super::next_hop::{Hop, Step, hand_over, next_hop};
 use super::{Due, FLIGHTS_MAX, Forwarder};
-use crate::base::{Id, Instant, Span};
+use crate::base::{Id, Instant, Load, Span};
 use crate::identity::Contact;
 use crate::machine::Outbox;
 use crate::overlay::contract::{Arrival, Command, Effect, Fact, Failure, Label, Place, Reply, RequestId, Root, Wish};
@@ -26,7 +26,7 @@ impl Forwarder {
     ) {
         let source = Source::Peer { id: from, label: header.label };
         if !self.shares.take(now, &header.origin) {
-            return self.turn_away(&source, &header, out);
+            return self.turn_away(now, &source, &header, out);
         }
         if let Some(label) = self.take_in(now, source, header, payload, out) {
             self.give_receipt(now, from, self.flights[&label].header.label);
@@ -63,6 +63,7 @@ impl Forwarder {
             outcome: Outcome::Answered { by: self.view.id() },
             hops: flight.header.hops,
             last: Span::ZERO,
+            load: Load::NONE,
             trace: Vec::new(),
         };
         self.counts.answered += 1;
@@ -91,6 +92,7 @@ impl Forwarder {
         if !current && !flight.avoid.contains(&from) {
             return self.count_stray();
         }
+        self.ahead.loads.hear(now, from, header.load);
         let Outcome::Answered { by } = header.outcome else {
             // That way is no way; while there is another, the source need not know.
             if current {
@@ -133,9 +135,10 @@ impl Forwarder {
     ) -> Option<u32> {
         if self.flights.len() >= FLIGHTS_MAX {
             self.counts.refused_flights += 1;
-            self.turn_away(&source, &header, out);
+            self.turn_away(now, &source, &header, out);
             return None;
         }
+        self.ahead.loads.handle(now);
         let label = self.next_label;
         self.next_label = self.next_label.wrapping_add(1).max(1);
         let patience = header.patience.min(PATIENCE_MAX);
@@ -235,7 +238,7 @@ impl Forwarder {
     /// Ends a message's way without an answer.
     pub(super) fn conclude(&mut self, now: Instant, label: u32, outcome: Outcome, out: &mut Outbox<Effect>) {
         let hops = self.flights.get(&label).map_or(0, |flight| flight.header.hops);
-        let header = ReturnHeader { label: 0, outcome, hops, last: Span::ZERO, trace: Vec::new() };
+        let header = ReturnHeader { label: 0, outcome, hops, last: Span::ZERO, load: Load::NONE, trace: Vec::new() };
         self.bring_back(now, label, header, Bytes::new(), out);
     }
 
@@ -245,7 +248,8 @@ impl Forwarder {
         match flight.source {
             Source::Peer { id, label } => {
                 self.receipts.forget(&id, label);
-                let message = Message::Routing(Routing::Return(ReturnHeader { label, ..header }, payload));
+                let load = self.ahead.loads.own(now);
+                let message = Message::Routing(Routing::Return(ReturnHeader { label, load, ..header }, payload));
                 out.push(Effect::Send { to: id, message });
             }
             Source::Shard { asker } => {
@@ -272,12 +276,12 @@ impl Forwarder {
     }
 
     /// No room, or its origin's share is used up: the source learns at once.
-    fn turn_away(&self, source: &Source, header: &Header, out: &mut Outbox<Effect>) {
+    fn turn_away(&self, now: Instant, source: &Source, header: &Header, out: &mut Outbox<Effect>) {
         let outcome = Outcome::Busy { at: self.view.id() };
         match *source {
             Source::Peer { id, label } => {
-                let (hops, last) = (header.hops, Span::ZERO);
-                let header = ReturnHeader { label, outcome, hops, last, trace: Vec::new() };
+                let (hops, last, load) = (header.hops, Span::ZERO, self.ahead.loads.own(now));
+                let header = ReturnHeader { label, outcome, hops, last, load, trace: Vec::new() };
                 out.push(Effect::Send { to: id, message: Message::Routing(Routing::Return(header, Bytes::new())) });
             }
             Source::Client { request } => {

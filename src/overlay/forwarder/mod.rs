@@ -7,6 +7,7 @@ pub mod ahead;
 mod custody;
 mod flight;
 mod journey;
+pub mod loads;
 pub mod next_hop;
 mod patience;
 mod shares;
@@ -191,6 +192,7 @@ impl Machine for Forwarder {
         into.extend([
             Reading::gauge("forwarder_flights", self.flights.len() as f64),
             Reading::gauge("forwarder_origins", self.shares.len() as f64),
+            Reading::gauge("forwarder_loads", self.ahead.loads.len() as f64),
             Reading::counter("forwarder_forwarded_total", self.counts.forwarded),
             Reading::counter("forwarder_delivered_total", self.counts.delivered),
             Reading::counter("forwarder_answered_total", self.counts.answered),

@@ -121,7 +121,11 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
     let nearest = nearest_known(view, course)?;
     let chance = ahead.root_chance(&nearest, course.key);
     if chance >= CERTAIN {
-        let goal = all_known(view, course).filter(|known| known.is(&nearest)).min_by_key(|known| known.rtt);
+        // What the goal has to do it has anyway.
+        let felt = |known: &Known| {
+            if known.to == known.id { known.rtt } else { known.rtt.scaled(ahead.loads.factor(&known.to)) }
+        };
+        let goal = all_known(view, course).filter(|known| known.is(&nearest)).min_by_key(felt);
         if let Some(step) = goal.and_then(|goal| straight(goal, course)) {
             return Some(Step { nearest: Some(nearest), ..step });
         }
@@ -137,8 +141,10 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
         let at_goal = if is_nearest { Span::ZERO } else { between(known.coordinate, there).unwrap_or(ahead.distant()) };
         let search = if ahead.is_covered(&known.id, course.key) { Span::ZERO } else { SEARCH_PRICE };
         let elsewhere = ahead.distant() + ahead.extra(&known.id, course.key) + search;
+        let is_cheaper = |cost: Span| best.as_ref().is_none_or(|(least, _)| cost < *least);
         let cost = known.rtt + at_goal.scaled(chance) + elsewhere.scaled(1.0 - chance);
-        if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+        let cost = if is_cheaper(cost) { cost.scaled(ahead.loads.factor(&known.to)) } else { cost };
+        if is_cheaper(cost) {
             best = Some((cost, known.step(Course { closing, ..course }, why)));
         }
     }

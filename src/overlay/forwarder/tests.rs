@@ -6,7 +6,7 @@
 use super::ahead::Scale;
 use super::next_hop::{Course, Hop, next_hop};
 use super::*;
-use crate::base::{RttEstimate, Span};
+use crate::base::{Id, Instant, Load, RttEstimate, Span};
 use crate::identity::{NodeName, Role, SecretKey};
 use crate::overlay::contract::{Asker, Fact, Failure, Place, Reply};
 use crate::overlay::view::{Advert, LeafView, PeerView, Way};
@@ -308,6 +308,27 @@ fn a_root_across_a_digits_boundary_is_gone_for_straight_where_everybody_is_known
     ahead.set_scale(scale(1e-3));
     let Hop::Forward(step) = next_hop(&view, course, &ahead) else { panic!("no way") };
     assert_eq!(step.to, same_digit.id(), "among many unknown nodes the nearest known is hardly the root");
+}
+
+#[test]
+fn of_two_ways_as_good_as_equal_the_less_busy_is_taken() {
+    let contacts: Vec<Arc<Contact>> = (1..=200).map(contact).collect();
+    let key = Id::ZERO.with_digit(0, 6).with_digit(1, 8);
+    let me = some(&contacts, |id| id.digit(0) == 1);
+    let one = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 10);
+    let other = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 10 && *id != one.id());
+    let (floor, mut ahead) = (me.id(), Ahead::new());
+    ahead.set_scale(scale(1e-3));
+    let to = |ahead: &Ahead, view: &RouteView| match next_hop(view, course(&key, &floor), ahead) {
+        Hop::Forward(step) => step.to,
+        other => panic!("{other:?}"),
+    };
+    let (alike, apart) = (knows(me, &[(one, 20), (other, 24)]), knows(me, &[(one, 20), (other, 300)]));
+    assert_eq!((to(&ahead, &alike), to(&ahead, &apart)), (one.id(), one.id()));
+    let now = Instant::ORIGIN + Span::from_secs(10);
+    ahead.loads.hear(now, one.id(), Load::of(900.0));
+    ahead.loads.hear(now + Span::from_secs(3), other.id(), Load::of(100.0));
+    assert_eq!((to(&ahead, &alike), to(&ahead, &apart)), (other.id(), one.id()));
 }
 
 #[test]

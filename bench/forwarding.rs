@@ -7,7 +7,7 @@
 #[allow(dead_code, clippy::disallowed_methods, reason = "each bench uses its part; benches measure real time")]
 mod support;
 
-use arras::base::{Chance, Coordinate, Id, Instant, RttEstimate, Span};
+use arras::base::{Chance, Coordinate, Id, Instant, Load, RttEstimate, Span};
 use arras::identity::{Contact, NodeName, Role, SecretKey};
 use arras::machine::{Machine, Outbox};
 use arras::overlay::forwarder::{self, Forwarder};
@@ -408,13 +408,9 @@ fn machine_alone(links: usize) -> f64 {
             let Effect::Send { to, message: Message::Routing(Routing::Forward(header, payload)) } = effect else {
                 continue;
             };
-            let reply = ReturnHeader {
-                label: header.label,
-                outcome: Outcome::Answered { by: to },
-                hops: header.hops,
-                last: Span::ZERO,
-                trace: Vec::new(),
-            };
+            let (label, outcome) = (header.label, Outcome::Answered { by: to });
+            let (hops, last, load, trace) = (header.hops, Span::ZERO, Load::NONE, Vec::new());
+            let reply = ReturnHeader { label, outcome, hops, last, load, trace };
             carried += 2;
             machine.handle(
                 now,

@@ -191,16 +191,21 @@ fn representatives() -> Vec<(&'static str, Message)> {
 }
 
 fn answers() -> Vec<(&'static str, Message)> {
-    let holder = Holder { contact: contact(), coordinate: Some(Coordinate::default()), replica: true };
+    let holder =
+        Holder { contact: contact(), coordinate: Some(Coordinate::default()), replica: true, load: Load::of(40.0) };
     let receipt = Receipt::sign(&key(), id(1), 5, Span::from_hours(24));
     [
         ("directory.answer.published", Answer::Published { lifetime: Span::from_hours(1) }),
-        ("directory.answer.holders", Answer::Holders { holders: vec![holder], known_as: KnownAs::Representative }),
+        (
+            "directory.answer.holders",
+            Answer::Holders { holders: vec![holder.clone()], known_as: KnownAs::Representative },
+        ),
         ("directory.answer.stored", Answer::Stored { receipts: vec![receipt] }),
         (
             "directory.answer.value",
             Answer::Value { value: Value::Record(record()), replicas: 4, lease: Span::from_mins(5) },
         ),
+        ("directory.answer.busy", Answer::Busy { others: vec![holder] }),
         ("directory.answer.not-found", Answer::NotFound),
         ("directory.answer.refused.not-ready", Answer::Refused(Refusal::NotReady)),
         ("directory.answer.refused.too-large", Answer::Refused(Refusal::TooLarge { limit: 1 << 20 })),
@@ -217,6 +222,8 @@ fn answers() -> Vec<(&'static str, Message)> {
         ("directory.answer.refused.busy", Answer::Refused(Refusal::Busy)),
         ("directory.answer.kept", Answer::Kept),
     ]
-    .map(|(name, answer)| (name, Message::Directory(Directory::Answer { number: 77, object: id(1), answer })))
+    .map(|(name, answer)| {
+        (name, Message::Directory(Directory::Answer { number: 77, object: id(1), answer, load: Load::of(90.0) }))
+    })
     .to_vec()
 }

@@ -341,6 +341,8 @@ pub struct Arrival {
     pub from: Id,
     /// What is expected here.
     pub place: Place,
+    /// What this node has to do, as part of what is usual around here: 2 is twice as much.
+    pub pressure: f64,
     /// The encoded request.
     pub payload: Bytes,
 }

@@ -8,6 +8,7 @@
 pub mod contract;
 pub mod directory;
 pub mod forwarder;
+pub mod loads;
 pub mod router;
 pub mod view;
 

@@ -3,7 +3,7 @@
 //! Owns: a port that keeps values and claims in memory, as a network of one node would.
 //! Never does: appear outside tests.
 
-use arras::base::{Coordinate, Id, Span};
+use arras::base::{Coordinate, Id, Load, Span};
 use arras::identity::{Contact, NodeName, Role, SecretKey};
 use arras::machine::Reading;
 use arras::overlay::directory::DirectoryStatus;
@@ -85,7 +85,8 @@ impl MemoryPort {
                     return Err(Failure::NotFound);
                 }
                 let coordinate = Some(Coordinate::default());
-                let holders = vec![Holder { contact: (*self.contact).clone(), coordinate, replica: true }];
+                let holders =
+                    vec![Holder { contact: (*self.contact).clone(), coordinate, replica: true, load: Load::NONE }];
                 let by = Located { node: self.contact.id(), known_as: KnownAs::Root, salt: 0 };
                 Ok(Reply::Holders { holders, by })
             }

@@ -239,6 +239,7 @@ impl Narrator {
             }
             Answer::Stored { receipts } => format!("stored receipts={}", receipts.len()),
             Answer::Value { value, replicas, .. } => format!("value {} replicas={replicas}", self.name(&value.id())),
+            Answer::Busy { others } => format!("busy, {} others", others.len()),
             Answer::NotFound => "not-found".to_owned(),
             Answer::Kept => "kept".to_owned(),
             Answer::Refused(refusal) => format!("refused: {refusal}"),

@@ -4,7 +4,7 @@
 //! Never does: say how a request travels: the same words go along a route and over a link.
 
 use super::object::{Pointer, Receipt, Value};
-use crate::base::{Coordinate, Id, Span};
+use crate::base::{Coordinate, Id, Load, Span};
 use crate::identity::Contact;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -27,6 +27,8 @@ pub enum Directory {
         object: Id,
         /// The answer.
         answer: Answer,
+        /// How busy the answerer is.
+        load: Load,
     },
     /// I keep these, and think you should too: say which you lack.
     Offer {
@@ -271,6 +273,11 @@ pub enum Answer {
         /// For so long the asker may answer others with it: it is much wanted. Zero: it may not.
         lease: Span,
     },
+    /// I have it, and more to do than I can: try these. At most [`HOLDERS_MAX`], at least one.
+    Busy {
+        /// Others that have it.
+        others: Vec<Holder>,
+    },
     /// Nobody I know of has it.
     NotFound,
     /// I will not.
@@ -301,6 +308,8 @@ pub struct Holder {
     pub coordinate: Option<Coordinate>,
     /// Whether it is one of the replica set (else it published).
     pub replica: bool,
+    /// How busy it is, as far as the answerer knows.
+    pub load: Load,
 }
 
 /// Why a directory refuses. Each names the limit met, so that whoever runs into it knows which knob.

@@ -40,7 +40,12 @@ fn samples() -> Vec<Message> {
         Message::Probe(Probe::Ping { round: 1, bearing: Bearing::default() }),
         Message::Membership(Membership::Leaving { heirs: vec![] }),
         Message::Directory(Directory::Ask { number: 1, request: Request::Fetch { object: Id::MAX } }),
-        Message::Directory(Directory::Answer { number: 1, object: Id::MAX, answer: Answer::NotFound }),
+        Message::Directory(Directory::Answer {
+            number: 1,
+            object: Id::MAX,
+            answer: Answer::NotFound,
+            load: Load::NONE,
+        }),
     ]
 }
 

@@ -6,6 +6,7 @@
 
 use super::Directory;
 use super::away::{Due, Pending, Purpose};
+use super::choose::Known;
 use super::wishes::Work;
 use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::identity::Contact;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 pub(super) struct GetWork {
     /// Holders not asked yet, the best last.
     holders: Vec<Arc<Contact>>,
+    /// Holders that were asked in this try.
+    asked: Vec<Id>,
     /// Holders asked that have not answered.
     waiting: u8,
     /// Values being checked.
@@ -86,8 +89,10 @@ impl Directory {
                 }
                 self.get_check(number, value, by, replicas);
             }
-            Answer::Holders { holders, .. } if !holders.is_empty() => self.get_from(number, holders),
-            Answer::NotFound | Answer::Holders { .. } => {
+            Answer::Holders { holders, .. } | Answer::Busy { others: holders } if !holders.is_empty() => {
+                self.get_from(number, holders);
+            }
+            Answer::NotFound | Answer::Holders { .. } | Answer::Busy { .. } => {
                 let Some(wish) = self.wishes.get_mut(number).filter(|wish| wish.current == which) else { return };
                 let Work::Get(work) = &mut wish.work else { return };
                 work.unknown |= 1 << super::locate::salt_of(wish.tries);
@@ -114,6 +119,10 @@ impl Directory {
                     None => self.wishes.fetch_time = Some(RttEstimate::first(took)),
                 }
                 self.get_check(number, value, from, replicas);
+            }
+            Some(Answer::Busy { others }) => {
+                self.get_also_from(number, others);
+                self.get_next(number);
             }
             _ => self.get_next(number),
         }
@@ -158,14 +167,29 @@ impl Directory {
     }
 
     /// Fetches from the best of these.
-    fn get_from(&mut self, number: u64, mut holders: Vec<Holder>) {
-        let me = self.ground.me();
-        holders.retain(|holder| holder.contact.id() != me);
-        self.ground.by_expected_rtt(&mut holders);
-        let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) else { return };
-        work.unknown = 0;
-        work.holders = holders.into_iter().rev().map(|holder| Arc::new(holder.contact)).collect();
+    fn get_from(&mut self, number: u64, holders: Vec<Holder>) {
+        if let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) {
+            work.unknown = 0;
+            work.holders.clear();
+            work.asked.clear();
+        }
+        self.get_also_from(number, holders);
         self.get_next(number);
+    }
+
+    /// These have it too, and are asked before those already known.
+    fn get_also_from(&mut self, number: u64, mut holders: Vec<Holder>) {
+        let me = self.ground.me();
+        let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) else { return };
+        holders.retain(|holder| holder.contact.id() != me && !work.asked.contains(&holder.contact.id()));
+        work.holders.retain(|known| holders.iter().all(|holder| holder.contact.id() != known.id()));
+        let known = |holder: &Holder| {
+            let said = self.ground.loads.said(&holder.contact.id());
+            Known { rtt: self.ground.expected_rtt(holder), load: said.unwrap_or(holder.load) }
+        };
+        let known: Vec<Known> = holders.iter().map(known).collect();
+        let order = super::choose::order(&known, &mut self.ground.chance);
+        work.holders.extend(order.iter().rev().map(|index| Arc::new(holders[*index].contact.clone())));
     }
 
     /// Asks the next holder, or gives this try up if there is none and nobody else may answer.
@@ -182,6 +206,7 @@ impl Directory {
             return;
         };
         work.waiting += 1;
+        work.asked.push(contact.id());
         let hedge = fetch_time.map_or(HEDGE_UNKNOWN, |estimate| estimate.patience(HEDGE_FLOOR));
         let rtt = self.ground.view.peer(&contact.id()).and_then(|peer| peer.rtt()).unwrap_or(Span::ZERO);
         self.ground.wake(Due::Hedge(number), hedge.max(rtt * 2));

@@ -7,10 +7,11 @@ use super::Setup;
 use super::admission::Limits;
 use super::away::Due;
 use super::tuning::Tuning;
-use crate::base::{Chance, Coordinate, Deadlines, Id, Instant, Span};
+use crate::base::{Chance, Coordinate, Deadlines, Id, Instant, Load, Span};
 use crate::identity::{Contact, SecretKey};
 use crate::machine::Outbox;
 use crate::overlay::contract::{Asker, DiskOp, Effect, Fact, Job, Ticket, Wish};
+use crate::overlay::loads::Loads;
 use crate::overlay::view::RouteView;
 use crate::wire::directory::{Answer, HOLDERS_MAX, Holder, Request};
 use crate::wire::object::Receipt;
@@ -34,6 +35,10 @@ pub(super) struct Ground {
     pub(super) out: Outbox<Effect>,
     pub(super) deadlines: Deadlines<Due>,
     pub(super) tally: Tally,
+    /// What this shard serves, and how busy those say they are that answered it.
+    pub(super) loads: Loads,
+    /// What this node has to do, as part of what is usual around here.
+    pub(super) pressure: f64,
     next: u64,
 }
 
@@ -85,6 +90,8 @@ impl Ground {
             out: Outbox::new(),
             deadlines: Deadlines::new(),
             tally: Tally::default(),
+            loads: Loads::new(setup.sharding.count()),
+            pressure: 1.0,
             next: 0,
         };
         (ground, setup.interest)
@@ -184,7 +191,15 @@ impl Ground {
     /// A node known to this one as somebody that has an object.
     pub(super) fn holder(&self, id: &Id, replica: bool) -> Option<Holder> {
         let contact = self.contact(id)?;
-        Some(Holder { contact: (*contact).clone(), coordinate: self.coordinate(id), replica })
+        Some(Holder { contact: (*contact).clone(), coordinate: self.coordinate(id), replica, load: self.load(id) })
+    }
+
+    /// How busy a node is, as far as is known; nothing known counts as idle.
+    pub(super) fn load(&self, id: &Id) -> Load {
+        match *id == self.me() {
+            true => self.loads.own(self.now),
+            false => self.loads.said(id).unwrap_or(Load::NONE),
+        }
     }
 
     /// This node's signed word that it keeps a version.

@@ -7,6 +7,7 @@ mod admission;
 mod away;
 mod back;
 mod cache;
+mod choose;
 mod compare;
 mod duty;
 mod get;
@@ -188,7 +189,10 @@ impl Directory {
     fn on_heard(&mut self, from: Id, message: Message) {
         match message {
             Message::Ask { number, request } => self.on_ask(from, number, request),
-            Message::Answer { number, answer, .. } => self.on_answer(from, number, answer),
+            Message::Answer { number, answer, load, .. } => {
+                self.ground.loads.hear(self.ground.now, from, load);
+                self.on_answer(from, number, answer);
+            }
             Message::Offer { entries } => self.on_offer(from, &entries),
             Message::Wanted { objects } => self.on_wanted(from, &objects),
             Message::Kept { objects } => self.on_peer_keeps(from, &objects),

@@ -158,7 +158,7 @@ impl Directory {
         self.spread.heat.note_told(self.ground.now, &root, served);
         let lease = self.lease_for(&root);
         // It counted over less than a whole lease.
-        if served >= WORTH * TOLD_AFTER {
+        if served >= self.worth() * TOLD_AFTER {
             let entry = match self.version_here(&root) {
                 Some(here) if here == version && !self.has_claims(&root) => Some(Entry::Same { version }),
                 _ => self.entry_for(&root),
@@ -234,7 +234,7 @@ impl Directory {
     /// stands against it.
     fn consider(&mut self, root: &Id, neighbour: Id, through: f64, lease: Span) {
         let is_linked = self.ground.view.peer(&neighbour).is_some_and(|peer| peer.link().is_some());
-        let is_worth_it = through * lease.as_secs_f64() >= WORTH;
+        let is_worth_it = through * lease.as_secs_f64() >= self.worth();
         if !is_linked || !is_worth_it || self.spread.stands.given(root, &neighbour).is_some() {
             return;
         }
@@ -246,7 +246,7 @@ impl Directory {
     /// So many requests a second come here for this: whoever will bring enough of them by its share of all need not bring
     /// the first.
     fn enlist_all(&mut self, root: &Id, demand: f64, lease: Span) {
-        let least = WORTH / lease.as_secs_f64();
+        let least = self.worth() / lease.as_secs_f64();
         let enough = self.spread.heat.shares(self.ground.now).filter(|(_, share)| share * demand >= least);
         for (neighbour, share) in enough.collect::<Vec<_>>() {
             self.consider(root, neighbour, share * demand, lease);
@@ -259,6 +259,11 @@ impl Directory {
         for (peer, until) in self.spread.stands.representatives(root) {
             self.enlist(*root, peer, Entry::Same { version }, self.ground.now.until(until));
         }
+    }
+
+    /// Messages a lease must save: the fewer, the more this node has to do beside what is usual around here.
+    fn worth(&self) -> f64 {
+        WORTH / self.ground.pressure.clamp(1.0, EAGER_MAX)
     }
 
     fn enlist(&mut self, root: Id, peer: Id, entry: Entry, lease: Span) {
@@ -392,6 +397,8 @@ impl Offered {
 
 /// Messages a lease must save: it costs two and its bytes. The more, the fewer copies, and the longer the ways.
 const WORTH: f64 = 10.0;
+/// A node with so many times the usual load, or more, hands out leases that save so much less. A guess.
+const EAGER_MAX: f64 = 4.0;
 /// The same of a lease that comes with an answer and costs no message, only room.
 const WORTH_WITH_ANSWER: f64 = 10.0;
 /// A lease shorter than one part in this of the usual one is not given. A guess.

@@ -11,6 +11,7 @@ use super::ground::{Counter, answer_bytes, nearest_holders};
 use super::keep::{Keep, KeptThen};
 use super::pointers::Weight;
 use super::root_put::PutAsked;
+use super::values::Entry;
 use crate::base::{Coordinate, Id, Span};
 use crate::identity::Contact;
 use crate::overlay::contract::{Arrival, DiskDone, DiskOp, Effect, Fact, Job, Place, Standing, Ticket};
@@ -29,6 +30,7 @@ impl Directory {
             Place::Passing => Replier::Nobody,
         };
         let source = (arrival.from != self.ground.me()).then_some(arrival.from);
+        self.ground.pressure = arrival.pressure;
         match codec::decode::<Request>(&arrival.payload) {
             Ok(request) if request.subject() == arrival.key => self.serve(replier, source, request),
             _ => {
@@ -44,6 +46,7 @@ impl Directory {
     /// Answers a request, or starts what will.
     pub(super) fn serve(&mut self, replier: Replier, source: Option<Id>, request: Request) {
         self.ground.tally.count(Counter::Served, request_name(&request));
+        self.ground.loads.handle(self.ground.now);
         match request {
             Request::Get { .. } | Request::Fetch { .. } => self.serve_get(replier, source, &request),
             Request::Locate { object, root, coordinate } => {
@@ -78,7 +81,8 @@ impl Directory {
                 self.ground.out.push(Effect::Tell(Fact::Respond { label, payload }));
             }
             Replier::Peer { to, number, subject } => {
-                self.ground.send_linked(to, Message::Answer { number, object: subject, answer });
+                let load = self.ground.loads.own(self.ground.now);
+                self.ground.send_linked(to, Message::Answer { number, object: subject, answer, load });
             }
             Replier::Own(wish) => self.on_put_answer(wish, None, answer),
             Replier::Nobody => {}
@@ -189,9 +193,22 @@ impl Directory {
             return self.reply_value(replier, request, value);
         }
         if self.away.is_crowded() {
-            return self.refuse(replier, Refusal::Busy);
+            return self.shed(replier, &object, entry.version > 0);
         }
         self.read(object, ReadThen::Reply { replier, request: Box::new(request.clone()) });
+    }
+
+    /// Too much is under way to read this as well: others of the replica set have it, too. Of a record they may have an
+    /// older version.
+    fn shed(&mut self, replier: Replier, object: &Id, is_record: bool) {
+        let fellows = self.ground.fellows(object, usize::from(self.ground.tuning.replicas));
+        let others: Vec<Holder> = fellows.iter().filter_map(|id| self.ground.holder(id, true)).collect();
+        let is_replica = self.values.get(object).is_some_and(Entry::is_replica);
+        if is_record || !is_replica || others.is_empty() || matches!(replier, Replier::Way(_)) {
+            return self.refuse(replier, Refusal::Busy);
+        }
+        self.ground.tally.count(Counter::Refused, "shed");
+        self.reply(replier, Answer::Busy { others });
     }
 
     /// Answers with a value kept here. A root whose neighbourhood has just changed may have missed a
@@ -267,7 +284,8 @@ impl Directory {
         for claim in self.pointers.live(root).filter(|claim| claim.pointer.object == *object) {
             let contact = claim.pointer.holder.clone();
             let coordinate = self.ground.coordinate(&contact.id());
-            holders.push(Holder { contact, coordinate, replica: false });
+            let load = self.ground.load(&contact.id());
+            holders.push(Holder { contact, coordinate, replica: false, load });
         }
         nearest_holders(holders, asker)
     }
@@ -384,7 +402,7 @@ fn request_name(request: &Request) -> &'static str {
 /// An answer without more holders and receipts than it may have.
 pub(super) fn trimmed(mut answer: Answer) -> Answer {
     match &mut answer {
-        Answer::Holders { holders, .. } => holders.truncate(HOLDERS_MAX),
+        Answer::Holders { holders, .. } | Answer::Busy { others: holders } => holders.truncate(HOLDERS_MAX),
         Answer::Stored { receipts } => receipts.truncate(super::root_put::REPLICAS_MAX),
         _ => {}
     }

@@ -3,6 +3,7 @@
 //! Owns: what is promised about objects, told as stories.
 //! Never does: test routing.
 
+mod busy;
 mod durable;
 mod representatives;
 mod town;

@@ -4,8 +4,8 @@
 //! learnt from experience.
 //! Never does: choose a hop.
 
-use super::loads::Loads;
 use crate::base::{Ewma, Id, Span};
+use crate::overlay::loads::Loads;
 use crate::overlay::view::RouteView;
 
 /// What is to be expected beyond a node, from three things: whether it is the root, which density tells; the round
@@ -78,7 +78,7 @@ impl Ahead {
     /// No experience.
     pub fn new() -> Ahead {
         let (extra, rooted) = ([Ewma::new(SAMPLE_WEIGHT); CLASSES], [Ewma::new(SAMPLE_WEIGHT); CLASSES]);
-        Ahead { spacing: 1.0, per_side: 1.0, known: 0.0, distant: RTT_GUESS, extra, rooted, loads: Loads::new() }
+        Ahead { spacing: 1.0, per_side: 1.0, known: 0.0, distant: RTT_GUESS, extra, rooted, loads: Loads::new(1) }
     }
 
     /// Sets what is known of the surroundings.

@@ -160,7 +160,7 @@ impl Forwarder {
         let Some(flight) = self.flights.get(&label) else { return };
         match flight.header.errand {
             Errand::Nearest if self.interest.contains(&flight.header.key) => {
-                self.visit(label, Place::OnTheWay, out);
+                self.visit(now, label, Place::OnTheWay, out);
             }
             Errand::Lookup | Errand::Root | Errand::Nearest | Errand::Deposit => self.proceed(now, label, out),
         }
@@ -200,7 +200,7 @@ impl Forwarder {
         let patience = self.custody_patience(&self.view, &step.to);
         let Some(flight) = self.flights.get_mut(&label) else { return };
         if flight.header.errand == Errand::Deposit && flight.tries == 0 && flight.header.hops > 0 {
-            let arrival = arrival(label, flight, &me, Place::Passing);
+            let arrival = arrival(label, flight, &me, Place::Passing, self.ahead.loads.pressure(now));
             out.push(Effect::Tell(Fact::Arrived(arrival)));
         }
         flight.tries = flight.tries.saturating_add(1);
@@ -222,16 +222,17 @@ impl Forwarder {
             Errand::Lookup => {
                 self.on_respond(now, label, self.me_encoded.clone(), out);
             }
-            Errand::Root | Errand::Nearest | Errand::Deposit => self.visit(label, Place::Root, out),
+            Errand::Root | Errand::Nearest | Errand::Deposit => self.visit(now, label, Place::Root, out),
         }
     }
 
-    fn visit(&mut self, label: u32, place: Place, out: &mut Outbox<Effect>) {
+    fn visit(&mut self, now: Instant, label: u32, place: Place, out: &mut Outbox<Effect>) {
         let me = self.view.id();
+        let pressure = self.ahead.loads.pressure(now);
         self.deadlines.clear(&Due::Custody(label));
         if let Some(flight) = self.flights.get_mut(&label) {
             flight.stage = Stage::Visiting;
-            out.push(Effect::Tell(Fact::Arrived(arrival(label, flight, &me, place))));
+            out.push(Effect::Tell(Fact::Arrived(arrival(label, flight, &me, place, pressure))));
         }
     }
 
@@ -310,13 +311,13 @@ impl Forwarder {
     }
 }
 
-fn arrival(label: u32, flight: &Flight, me: &Id, place: Place) -> Arrival {
+fn arrival(label: u32, flight: &Flight, me: &Id, place: Place, pressure: f64) -> Arrival {
     let from = match flight.source {
         Source::Peer { id, .. } => id,
         Source::Client { .. } | Source::Shard { .. } => *me,
     };
     let Header { key, origin, .. } = flight.header;
-    Arrival { label: Label(label), key, origin, from, place, payload: flight.payload.clone() }
+    Arrival { label: Label(label), key, origin, from, place, pressure, payload: flight.payload.clone() }
 }
 
 /// What a local client learns from the reply to its lookup.

@@ -7,7 +7,6 @@ pub mod ahead;
 mod custody;
 mod flight;
 mod journey;
-pub mod loads;
 pub mod next_hop;
 mod patience;
 mod shares;

@@ -24,6 +24,8 @@ pub(super) struct Town {
     pub(super) now: Instant,
     /// Of each message the chance to be lost.
     pub(super) loss: f64,
+    /// How long every disk takes.
+    pub(super) disk_time: Span,
     pub(super) chance: Chance,
     pub(super) answers: BTreeMap<RequestId, Vec<Answered>>,
     /// Messages that get lost, told by whom they are for.
@@ -67,6 +69,7 @@ impl Town {
             nodes: Vec::new(),
             now: Instant::from_micros(1),
             loss: 0.0,
+            disk_time: DISK_TIME,
             chance: Chance::from_seed(7),
             answers: BTreeMap::new(),
             deaf: None,
@@ -352,7 +355,7 @@ impl Town {
             }
             if let Some(place) = place {
                 let shard = self.nodes[here].sharding.shard_of(&key);
-                let arrival = Arrival { label: Label(label), key, origin, from, place, payload };
+                let arrival = Arrival { label: Label(label), key, origin, from, place, pressure: 1.0, payload };
                 self.later(MESSAGE_TIME, here, shard, Input::Arrived(arrival));
                 if place != Place::Passing {
                     return;
@@ -430,7 +433,7 @@ impl Town {
             }
             DiskOp::ReadValue { object } => DiskDone::Read(node.values.get(&object).map(|(value, _, _)| value.clone())),
         };
-        self.later(DISK_TIME, index, shard, Input::DiskDone { ticket, done });
+        self.later(self.disk_time, index, shard, Input::DiskDone { ticket, done });
     }
 }
 

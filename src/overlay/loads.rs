@@ -14,20 +14,25 @@ use std::collections::BTreeMap;
 /// What is known of loads here.
 #[derive(Clone, Debug)]
 pub struct Loads {
+    /// How many times as much the whole node handles as is counted here.
+    times: f64,
     /// Messages handled, fading.
     handled: f64,
     at: Instant,
     said: BTreeMap<Id, (Load, Instant)>,
     /// Who handles more than is usual, in the order of ids, and by how much a way through it seems longer.
     busy: Vec<(Id, f64)>,
+    /// What is usual around here, in messages a second.
+    usual: f64,
     judged: Instant,
 }
 
 impl Loads {
-    /// Nothing is known.
-    pub fn new() -> Loads {
+    /// Nothing is known. What is counted here is one part in `parts` of what the node handles, at least 1.
+    pub fn new(parts: usize) -> Loads {
+        let times = parts.max(1) as f64;
         let (at, judged) = (Instant::ORIGIN, Instant::ORIGIN);
-        Loads { handled: 0.0, at, said: BTreeMap::new(), busy: Vec::new(), judged }
+        Loads { times, handled: 0.0, at, said: BTreeMap::new(), busy: Vec::new(), usual: USUAL_LEAST, judged }
     }
 
     /// One more message is handled here.
@@ -38,7 +43,7 @@ impl Loads {
 
     /// What this node says of itself.
     pub fn own(&self, now: Instant) -> Load {
-        Load::of(self.handled_at(now) / FADE.as_secs_f64())
+        Load::of(self.times * self.handled_at(now) / FADE.as_secs_f64())
     }
 
     /// A linked node says how busy it is.
@@ -65,6 +70,16 @@ impl Loads {
         }
     }
 
+    /// What this node handles, as part of what is usual around here: 2 is twice as much.
+    pub fn pressure(&self, now: Instant) -> f64 {
+        self.own(now).per_second() / self.usual
+    }
+
+    /// What this node said last; nothing if it has not for long.
+    pub fn said(&self, id: &Id) -> Option<Load> {
+        self.said.get(id).map(|(load, _)| *load)
+    }
+
     /// How many linked nodes have said how busy they are.
     pub fn len(&self) -> usize {
         self.said.len()
@@ -75,7 +90,8 @@ impl Loads {
         self.said.retain(|_, (_, at)| now.since(*at) < REMEMBERED);
         let of = |(load, _): &(Load, Instant)| load.per_second();
         let all: f64 = self.said.values().map(of).sum::<f64>() + self.own(now).per_second();
-        let usual = (all / (self.said.len() + 1) as f64).max(USUAL_LEAST);
+        self.usual = (all / (self.said.len() + 1) as f64).max(USUAL_LEAST);
+        let usual = self.usual;
         let factor = |said| 1.0 + PRICE * (of(said) / usual - 1.0).clamp(0.0, EXCESS_MAX);
         let busy = self.said.iter().map(|(id, said)| (*id, factor(said))).filter(|(_, factor)| *factor > 1.0);
         self.busy = busy.collect();
@@ -117,16 +133,18 @@ mod tests {
 
     #[test]
     fn what_is_handled_is_told_and_forgotten() {
-        let mut loads = Loads::new();
+        let mut loads = Loads::new(1);
         (0..3_000).for_each(|step| loads.handle(at(step * 20)));
         let told = loads.own(at(60_000)).per_second();
         assert!((told / 50.0 - 1.0).abs() < 0.1, "{told}");
+        assert_eq!(loads.factor(&id(0)), 1.0);
         assert!(loads.own(at(120_000)).per_second() < 0.2);
+        assert!((loads.pressure(at(60_000)) / (told / USUAL_LEAST) - 1.0).abs() < 0.01, "nobody has said anything");
     }
 
     #[test]
     fn the_way_through_a_busy_node_seems_longer_as_long_as_it_says_so() {
-        let mut loads = Loads::new();
+        let mut loads = Loads::new(1);
         for second in 0..10 {
             (0..9).for_each(|node| loads.hear(at(second * 1_000), id(node), Load::of(100.0)));
             loads.hear(at(second * 1_000), id(9), Load::of(400.0));
@@ -145,7 +163,7 @@ mod tests {
 
     #[test]
     fn where_little_happens_nobody_is_busy_and_the_table_is_bounded() {
-        let mut loads = Loads::new();
+        let mut loads = Loads::new(1);
         (0..2 * SAID_MAX as u64).for_each(|node| loads.hear(at(5_000), id(node), Load::of(0.1)));
         loads.hear(at(9_000), id(0), Load::of(0.9));
         assert_eq!((loads.factor(&id(0)), loads.len()), (1.0, SAID_MAX));

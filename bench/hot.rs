@@ -6,6 +6,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 
+#[path = "hot/schemes.rs"]
+mod schemes;
 #[allow(dead_code, clippy::disallowed_methods, reason = "each bench uses its part; benches measure real time")]
 mod support;
 
@@ -21,6 +23,7 @@ use arras::survey::table::Cell;
 use arras::survey::{Report, Table};
 use arras::wire::object::{Record, Value};
 use clap::Parser;
+use schemes::Scheme;
 use serde_json::{Value as Json, json};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -57,6 +60,9 @@ struct Args {
     /// Only one of both: "on" or "off".
     #[arg(long)]
     only: Option<String>,
+    /// Whether other schemes are carried over the same network beside it.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    schemes: bool,
     /// Draws everything.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -116,7 +122,13 @@ fn bench(args: &Args) -> Result<(), Fault> {
     let mut table = Table::new("hot objects", HEADINGS);
     told.iter().for_each(|told| rows(&mut table, told));
     println!("{table}");
-    let bars = bars(args, &told);
+    let steady = told.iter().find(|told| told.name == "on").and_then(|told| told.zipf.last());
+    let schemes = match args.schemes {
+        true => schemes::Ground::new(args)?.compare(args, steady.map(|window| window.hops)),
+        false => Vec::new(),
+    };
+    println!("{}", schemes::table(&schemes));
+    let bars = bars(args, &told, &schemes);
     println!("{}", bars.table());
     let mut report = Report::new("Hot objects", [setting(args)]);
     report.full(bars.cards("against the bars"));
@@ -124,10 +136,12 @@ fn bench(args: &Args) -> Result<(), Fault> {
     report.half(curve("Busiest node", "its requests over the mean", &told, busiest));
     report.full(loads(&told));
     report.full(table);
+    report.full(schemes::table(&schemes));
     let json = json!({
         "environment": cost::environment(),
         "setting": setting(args),
         "runs": told.iter().map(told_json).collect::<Vec<_>>(),
+        "schemes": schemes::json(&schemes),
         "bars": bars.json(),
     });
     output::write("hot", &json, &report)
@@ -263,14 +277,17 @@ fn rows(table: &mut Table, told: &Told) {
     }
 }
 
-fn bars(args: &Args, told: &[Told]) -> BarList {
+fn bars(args: &Args, told: &[Told], schemes: &[Scheme]) -> BarList {
     let mut bars = BarList::default();
     let Some(on) = told.iter().find(|told| told.name == "on") else { return bars };
     let steady = on.zipf.last();
     bars.at_most("hops a get", steady.map(|window| window.hops), 0.9, "");
     let half = on.reversed.get(1).or(on.reversed.last()).zip(steady);
     bars.at_most("reversal: hops over that", half.map(|(now, then)| now.hops / then.hops), 1.1, "");
-    bars.shown("copies a node, leased", steady.map(|window| window.stands as f64 / args.nodes as f64), "");
+    let copies = steady.map(|window| window.stands as f64 / args.nodes as f64);
+    bars.shown("copies a node, leased", copies, "");
+    let beehive = schemes.last();
+    bars.at_most("copies over Beehive's", copies.zip(beehive).map(|(copies, other)| copies / other.copies), 0.7, "");
     bars.at_most("busiest / mean", steady.map(busiest), 2.0, "");
     let p99 = steady.and_then(Window::load).map(|load| load.p99 / load.mean);
     bars.at_most("p99 / mean", p99, 1.5, "");

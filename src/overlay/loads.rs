@@ -81,7 +81,7 @@ impl Loads {
     }
 
     /// How many linked nodes have said how busy they are.
-    pub fn len(&self) -> usize {
+    pub fn heard(&self) -> usize {
         self.said.len()
     }
 
@@ -158,7 +158,7 @@ mod tests {
         loads.hear(at(30_000), id(9), Load::of(400.0));
         assert!(loads.factor(&id(9)) > 1.0);
         loads.forget(&id(9));
-        assert_eq!((loads.factor(&id(9)), loads.len()), (1.0, 9));
+        assert_eq!((loads.factor(&id(9)), loads.heard()), (1.0, 9));
     }
 
     #[test]
@@ -166,8 +166,8 @@ mod tests {
         let mut loads = Loads::new(1);
         (0..2 * SAID_MAX as u64).for_each(|node| loads.hear(at(5_000), id(node), Load::of(0.1)));
         loads.hear(at(9_000), id(0), Load::of(0.9));
-        assert_eq!((loads.factor(&id(0)), loads.len()), (1.0, SAID_MAX));
+        assert_eq!((loads.factor(&id(0)), loads.heard()), (1.0, SAID_MAX));
         loads.hear(at(90_000), id(0), Load::NONE);
-        assert_eq!(loads.len(), 1, "the others have said nothing for long");
+        assert_eq!(loads.heard(), 1, "the others have said nothing for long");
     }
 }

@@ -25,7 +25,17 @@ pub(super) struct Heat {
     since: Instant,
     /// All requests, and those through each neighbour.
     all: Pace,
-    by_neighbour: BTreeMap<Id, Pace>,
+    by_neighbour: BTreeMap<Id, Neighbour>,
+    /// What all of them have added to the rows.
+    weighed: f64,
+}
+
+/// Whom requests come through.
+#[derive(Clone, Copy, Debug)]
+struct Neighbour {
+    pace: Pace,
+    /// What its requests have added to the rows.
+    weight: f64,
 }
 
 /// One object.
@@ -82,26 +92,28 @@ impl Heat {
     pub(super) fn new(keys: (u64, u64), limit: usize) -> Heat {
         let (rows, order) = (BTreeMap::new(), BTreeSet::new());
         let (since, all) = (Instant::ORIGIN, Pace::new(Instant::ORIGIN));
-        Heat { keys, limit: limit.max(1), rows, order, since, all, by_neighbour: BTreeMap::new() }
+        Heat { keys, limit: limit.max(1), rows, order, since, all, by_neighbour: BTreeMap::new(), weighed: 0.0 }
     }
 
     /// Notes a request for an object that came through this neighbour. `told`: how many more were answered elsewhere before,
     /// as the asker says.
     pub(super) fn note(&mut self, now: Instant, object: &Id, through: Id, told: f64) -> Wanted {
         let share = self.note_share(now, through);
-        self.change(now, object, 1.0 + told, |row| {
+        let wanted = self.change(now, (object, through), (1.0, told), |row| {
             let before = row.demand(now);
             row.pace.add(now, 1.0);
             row.remember(now, told);
             let counted = row.note_through(now, through);
             let demand = row.demand(now);
             Wanted { before, demand, through: counted.max(demand * share) }
-        })
+        });
+        wanted.unwrap_or(Wanted { before: 0.0, demand: 0.0, through: 0.0 })
     }
 
-    /// Notes that so many requests for an object were answered elsewhere.
-    pub(super) fn note_told(&mut self, now: Instant, object: &Id, told: f64) {
-        self.change(now, object, told, |row| row.remember(now, told));
+    /// Notes that so many requests for an object were answered elsewhere, as this neighbour says.
+    pub(super) fn note_told(&mut self, now: Instant, object: &Id, from: Id, told: f64) {
+        self.neighbour(now, from);
+        self.change(now, (object, from), (0.0, told), |row| row.remember(now, told));
     }
 
     /// Requests a second for an object in the whole network, as far as is known here; 0 if it has no row.
@@ -129,34 +141,63 @@ impl Heat {
     /// The share of all requests that come through this neighbour, counting one more; cautious where there were few.
     fn note_share(&mut self, now: Instant, neighbour: Id) -> f64 {
         self.all.add(now, 1.0);
-        if self.by_neighbour.len() >= NEIGHBOURS_MAX && !self.by_neighbour.contains_key(&neighbour) {
+        let neighbour = self.neighbour(now, neighbour);
+        neighbour.pace.add(now, 1.0);
+        neighbour.pace.cautious() / self.all.slow
+    }
+
+    fn neighbour(&mut self, now: Instant, id: Id) -> &mut Neighbour {
+        if self.by_neighbour.len() >= NEIGHBOURS_MAX && !self.by_neighbour.contains_key(&id) {
             self.by_neighbour.clear();
+            self.weighed = 0.0;
         }
-        let pace = self.by_neighbour.entry(neighbour).or_insert(Pace::new(now));
-        pace.add(now, 1.0);
-        pace.cautious() / self.all.slow
+        self.by_neighbour.entry(id).or_insert(Neighbour { pace: Pace::new(now), weight: 0.0 })
+    }
+
+    /// How much of so much weight a neighbour may add: where there are many, none adds more than its share of all, and
+    /// nowhere by its word alone.
+    fn allowed(&mut self, from: &Id, asked: f64, told: f64) -> f64 {
+        let are_many = self.by_neighbour.len() >= MANY_NEIGHBOURS;
+        let Some(neighbour) = self.by_neighbour.get_mut(from) else { return asked };
+        let others = self.weighed - neighbour.weight;
+        let room = (others * SHARE_MAX / (1.0 - SHARE_MAX) - neighbour.weight).max(0.0);
+        let allowed = if are_many { (asked + told).min(room) } else { asked + told.min(room) };
+        neighbour.weight += allowed;
+        self.weighed += allowed;
+        allowed
     }
 
     /// The share of all requests that come through each neighbour, cautious where there were few.
     pub(super) fn shares(&self, now: Instant) -> impl Iterator<Item = (Id, f64)> + '_ {
         let all = self.all.slow_at(now).max(1.0);
-        self.by_neighbour.iter().map(move |(id, pace)| {
+        self.by_neighbour.iter().map(move |(id, Neighbour { pace, .. })| {
             let slow = Pace { slow: pace.slow_at(now), ..*pace };
             (*id, slow.cautious() / all)
         })
     }
 
-    /// Changes the row of an object that weighs so many requests more.
-    fn change<T>(&mut self, now: Instant, object: &Id, count: f64, change: impl FnOnce(&mut Row) -> T) -> T {
+    /// Changes the row of an object that weighs so many requests more, those that came here and those that were told of. Whoever has used up its share takes no other
+    /// object's row: then there is none to change.
+    fn change<T>(
+        &mut self,
+        now: Instant,
+        (object, from): (&Id, Id),
+        (asked, told): (f64, f64),
+        change: impl FnOnce(&mut Row) -> T,
+    ) -> Option<T> {
         self.rebase(now);
         let name = self.hash(object);
-        let added = count * growth(self.since, now);
+        let each = growth(self.since, now);
+        let added = self.allowed(&from, asked * each, told * each);
+        if added == 0.0 && self.rows.len() >= self.limit && !self.rows.contains_key(&name) {
+            return None;
+        }
         let mut row = self.take_row(now, name, object);
         row.weight += added;
         let told = change(&mut row);
         self.order.insert((row.weight.to_bits(), name));
         self.rows.insert(name, row);
-        told
+        Some(told)
     }
 
     /// Takes the object's row out of the table, or that of the least wanted.
@@ -183,6 +224,8 @@ impl Heat {
         }
         let share = 1.0 / growth(self.since, now);
         self.since = now;
+        self.weighed *= share;
+        self.by_neighbour.values_mut().for_each(|neighbour| neighbour.weight *= share);
         self.order.clear();
         for (name, row) in &mut self.rows {
             row.weight *= share;
@@ -276,6 +319,10 @@ fn fading(passed: Span, fade: Span) -> f64 {
 pub(super) const ROWS_MAX: usize = 1_024;
 /// Neighbours told apart over all rows; beyond it they are counted anew. Twice the default link budget of 256.
 const NEIGHBOURS_MAX: usize = 512;
+/// Where there are so many neighbours none has more than such a share of all weight: one that asks for thousands of its own
+/// objects, or says that it answered for them, drives out little of what the others want. Guesses: fewer may well bring more each.
+const MANY_NEIGHBOURS: usize = 8;
+const SHARE_MAX: f64 = 0.25;
 /// Neighbours told apart in one row. A guess: what comes through more is spread already.
 const THROUGH_MAX: usize = 8;
 /// A request counts for so long, in the mean. A guess: the longest in which popularity may be taken for steady.
@@ -341,7 +388,7 @@ mod tests {
         // All is answered elsewhere now.
         let later = heat.demand(at(1_800_000), &object(1));
         assert!(later > before * 0.6, "{before}, then {later}");
-        heat.note_told(at(3_600_000), &object(1), 3_000.0);
+        heat.note_told(at(3_600_000), &object(1), neighbour, 3_000.0);
         assert!((0.7..1.2).contains(&heat.demand(at(3_600_000), &object(1))));
         // And one more request through this neighbour, which brings all there is, tells how many come that way.
         let wanted = heat.note(at(3_601_000), &object(2), neighbour, 40_000.0);
@@ -371,6 +418,39 @@ mod tests {
         }
         let hottest = heat.hottest(at(200_000), 1);
         assert_eq!(hottest[0].0, object(0));
+    }
+
+    #[test]
+    fn one_neighbour_that_heats_its_own_objects_does_not_drive_out_what_the_others_want() {
+        const ROWS: usize = 128;
+        for tells in [false, true] {
+            let mut heat = Heat::new((1, 2), ROWS);
+            let (mut chance, liar) = (Chance::from_seed(6), object(500));
+            let wanted = |heat: &Heat, step| (0..60).filter(|name| heat.demand(at(step), &object(*name)) > 0.0).count();
+            for step in 0..120_000u64 {
+                // Nine neighbours want sixty objects, one request in fifty; all others are one neighbour's.
+                if step % 50 == 0 {
+                    let (name, through) = (chance.index(60) as u64, object(900 + chance.index(9) as u64));
+                    heat.note(at(step * 10), &object(name), through, 0.0);
+                } else if tells {
+                    heat.note_told(at(step * 10), &object(10_000 + step % 2_000), liar, 60_000.0);
+                } else {
+                    heat.note(at(step * 10), &object(10_000 + step % 2_000), liar, 0.0);
+                }
+                heat.assert_invariants();
+            }
+            assert_eq!(wanted(&heat, 1_200_000), 60, "tells: {tells}");
+        }
+    }
+
+    #[test]
+    fn among_few_neighbours_one_may_bring_nearly_all() {
+        let mut heat = Heat::new((1, 2), 16);
+        for step in 0..20_000u64 {
+            heat.note(at(step * 10), &object(step % 64), object(500 + u64::from(step % 100 == 0)), 0.0);
+            heat.note(at(step * 10), &object(7), object(500), 0.0);
+        }
+        assert_eq!(heat.hottest(at(200_000), 1)[0].0, object(7));
     }
 
     proptest! {

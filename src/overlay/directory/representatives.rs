@@ -155,7 +155,7 @@ impl Directory {
     pub(super) fn on_serving(&mut self, from: Id, root: Id, version: u64, served: u32) {
         // Whoever says more than is true could as well have asked as often.
         let served = f64::from(served.min(COUNT_MAX));
-        self.spread.heat.note_told(self.ground.now, &root, served);
+        self.spread.heat.note_told(self.ground.now, &root, from, served);
         let lease = self.lease_for(&root);
         // It counted over less than a whole lease.
         if served >= self.worth() * TOLD_AFTER {

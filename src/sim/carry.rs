@@ -105,6 +105,9 @@ impl World {
         let before = std::mem::replace(&mut mind.view, view.clone());
         if before.ready != view.ready {
             self.book.reigns.note(index, view.ready, at);
+            if view.ready {
+                self.nodes[index].note_ready(at);
+            }
             self.book.note(|| Note::Ready { at, node: index, ready: view.ready });
         }
         if before.ready != view.ready || before.leaf_set != view.leaf_set {

@@ -40,7 +40,7 @@ pub mod world;
 pub use book::{Note, Sent, Tally};
 pub use canary::Canary;
 pub use disk::{Disk, DiskWeather};
-pub use node::Node;
+pub use node::{Joined, Node};
 pub use stage::Stage;
 pub use underlay::Underlay;
 pub use weather::Weather;

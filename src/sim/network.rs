@@ -137,6 +137,7 @@ impl World {
     /// Measures a round trip without a link.
     pub(super) fn measure(&mut self, from: usize, peer: Id) {
         self.book.sent.add("echo wanted", 0);
+        self.nodes[from].counts.messages += 1;
         let answers = |to: &usize| self.nodes[*to].is_up() && self.weather.passes_both_ways(from, *to);
         let answerer = self.named(&peer).filter(answers);
         let rtt = answerer.map(|to| self.travel(from, to) + self.travel(to, from));
@@ -236,8 +237,9 @@ impl World {
             end.rtt.add(at.since(sent) + back);
         }
         let Packet { message, bytes, .. } = *packet;
-        self.nodes[to].traffic += bytes.len() as u64;
-        self.nodes[to].asked_of += u64::from(is_request(&message));
+        self.nodes[to].counts.traffic += bytes.len() as u64;
+        self.nodes[to].counts.messages += 1;
+        self.nodes[to].counts.asked_of += u64::from(is_request(&message));
         self.book.record(at, to, "said", &bytes);
         if matches!(message, Message::Directory(Directory::Ask { .. } | Directory::Answer { .. })) {
             self.stir();
@@ -299,7 +301,8 @@ impl World {
         self.book.tally.messages[family] += 1;
         self.book.tally.bytes[family] += bytes.len() as u64;
         self.book.sent.add(message.kind(), bytes.len());
-        self.nodes[from].traffic += bytes.len() as u64;
+        self.nodes[from].counts.traffic += bytes.len() as u64;
+        self.nodes[from].counts.messages += 1;
         let is_datagram = bytes.len() <= DATAGRAM_BYTES_MAX;
         let sent = self.now();
         self.launch(Box::new(Packet { from, to, link, message, bytes, is_datagram, sent }));
@@ -320,6 +323,7 @@ impl World {
         }
         self.dials.begun += 1;
         self.book.sent.add("dial", 0);
+        self.nodes[from].counts.messages += 1;
         let number = self.dials.begun;
         self.dials.under_way.insert((from, to), Dial { number, seed, waiting: Vec::new() });
         let rtt = self.travel(from, to) + self.travel(to, from);

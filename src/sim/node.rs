@@ -36,13 +36,41 @@ pub struct Node {
     pub(super) clock: Clock,
     /// Since when it does not run, if it ever did.
     pub(super) gone_since: Option<Instant>,
-    /// Bytes of messages sent and received.
-    pub(super) traffic: u64,
-    /// Requests of others that came in.
-    pub(super) asked_of: u64,
+    /// What passed through its hands.
+    pub(super) counts: Counts,
+    /// Its joining in this life: when it began, with how many messages, and what came of it.
+    pub(super) joining: Joining,
     /// For a guest, which has links and no mind: what its host has not read yet.
     pub(super) mail: Option<Vec<crate::crawler::Input>>,
     chance: Chance,
+}
+
+/// What passed through a node's hands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Bytes of messages sent and received.
+    pub traffic: u64,
+    /// Messages sent and received; a dial and a linkless ping of its own count as one each.
+    pub messages: u64,
+    /// Requests of others that came in.
+    pub asked_of: u64,
+}
+
+/// How a node comes in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joining {
+    began: Instant,
+    messages: u64,
+    joined: Option<Joined>,
+}
+
+/// What it took a node to join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// From its start until it was ready to root keys.
+    pub after: Span,
+    /// Messages it sent and received meanwhile; a dial and a linkless ping of its own count as one each.
+    pub messages: u64,
 }
 
 /// The machines of a running node.
@@ -104,15 +132,16 @@ impl Node {
             mail: None,
             clock: Clock::drawn(plan.seed, index, plan.drift_ppm),
             gone_since: None,
-            traffic: 0,
-            asked_of: 0,
+            counts: Counts::default(),
+            joining: Joining { began: Instant::ORIGIN, messages: 0, joined: None },
             chance,
         }
     }
 
     /// Gives it a fresh mind; the caller starts the machines.
-    pub(super) fn awaken(&mut self, plan: &Plan) {
+    pub(super) fn awaken(&mut self, now: Instant, plan: &Plan) {
         self.life += 1;
+        self.joining = Joining { began: now, messages: self.counts.messages, joined: None };
         self.gone_since = None;
         let before = &self.contact;
         let (name, role) = (*before.name(), before.role());
@@ -180,12 +209,23 @@ impl Node {
 
     /// Encoded bytes of all messages it has sent and received; the transport's own are not counted.
     pub fn traffic(&self) -> u64 {
-        self.traffic
+        self.counts.traffic
+    }
+
+    /// What it took to become ready in this life, if it has.
+    pub fn joined(&self) -> Option<Joined> {
+        self.joining.joined
+    }
+
+    /// It is ready.
+    pub(super) fn note_ready(&mut self, now: Instant) {
+        let Joining { began, messages, joined } = &mut self.joining;
+        joined.get_or_insert(Joined { after: now.since(*began), messages: self.counts.messages - *messages });
     }
 
     /// Requests that came in from other nodes: routed, or straight to its directory.
     pub fn asked_of(&self) -> u64 {
-        self.asked_of
+        self.counts.asked_of
     }
 
     /// All there is to be read off its machines.

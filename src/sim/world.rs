@@ -160,7 +160,7 @@ impl World {
         if node.is_up() {
             return;
         }
-        node.awaken(&self.plan);
+        node.awaken(now, &self.plan);
         node.seeds = seeds.iter().map(|seed| address_of(*seed)).collect();
         let (life, saved, seeds) = (node.life, node.saved.clone(), node.seeds.clone());
         let portions = portions(node, now);

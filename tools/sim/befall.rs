@@ -6,9 +6,9 @@
 use super::options::Options;
 use crate::output::{Exit, FAILED};
 use arras::base::{Chance, Span};
-use arras::sim::Stage;
 use arras::sim::churn::Churn;
 use arras::sim::mend::{Mended, Rift};
+use arras::sim::{Joined, Stage};
 use serde_json::{Value, json};
 
 /// The coming and going of a whole run.
@@ -29,10 +29,29 @@ pub struct Struck {
     /// Nodes killed, and nodes that began to join.
     pub killed: usize,
     pub joining: usize,
+    /// Nodes before them: those that join are numbered from here on.
+    pub before: usize,
     /// Sites that died whole; their nodes are among those killed.
     pub sites: usize,
     /// When, since the beginning of the run.
     pub at: arras::base::Instant,
+    /// What joining took those that are ready by the end, and the round trip each has to the others in the median.
+    pub joined: Vec<(Joined, Span)>,
+}
+
+impl Struck {
+    /// The lookups are over: what it took those to join that have.
+    pub fn look_back(&mut self, stage: &Stage) {
+        let nodes = stage.world.nodes();
+        let step = self.before.div_ceil(PEERS_LOOKED_AT).max(1);
+        for node in self.before..self.before + self.joining {
+            let Some(joined) = nodes[node].joined() else { continue };
+            let there = (0..self.before).step_by(step).map(|peer| stage.world.plan().underlay.round_trip(node, peer));
+            let mut trips: Vec<Span> = there.collect();
+            trips.sort_unstable();
+            self.joined.extend(trips.get(trips.len() / 2).map(|trip| (joined, *trip)));
+        }
+    }
 }
 
 impl ChurnFound {
@@ -104,8 +123,9 @@ pub fn strike(stage: &mut Stage, options: &Options, chance: &mut Chance) -> Resu
             killed += stage.strike_site(site, options.blows.site_away());
         }
     }
+    let before = stage.world.nodes().len();
     stage.join_crowd(joining);
-    Ok(Struck { killed, joining, sites: struck, at: stage.now() })
+    Ok(Struck { killed, joining, before, sites: struck, at: stage.now(), joined: Vec::new() })
 }
 
 /// All sites; refuses an underlay on which no two nodes share one.
@@ -166,6 +186,9 @@ pub fn mended_verdict(mended: &Value) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+/// Peers whose round trips tell what a node's usual one is. A guess: the median of so many is off by a few percent.
+const PEERS_LOOKED_AT: usize = 256;
 
 #[cfg(test)]
 mod tests {

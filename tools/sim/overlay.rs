@@ -206,10 +206,11 @@ fn by_protocol(
     let roots_agree = agree(&mut stage, options, chance, per_second);
     let mended = befall::rift(&mut stage, options, chance);
     let before = Ledger::of(&stage);
-    let struck = befall::strike(&mut stage, options, chance)?;
+    let mut struck = befall::strike(&mut stage, options, chance)?;
     let lookups_began = Instant::now();
     let looks = ask(&mut stage, chance, ("looking up", options.survey.dir.is_some()), options.lookups());
     let lookups_s = lookups_began.elapsed().as_secs_f64();
+    struck.look_back(&stage);
     let traffic = Ledger::of(&stage).since(before);
     let objects = objects::by_protocol(&mut stage, options, chance, bar);
     let stored = stored::watch(&mut stage, options, deposited, chance, bar);

@@ -6,6 +6,9 @@
 use super::befall::Struck;
 use super::overlay::Found;
 use arras::base::Span;
+use arras::sim::Joined;
+use arras::survey::distribution::Summary;
+use arras::survey::number::decimals;
 use serde_json::{Value, json};
 
 /// How the lookups fared after many crashed or joined at once; null if none did.
@@ -25,10 +28,23 @@ pub fn json(found: &Found, struck: &Struck) -> Value {
         "killed": struck.killed,
         "joining": struck.joining,
         "sites": struck.sites,
+        "joined": joined(struck),
         "recovered_after_s": recovered(&fates).map(Span::as_secs_f64),
         "within_10_s": failed_between(0, 10),
         "within_30_s": failed_between(10, 30),
         "later": failed_between(30, u64::from(u32::MAX)),
+    })
+}
+
+/// What joining took those that are ready: seconds, messages (sent and received; a dial counts as one), and the time in
+/// round trips as each has them to the others in the median.
+fn joined(struck: &Struck) -> Value {
+    let all = |of: fn(&(Joined, Span)) -> f64| Summary::of(struck.joined.iter().map(of));
+    json!({
+        "ready": struck.joined.len(),
+        "s": all(|(joined, _)| joined.after.as_secs_f64()),
+        "messages": all(|(joined, _)| joined.messages as f64),
+        "round_trips": all(|(joined, trip)| joined.after.as_secs_f64() / trip.as_secs_f64().max(1e-6)),
     })
 }
 
@@ -50,11 +66,15 @@ pub fn lines(struck: &Value) -> Vec<(String, String)> {
     let window = |name: &str| format!("{} of {}", count(name, "failed"), count(name, "lookups"));
     let windows = ["within_10_s", "within_30_s", "later"].map(window).join(" / ");
     let after = struck["recovered_after_s"].as_f64().map_or("not yet".to_owned(), |s| format!("{s:.1}"));
+    let joined = &struck["joined"];
+    let median = |what: &str| joined[what]["p50"].as_f64().map_or("-".to_owned(), |value| decimals(value, 1));
+    let took = ["s", "messages", "round_trips"].map(median).join(" / ");
     vec![
         ("crashed / joining at once".to_owned(), format!("{} / {}", struck["killed"], struck["joining"])),
         ("sites that died whole".to_owned(), struck["sites"].to_string()),
         ("failed of those asked in 10 s / then to 30 s / later".to_owned(), windows),
         ("all well again after s".to_owned(), after),
+        ("joined; s / messages / round trips it took, median".to_owned(), format!("{}; {took}", joined["ready"])),
     ]
 }
 

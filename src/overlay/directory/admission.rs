@@ -141,6 +141,13 @@ impl Admission {
         }
     }
 
+    /// What this source had done costs so many more of its share; what it has not it will lack.
+    pub(super) fn charge(&mut self, source: &Id, writes: usize) {
+        if let Some(share) = self.sources.get_mut(source) {
+            share.tokens -= writes as f64;
+        }
+    }
+
     /// A value is kept for this source now.
     pub(super) fn add_value(&mut self, now: Instant, source: Id) {
         self.sources.entry(source).or_insert(Source { tokens: 0.0, at: now, values: 0 }).values += 1;

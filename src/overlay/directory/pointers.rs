@@ -8,9 +8,11 @@
 //! same claim, replayed, loses.
 
 use super::admission::Limits;
+use super::extend::Extended;
 use crate::base::{Id, Instant, Span};
+use crate::identity::Contact;
 use crate::overlay::view::Interest;
-use crate::wire::directory::{Refusal, ShareLimit};
+use crate::wire::directory::{Range, Refusal, ShareLimit};
 use crate::wire::object::Pointer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -115,6 +117,26 @@ impl Pointers {
         self.put(root, Claim { pointer, expires, is_live, is_rooted });
     }
 
+    /// Lets a live claim that is rooted here hold as long again as it was signed for, and with the holder's newest
+    /// contact: at the word of the holder itself, not of a claim that anybody may hand in again.
+    pub(super) fn extend(
+        &mut self,
+        now: Instant,
+        (root, holder): (&Id, &Id),
+        lifetime_max: Span,
+        newest: Option<&Contact>,
+    ) -> Option<Extended> {
+        let claim = self.claims.get_mut(&(*root, *holder)).filter(|claim| claim.is_live && claim.is_rooted)?;
+        let is_moved = claim.adopt(newest);
+        let until = claim.extension(now, lifetime_max);
+        if let Some(until) = until {
+            self.by_expiry.remove(&(claim.expires, *root, *holder));
+            self.by_expiry.insert((until, *root, *holder));
+            claim.expires = until;
+        }
+        Some(claim.extended(now, is_moved || until.is_some()))
+    }
+
     /// Takes a claim out.
     pub(super) fn remove(&mut self, root: &Id, holder: &Id) -> Option<Claim> {
         let claim = self.claims.remove(&(*root, *holder))?;
@@ -179,6 +201,13 @@ impl Pointers {
         self.claims.get(&(*root, *holder))
     }
 
+    /// All claims under roots within this range, in their order.
+    pub(super) fn between(&self, range: Range) -> impl Iterator<Item = (&(Id, Id), &Claim)> {
+        let first = (Id::from_prefix(range.first), Id::ZERO);
+        let rest = self.claims.range(first..);
+        rest.take_while(move |((root, _), _)| root.prefix_u64() <= range.last)
+    }
+
     /// When the next one's time is up.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
         self.by_expiry.first().map(|(at, _, _)| *at)
@@ -219,7 +248,7 @@ impl Pointers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Contact, NodeName, Role, SecretKey};
+    use crate::identity::{NodeName, Role, SecretKey};
     use crate::overlay::directory::{Shares, Tuning};
     use proptest::prelude::*;
 

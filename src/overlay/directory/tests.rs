@@ -4,6 +4,7 @@
 //! Never does: test routing.
 
 mod durable;
+mod renewal;
 mod representatives;
 mod town;
 

@@ -141,6 +141,12 @@ impl Disk {
         Some((kept.value.version(), kept.standing))
     }
 
+    /// Whether a holder's claim under this root is there at this moment: not withdrawn, not expired.
+    pub fn points(&self, root: &Id, holder: &Id, now: Instant) -> bool {
+        let kept = self.pointers.get(&(*root, *holder));
+        kept.is_some_and(|kept| kept.expires > now && !kept.pointer.withdraws())
+    }
+
     /// How many values and pointers there are, expired ones included.
     pub fn len(&self) -> (usize, usize) {
         (self.values.len(), self.pointers.len())

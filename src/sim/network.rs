@@ -300,6 +300,7 @@ impl World {
         self.book.tally.bytes[family] += bytes.len() as u64;
         self.book.sent.add(message.kind(), bytes.len());
         self.nodes[from].traffic += bytes.len() as u64;
+        self.nodes[from].said.add(message.kind(), bytes.len());
         let is_datagram = bytes.len() <= DATAGRAM_BYTES_MAX;
         let sent = self.now();
         self.launch(Box::new(Packet { from, to, link, message, bytes, is_datagram, sent }));

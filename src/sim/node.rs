@@ -4,6 +4,7 @@
 //! machine a fact, a message or a wish becomes.
 //! Never does: carry out an effect that leaves the node: that is the world's.
 
+use super::book::Sent;
 use super::canary::Canary;
 use super::clock::Clock;
 use super::disk::Disk;
@@ -38,6 +39,8 @@ pub struct Node {
     pub(super) gone_since: Option<Instant>,
     /// Bytes of messages sent and received.
     pub(super) traffic: u64,
+    /// What it has said, by kind.
+    pub(super) said: Sent,
     /// Requests of others that came in.
     pub(super) asked_of: u64,
     /// For a guest, which has links and no mind: what its host has not read yet.
@@ -105,6 +108,7 @@ impl Node {
             clock: Clock::drawn(plan.seed, index, plan.drift_ppm),
             gone_since: None,
             traffic: 0,
+            said: Sent::default(),
             asked_of: 0,
             chance,
         }
@@ -181,6 +185,11 @@ impl Node {
     /// Encoded bytes of all messages it has sent and received; the transport's own are not counted.
     pub fn traffic(&self) -> u64 {
         self.traffic
+    }
+
+    /// What it has said so far, by kind.
+    pub fn said(&self) -> &Sent {
+        &self.said
     }
 
     /// Requests that came in from other nodes: routed, or straight to its directory.

@@ -305,6 +305,35 @@ mod tests {
     }
 
     #[test]
+    fn only_a_live_rooted_claim_is_extended_and_never_beyond_what_was_signed_or_is_granted() {
+        let mut pointers = Pointers::new(Arc::new(Interest::new((1, 2))));
+        let at = |seconds: u64| Instant::ORIGIN + Span::from_secs(seconds);
+        let claimed = pointer(1, 1, Span::from_secs(100));
+        let holder = claimed.holder.id();
+        let extend = |pointers: &mut Pointers, now: u64, limit: u64| {
+            let limit = Span::from_secs(limit);
+            let extended = pointers.extend(at(now), (&Id::MAX, &holder), limit, None);
+            extended.map(|extended| extended.remaining)
+        };
+        pointers.insert(at(0), Id::MAX, claimed.clone(), Span::from_secs(100), false);
+        assert_eq!(extend(&mut pointers, 10, 1_000), None, "a copy in passing");
+        assert!(claim(&mut pointers, 10, &claimed).is_ok());
+        assert_eq!(extend(&mut pointers, 50, 1_000), Some(Some(Span::from_secs(100))));
+        assert_eq!(extend(&mut pointers, 51, 1_000), Some(None), "hardly longer");
+        assert_eq!(extend(&mut pointers, 60, 20), Some(None), "no claim becomes shorter");
+        assert_eq!(pointers.get(&Id::MAX, &holder).map(|claim| claim.expires), Some(at(150)));
+        // Who hands in the same claim again gains nothing by it.
+        assert_eq!(claim(&mut pointers, 60, &claimed), Ok(Weight::Same { remaining: Span::from_secs(90) }));
+        pointers.assert_invariants(&limits());
+        pointers.expire(at(150), 10);
+        assert_eq!(extend(&mut pointers, 151, 1_000), None, "a lapsed claim");
+        assert_eq!(claim(&mut pointers, 152, &claimed), Err(Refusal::Stale { version: 1 }));
+        assert!(claim(&mut pointers, 153, &pointer(1, 2, Span::from_secs(100))).is_ok());
+        assert!(claim(&mut pointers, 154, &pointer(1, 3, Span::ZERO)).is_ok());
+        assert_eq!(extend(&mut pointers, 155, 1_000), None, "a withdrawn claim");
+    }
+
+    #[test]
     fn holders_of_one_object_are_limited() {
         let mut pointers = Pointers::new(Arc::new(Interest::new((1, 2))));
         let span = Span::from_secs(100);

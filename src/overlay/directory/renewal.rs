@@ -98,6 +98,9 @@ impl Directory {
 
     /// The next of those that are renewed singly.
     pub(super) fn on_singly(&mut self) {
+        if !self.ground.view.ready {
+            return self.ground.wake(Due::Singly, RENEW_PAUSE);
+        }
         for _ in 0..SINGLY_AT_ONCE {
             if self.publications.deposits() >= DEPOSITS_MAX || self.leaving.is_some() {
                 break;

@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::base::Instant;
-use crate::wire::directory::{Range, Slice};
+use crate::wire::directory::{Claimed, Range, RangeSum, Slice};
 
 const LIFETIME: Span = Span::from_mins(10);
 const OBJECTS: usize = 300;
@@ -193,6 +193,35 @@ fn nobody_extends_the_claims_of_others() {
     assert!(told.clone().count() > 100);
     assert!(told.clone().all(|(sums, claims)| claims.is_empty() && sums.iter().all(|sum| sum.count == 0)));
     assert_eq!(living(&town, &values), 0);
+}
+
+#[test]
+fn roots_that_say_anything_cost_a_bounded_number_of_questions_and_no_claim() {
+    let (mut town, values) = publishers(OBJECTS);
+    town.deaf = Some(|_, message| matches!(message, Message::Directory(Wire::Renew { .. })));
+    let mut heard = town.said.len();
+    for _ in 0..(LIFETIME.as_millis() * 2 / 50) {
+        town.rest(Span::from_millis(50));
+        for (asker, root, message) in town.said.split_off(heard) {
+            let Message::Directory(Wire::Renew { salt, slice, ranges, named }) = message else { continue };
+            let covered = Range { first: ranges[0].first, last: ranges[ranges.len() - 1].last };
+            // Some have always too many, some always others.
+            let count = if root.digit(0) % 2 == 0 { 10_000 } else { 10 };
+            let sums = ranges.iter().map(|_| RangeSum { count, digest: [7; 16] }).collect();
+            let invented = |at: u64| Claimed { object: Id::from_prefix(covered.first + at), salt: 0, version: 1 };
+            let claims = if named { (0..256).map(invented).collect() } else { Vec::new() };
+            let told = Wire::Renewed { salt, asker: slice.shard, shard: 0, shards: 1, covered, sums, claims };
+            let asker = (0..8).find(|index| town.id(*index) == asker).unwrap();
+            town.hear(asker, root, told);
+        }
+        heard = town.said.len();
+    }
+    assert_eq!(living(&town, &values), OBJECTS * usize::from(ROOTS_PER_OBJECT));
+    assert!(renewals(&town, "given_up") > 0.0 && renewals(&town, "withdrawn") > 0.0);
+    let regions = renewals(&town, "region");
+    let (questions, too_many) = (renewals(&town, "question"), renewals(&town, "too_many"));
+    assert!(questions <= 64.0 * regions, "{questions} questions in {regions} regions");
+    assert!(too_many <= 256.0 * regions, "{too_many} withdrawals in {regions} regions");
 }
 
 #[test]

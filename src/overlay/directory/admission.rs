@@ -210,8 +210,8 @@ pub(super) fn limit_name(refusal: &Refusal) -> &'static str {
 const WRITE_BURST_S: f64 = 4.0;
 /// Neighbours remembered: sixteen times the default link budget of 256.
 pub(super) const SOURCES_MAX: usize = 4_096;
-/// Copies of pointers kept in passing may take one part in this of all. A guess.
-const PASSING_SHARE: usize = 4;
+/// Copies of pointers kept in passing may take one part in this of all, and of what one holder may take up. A guess.
+pub(super) const PASSING_SHARE: usize = 4;
 
 #[cfg(test)]
 mod tests {

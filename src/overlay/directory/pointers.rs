@@ -7,7 +7,7 @@
 //! A claim that is withdrawn or has lapsed leaves its sequence number behind for a while, so that the
 //! same claim, replayed, loses.
 
-use super::admission::Limits;
+use super::admission::{Limits, PASSING_SHARE};
 use super::extend::Extended;
 use crate::base::{Id, Instant, Span};
 use crate::identity::Contact;
@@ -89,7 +89,9 @@ impl Pointers {
         if self.of_root(root).count() >= limits.pointers_per_object {
             return Err(Refusal::Share { limit: ShareLimit::PointersPerObject });
         }
-        if self.per_holder.get(&holder).is_some_and(|count| *count >= limits.pointers_per_holder) {
+        // Copies in passing never take the room of claims that are rooted here.
+        let share = if is_rooted { limits.pointers_per_holder } else { limits.pointers_per_holder / PASSING_SHARE };
+        if self.per_holder.get(&holder).is_some_and(|count| *count >= share) {
             return Err(Refusal::Share { limit: ShareLimit::PointersPerHolder });
         }
         if self.claims.len() >= limits.pointers || (!is_rooted && self.passing >= limits.passing) {
@@ -341,6 +343,25 @@ mod tests {
         assert!(claim(&mut pointers, 0, &pointer(2, 1, span)).is_ok());
         let refused = Err(Refusal::Share { limit: ShareLimit::PointersPerObject });
         assert_eq!(claim(&mut pointers, 0, &pointer(3, 1, span)), refused);
+    }
+
+    #[test]
+    fn copies_in_passing_take_a_part_of_their_holders_share_only() {
+        let mut pointers = Pointers::new(Arc::new(Interest::new((1, 2))));
+        let shares = Shares { pointers_per_holder: 8, ..Shares::default() };
+        let limits = Limits::part_of(&Tuning { pointers_max: 100, shares, ..Tuning::default() }, 1);
+        let claimed = pointer(1, 1, Span::from_secs(100));
+        let mut admitted = |is_rooted: bool, names: std::ops::Range<u8>| {
+            let of = |name: u8| {
+                let (now, root) = (Instant::ORIGIN, Id::hash_of(&[name]));
+                let weight = pointers.weigh(&limits, now, &root, &claimed, is_rooted);
+                weight.map(|_| pointers.insert(now, root, claimed.clone(), claimed.lifetime, is_rooted))
+            };
+            names.map(of).filter(Result::is_ok).count()
+        };
+        assert_eq!(admitted(false, 0..10), 2);
+        assert_eq!(admitted(true, 10..20), 6);
+        assert_eq!(admitted(true, 20..30), 0);
     }
 
     proptest! {

@@ -279,13 +279,11 @@ impl Directory {
         let roots = deposit.rooted();
         let object = deposit.pointer.object;
         if let Some(publication) = self.publications.by_object.get(&object) {
-            let (all, lifetime) = (roots == super::ROOTS_PER_OBJECT, publication.lifetime);
-            let after = self.ground.chance.jittered(lifetime / if all { 2 } else { 8 }, 0.2);
-            match deposit.is_partial() {
-                // The other claims are due when they were.
-                true if all => {}
-                true => self.ground.deadlines.set_earlier(Due::Renew(object), self.ground.now + after),
-                false => self.ground.wake(Due::Renew(object), after),
+            let share = if roots == super::ROOTS_PER_OBJECT { 2 } else { 8 };
+            let after = self.ground.chance.jittered(publication.lifetime / share, 0.2);
+            // A claim at one root: the others are due when they were, and the next round sees what became of it.
+            if !deposit.is_partial() {
+                self.ground.wake(Due::Renew(object), after);
             }
         }
         if let Some(wish) = deposit.wish {

@@ -78,7 +78,7 @@ bench: build ## Speed: lookups, forwarding, put and get, memory, a crowd on one 
 hot: ## Hot objects in the simulator, with and without representatives: hops, load, copies (HOT="--nodes 400 --objects 8000 --rate 2000")
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cargo bench --locked --bench hot -- $(HOT)
 
-republish: ## One node that keeps a million claims alive, in the simulator; in target/bench/ (some minutes, 6 GiB; REPUBLISH="--objects 12500")
+republish: ## One node that keeps a million claims alive, in the simulator; in target/bench/ (some minutes, 2 GiB; REPUBLISH="--objects 12500")
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cargo bench --locked --bench republish -- $(REPUBLISH)
 
 simulator: ## The simulator itself: events a second and core, memory a node; in target/bench/ (some minutes; SIMULATOR="--nodes 300")

@@ -21,6 +21,8 @@ SIMULATOR ?=
 SOAK_MIN ?= 10
 # Options of `make hot`: without any, Beehive's 1,024 nodes and 40,960 objects at a thousand times its rate (an hour).
 HOT ?= --nodes 400 --objects 8000 --rate 2000 --windows 6
+# Options of `make republish`: without any, 125,000 objects at eight roots each.
+REPUBLISH ?=
 # Inputs of `make fuzz`, and their seed.
 FUZZ_INPUTS ?= 2000000
 
@@ -30,7 +32,7 @@ SIM := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(ARRAS) sim
 PLANETLAB := bench/data/planetlab490_median.u32le.gz
 AWS := bench/data/aws33_p50.u32le.gz
 
-.PHONY: help build demo nodes status stop test check unit stretch bench hot simulator sim survey crawls storm soak fuzz clean
+.PHONY: help build demo nodes status stop test check unit stretch bench hot republish simulator sim survey crawls storm soak fuzz clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -75,6 +77,9 @@ bench: build ## Speed: lookups, forwarding, put and get, memory, a crowd on one 
 
 hot: ## Hot objects in the simulator, with and without representatives: hops, load, copies (HOT="--nodes 400 --objects 8000 --rate 2000")
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cargo bench --locked --bench hot -- $(HOT)
+
+republish: ## One node that keeps a million claims alive, in the simulator; in target/bench/ (some minutes, 2 GiB; REPUBLISH="--objects 12500")
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cargo bench --locked --bench republish -- $(REPUBLISH)
 
 simulator: ## The simulator itself: events a second and core, memory a node; in target/bench/ (some minutes; SIMULATOR="--nodes 300")
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cargo bench --locked --bench simulator -- $(SIMULATOR)

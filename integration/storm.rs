@@ -9,6 +9,8 @@
 mod crowd;
 #[path = "storm/script.rs"]
 mod script;
+#[path = "storm/shelf.rs"]
+mod shelf;
 
 use arras::sim::Canary;
 use parking_lot::Mutex;
@@ -92,6 +94,17 @@ fn in_every_crowd_leases_bound_what_is_old_and_end() {
     }
 }
 
+/// A node that holds much keeps every claim alive and loses what it withdraws; `SHELF_SEED=n` runs one seed.
+#[test]
+fn in_every_storm_claims_are_renewed_where_they_belong() {
+    let one = number("SHELF_SEED");
+    for seed in one.map_or(1..=SHELVES, |seed| seed..=seed) {
+        let (story, wrongs) = shelf::weather(seed);
+        println!("{story}");
+        assert!(wrongs.is_empty(), "{story}, SHELF_SEED={seed}: {:#?}", &wrongs[..wrongs.len().min(SHOWN)]);
+    }
+}
+
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
@@ -105,6 +118,8 @@ const SEEDS: u64 = 200;
 const BUGGED: [u64; 3] = [1, 2, 3];
 /// Crowds.
 const CROWDS: u64 = 12;
+/// Storms around a node that holds much.
+const SHELVES: u64 = 8;
 /// The seed that is run twice.
 const TWICE: u64 = 1;
 /// Complaints shown of one storm.

@@ -6,7 +6,8 @@
 use arras::base::{Coordinate, Id, Load, Span};
 use arras::identity::{Contact, NodeName, Role, SecretKey};
 use arras::wire::directory::{
-    Answer, Entry, Holder, KnownAs, OfferEntry, Range, RangeSum, Refusal, Request, ShareLimit, Slice,
+    Answer, Claimed, Entry, Holder, KnownAs, OfferEntry, Range, RangeSum, Refusal, Request, ShareLimit, Slice,
+    claim_version,
 };
 use arras::wire::membership::About;
 use arras::wire::object::{Pointer, Receipt, Record, Value};
@@ -171,7 +172,19 @@ fn requests() -> Vec<(&'static str, Message)> {
     let sums = vec![RangeSum { count: 300, digest: [7; 16] }];
     let compared = Directory::Compared { salt: 99, asker: 1, shard: 0, shards: 2, sums };
     list.push(("directory.compared", Message::Directory(compared)));
+    list.extend(renewals(slice));
     list
+}
+
+fn renewals(slice: Slice) -> Vec<(&'static str, Message)> {
+    let range = Range { first: 1 << 60, last: 2 << 60 };
+    let renew = Directory::Renew { salt: 98, slice, ranges: vec![range], named: true };
+    let claims = vec![Claimed { object: id(1), salt: 3, version: claim_version(9, Span::from_hours(2)) }];
+    let sums = vec![RangeSum { count: 1, digest: [8; 16] }];
+    let renewed = Directory::Renewed { salt: 98, asker: 1, shard: 0, shards: 2, covered: range, sums, claims };
+    [("directory.renew", renew), ("directory.renewed", renewed)]
+        .map(|(name, message)| (name, Message::Directory(message)))
+        .to_vec()
 }
 
 fn representatives() -> Vec<(&'static str, Message)> {

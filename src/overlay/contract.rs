@@ -188,6 +188,14 @@ pub enum DiskOp {
         /// For how long from now.
         remaining: Span,
     },
+    /// Keep these pointers of one holder for longer, each as long from now as is said, and its contact with them, if that
+    /// is newer. Those that are not there stay away.
+    ExtendPointers {
+        /// Whose.
+        holder: Arc<Contact>,
+        /// Under which ids, and how long.
+        rows: Vec<(Id, Span)>,
+    },
     /// Forget a value.
     DropValue {
         /// Which.
@@ -205,6 +213,13 @@ pub enum DiskOp {
         /// Which.
         object: Id,
     },
+}
+
+impl DiskOp {
+    /// Whether it needs room on the disk, and so fails where that is full.
+    pub fn adds(&self) -> bool {
+        matches!(self, DiskOp::KeepValue { .. } | DiskOp::KeepPointer { .. } | DiskOp::ExtendPointers { .. })
+    }
 }
 
 /// What the disk did.

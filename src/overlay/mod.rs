@@ -108,9 +108,10 @@ impl Sharding {
                 DirectoryMessage::Offer { .. }
                 | DirectoryMessage::Wanted { .. }
                 | DirectoryMessage::Kept { .. }
-                | DirectoryMessage::Compare { .. },
+                | DirectoryMessage::Compare { .. }
+                | DirectoryMessage::Renew { .. },
             ) => Hearers::Shards,
-            Message::Directory(DirectoryMessage::Compared { asker, .. }) => {
+            Message::Directory(DirectoryMessage::Compared { asker, .. } | DirectoryMessage::Renewed { asker, .. }) => {
                 Hearers::One(Station::Shard(usize::from(*asker).min(self.count - 1)))
             }
         }

@@ -211,6 +211,14 @@ impl Narrator {
                 let counts: Vec<String> = sums.iter().map(|sum| sum.count.to_string()).collect();
                 format!("directory.compared [{}]", counts.join(" "))
             }
+            Directory::Renew { ranges, named, .. } => {
+                let verb = if *named { "renew and name" } else { "renew" };
+                format!("directory.{verb} ranges={}", ranges.len())
+            }
+            Directory::Renewed { sums, claims, .. } => {
+                let counts: Vec<String> = sums.iter().map(|sum| sum.count.to_string()).collect();
+                format!("directory.renewed [{}] names={}", counts.join(" "), claims.len())
+            }
         }
     }
 

@@ -98,6 +98,36 @@ pub enum Directory {
         /// One for each range, in the same order. At most [`RANGES_MAX`].
         sums: Vec<RangeSum>,
     },
+    /// All claims of mine that you root within these ranges hold again for as long as I signed them for. That I am their
+    /// holder this link proves. Each shard of the hearer answers for itself.
+    Renew {
+        /// Goes into every digest; names the question.
+        salt: u64,
+        /// Only the objects of this shard of the asker's are meant.
+        slice: Slice,
+        /// Of the ids under which the claims are rooted; in order, none within another. At most [`RANGES_MAX`].
+        ranges: Vec<Range>,
+        /// Whether the claims are to be named, besides.
+        named: bool,
+    },
+    /// They do, as many as these.
+    Renewed {
+        /// Of the question.
+        salt: u64,
+        /// The asking shard.
+        asker: u8,
+        /// The answering shard.
+        shard: u8,
+        /// How many shards answer.
+        shards: u8,
+        /// How much of what was asked about this is the answer for: what the answerer roots, and could look through. Of
+        /// the rest nothing is said.
+        covered: Range,
+        /// One for each range as far as it is covered, in the same order. At most [`RANGES_MAX`].
+        sums: Vec<RangeSum>,
+        /// If asked for. At most [`CLAIMED_MAX`].
+        claims: Vec<Claimed>,
+    },
 }
 
 /// What a representative answers with. All of it proves itself.
@@ -135,6 +165,8 @@ impl Directory {
             Directory::Dismiss { .. } => "dismiss",
             Directory::Compare { .. } => "compare",
             Directory::Compared { .. } => "compared",
+            Directory::Renew { .. } => "renew",
+            Directory::Renewed { .. } => "renewed",
         }
     }
 }
@@ -170,14 +202,31 @@ pub struct Range {
     pub last: u64,
 }
 
-/// What is kept within a range, in brief.
+/// What is kept within a range, in brief: values by their ids, or claims by the ids under which they are rooted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RangeSum {
-    /// How many values.
+    /// How many.
     pub count: u32,
     /// The sum, modulo 2^128, of the first 16 bytes of BLAKE3 over salt, version (both little-endian in 8 bytes) and
-    /// object of each; little-endian.
+    /// id of each; little-endian.
     pub digest: [u8; DIGEST_BYTES],
+}
+
+/// A claim of the asker's that a root knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The object.
+    pub object: Id,
+    /// Under which of its names.
+    pub salt: u8,
+    /// What the claim says, see [`claim_version`].
+    pub version: u64,
+}
+
+/// What a claim says beside whose and of what it is, as one number: the version of a claim in the [`RangeSum`] of
+/// [`Directory::Renewed`]. It changes with the holder's contact and with the lifetime, not with the signature.
+pub fn claim_version(contact_sequence: u64, lifetime: Span) -> u64 {
+    contact_sequence.wrapping_add(lifetime.as_millis().wrapping_mul(LIFETIME_FACTOR))
 }
 
 /// What a directory is asked.
@@ -420,5 +469,10 @@ pub const CLAIMS_MAX: usize = 2 * HOLDERS_MAX;
 pub const OFFER_MAX: usize = 256;
 /// Ranges of a comparison: 128 of up to 18 bytes make 2 KiB.
 pub const RANGES_MAX: usize = 128;
+/// Claims named in one answer: 256 of some 43 bytes make 11 KiB.
+pub const CLAIMED_MAX: usize = 256;
+/// An odd number without pattern (2^64 over the golden ratio), so that small differences of a contact's sequence number
+/// and of a lifetime do not make up for each other.
+const LIFETIME_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Bytes of a digest. A salt is used once, so that two sets meet by luck only: once in 2^128.
 pub const DIGEST_BYTES: usize = 16;

@@ -123,6 +123,11 @@ impl Message {
             }
             Message::Directory(Directory::Compare { ranges, .. }) => (ranges.len(), directory::RANGES_MAX, "ranges"),
             Message::Directory(Directory::Compared { sums, .. }) => (sums.len(), directory::RANGES_MAX, "sums"),
+            Message::Directory(Directory::Renew { ranges, .. }) => (ranges.len(), directory::RANGES_MAX, "ranges"),
+            Message::Directory(Directory::Renewed { sums, .. }) if sums.len() > directory::RANGES_MAX => {
+                (sums.len(), directory::RANGES_MAX, "sums")
+            }
+            Message::Directory(Directory::Renewed { claims, .. }) => (claims.len(), directory::CLAIMED_MAX, "claims"),
             _ => return Ok(()),
         };
         if length > limit { Err(Malformed::OutOfRange { what }) } else { Ok(()) }

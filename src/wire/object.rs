@@ -135,6 +135,16 @@ impl Pointer {
         self.holder.name().key.verifies(POINTER_PURPOSE, &signed, &self.signature)
     }
 
+    /// Takes a newer contact of the holder over: the claim is signed for the holder's id, whatever its addresses. The
+    /// contact must be proven.
+    pub fn adopt(&mut self, holder: &Contact) -> bool {
+        let is_newer = holder.id() == self.holder.id() && holder.supersedes(&self.holder);
+        if is_newer {
+            self.holder = holder.clone();
+        }
+        is_newer
+    }
+
     /// Whether this withdraws earlier claims.
     pub fn withdraws(&self) -> bool {
         self.lifetime == Span::ZERO

@@ -141,6 +141,13 @@ impl Admission {
         }
     }
 
+    /// What this source had done costs so many more of its share; what it has not it will lack.
+    pub(super) fn charge(&mut self, source: &Id, writes: usize) {
+        if let Some(share) = self.sources.get_mut(source) {
+            share.tokens -= writes as f64;
+        }
+    }
+
     /// A value is kept for this source now.
     pub(super) fn add_value(&mut self, now: Instant, source: Id) {
         self.sources.entry(source).or_insert(Source { tokens: 0.0, at: now, values: 0 }).values += 1;
@@ -203,8 +210,8 @@ pub(super) fn limit_name(refusal: &Refusal) -> &'static str {
 const WRITE_BURST_S: f64 = 4.0;
 /// Neighbours remembered: sixteen times the default link budget of 256.
 pub(super) const SOURCES_MAX: usize = 4_096;
-/// Copies of pointers kept in passing may take one part in this of all. A guess.
-const PASSING_SHARE: usize = 4;
+/// Copies of pointers kept in passing may take one part in this of all, and of what one holder may take up. A guess.
+pub(super) const PASSING_SHARE: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use super::keep::Keeping;
 use super::representatives::Offered;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Label, Ticket};
+use crate::wire::Directory as Message;
 use crate::wire::directory::Request;
 use std::collections::BTreeMap;
 
@@ -30,8 +31,14 @@ pub(super) enum Due {
     Survey(u64),
     /// One root of a deposit is tried again.
     Deposit(u64, u8),
-    /// A published object's claim is to be renewed.
+    /// A published object's claims are to be renewed.
     Renew(Id),
+    /// A round of renewals begins, or takes its next step.
+    Round,
+    /// This walker of a round goes on, or was not answered.
+    Walk(u8),
+    /// The next of the claims that are renewed singly are due.
+    Singly,
     /// Something kept has outlived its time.
     Expiry,
     /// Repair takes its next step.
@@ -100,6 +107,8 @@ pub(super) enum Routed {
     Wish(u64),
     /// A pointer on its way to one of its roots.
     Deposit { deposit: u64, salt: u8 },
+    /// A walker of a round of renewals looks for a root.
+    Who { walker: u8 },
 }
 
 /// What goes on when work is done.
@@ -120,6 +129,8 @@ pub(super) enum Pending {
     Keep(Box<Keeping>),
     /// A pointer is on disk.
     KeepPointer { replier: Replier, remaining: Span },
+    /// Claims of this holder's were extended on disk; it is waiting for this.
+    Extended { to: Id, answer: Box<Message> },
     /// A value was read.
     Read { object: Id, then: ReadThen },
     /// Nothing: something was dropped.

@@ -77,6 +77,7 @@ impl Directory {
         match pending {
             Pending::Keep(keeping) => self.on_kept(*keeping, &done),
             Pending::KeepPointer { replier, remaining } => self.on_pointer_kept(replier, remaining, &done),
+            Pending::Extended { to, answer } => self.on_extended(to, *answer, &done),
             Pending::Read { object, then } => {
                 let value = match done {
                     DiskDone::Read(value) => value,

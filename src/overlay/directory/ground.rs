@@ -63,6 +63,8 @@ pub(super) enum Counter {
     Served,
     /// Writes and requests refused, by limit.
     Refused,
+    /// Claims of this node's own renewed, and steps on the way, by kind; claims of others extended.
+    Renewals,
     /// Steps of repair, by kind.
     Repairs,
     /// Leases given and taken, by what became of them.
@@ -216,7 +218,12 @@ impl Ground {
 
 impl Tally {
     pub(super) fn count(&mut self, counter: Counter, label: &'static str) {
-        *self.counts.entry((counter, label)).or_insert(0) += 1;
+        self.add(counter, label, 1);
+    }
+
+    /// So many at once.
+    pub(super) fn add(&mut self, counter: Counter, label: &'static str, count: u64) {
+        *self.counts.entry((counter, label)).or_insert(0) += count;
     }
 
     pub(super) fn total(&self, counter: Counter) -> u64 {

@@ -10,6 +10,7 @@ mod cache;
 mod choose;
 mod compare;
 mod duty;
+mod extend;
 mod get;
 mod ground;
 mod heat;
@@ -22,6 +23,8 @@ mod publish;
 mod push;
 mod put;
 mod ranges;
+mod regions;
+mod renewal;
 mod repair;
 mod representatives;
 mod root_put;
@@ -34,6 +37,7 @@ mod survey;
 mod tests;
 pub mod tuning;
 mod values;
+mod walk;
 mod wishes;
 
 pub use status::{DirectoryStatus, HotObject};
@@ -42,6 +46,7 @@ pub use tuning::{Leases, Shares, Tuning, Upkeep};
 use self::admission::Admission;
 use self::away::{Away, Due};
 use self::cache::Cache;
+use self::extend::RenewAsked;
 use self::ground::Ground;
 use self::heat::Heat;
 use self::leave::Leaving;
@@ -53,6 +58,7 @@ use self::root_put::RootPuts;
 use self::stands::Stands;
 use self::survey::Surveys;
 use self::values::Values;
+use self::walk::Renewed;
 use self::wishes::Wishes;
 use super::Sharding;
 use super::contract::{Arrival, Asker, Command, DiskDone, Effect, JobDone, RequestId, Stored, Ticket};
@@ -204,6 +210,12 @@ impl Directory {
             Message::Compared { salt, shard, shards, sums, .. } => {
                 self.on_compared(from, salt, (shard, shards), &sums);
             }
+            Message::Renew { salt, slice, ranges, named } => {
+                self.on_renew_asked(from, &RenewAsked { salt, slice, ranges, named });
+            }
+            Message::Renewed { salt, shard, shards, covered, sums, claims, .. } => {
+                self.on_renewed(from, salt, (shard, shards), Renewed { covered, sums, claims });
+            }
         }
     }
 
@@ -218,6 +230,9 @@ impl Directory {
             Due::Survey(survey) => self.on_survey_due(survey),
             Due::Deposit(deposit, salt) => self.deposit_try(deposit, salt),
             Due::Renew(object) => self.on_renew(object),
+            Due::Round => self.on_round(),
+            Due::Walk(walker) => self.on_walk(walker),
+            Due::Singly => self.on_singly(),
             Due::Expiry => self.on_expiry(),
             Due::Repair => self.on_repair(),
             Due::Leases => self.on_leases_due(),

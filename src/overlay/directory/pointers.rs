@@ -7,10 +7,12 @@
 //! A claim that is withdrawn or has lapsed leaves its sequence number behind for a while, so that the
 //! same claim, replayed, loses.
 
-use super::admission::Limits;
+use super::admission::{Limits, PASSING_SHARE};
+use super::extend::Extended;
 use crate::base::{Id, Instant, Span};
+use crate::identity::Contact;
 use crate::overlay::view::Interest;
-use crate::wire::directory::{Refusal, ShareLimit};
+use crate::wire::directory::{Range, Refusal, ShareLimit};
 use crate::wire::object::Pointer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -87,7 +89,9 @@ impl Pointers {
         if self.of_root(root).count() >= limits.pointers_per_object {
             return Err(Refusal::Share { limit: ShareLimit::PointersPerObject });
         }
-        if self.per_holder.get(&holder).is_some_and(|count| *count >= limits.pointers_per_holder) {
+        // Copies in passing never take the room of claims that are rooted here.
+        let share = if is_rooted { limits.pointers_per_holder } else { limits.pointers_per_holder / PASSING_SHARE };
+        if self.per_holder.get(&holder).is_some_and(|count| *count >= share) {
             return Err(Refusal::Share { limit: ShareLimit::PointersPerHolder });
         }
         if self.claims.len() >= limits.pointers || (!is_rooted && self.passing >= limits.passing) {
@@ -113,6 +117,26 @@ impl Pointers {
         }
         let is_rooted = is_rooted || old.is_some_and(|old| old.is_rooted);
         self.put(root, Claim { pointer, expires, is_live, is_rooted });
+    }
+
+    /// Lets a live claim that is rooted here hold as long again as it was signed for, and with the holder's newest
+    /// contact: at the word of the holder itself, not of a claim that anybody may hand in again.
+    pub(super) fn extend(
+        &mut self,
+        now: Instant,
+        (root, holder): (&Id, &Id),
+        lifetime_max: Span,
+        newest: Option<&Contact>,
+    ) -> Option<Extended> {
+        let claim = self.claims.get_mut(&(*root, *holder)).filter(|claim| claim.is_live && claim.is_rooted)?;
+        let is_moved = claim.adopt(newest);
+        let until = claim.extension(now, lifetime_max);
+        if let Some(until) = until {
+            self.by_expiry.remove(&(claim.expires, *root, *holder));
+            self.by_expiry.insert((until, *root, *holder));
+            claim.expires = until;
+        }
+        Some(claim.extended(now, is_moved || until.is_some()))
     }
 
     /// Takes a claim out.
@@ -179,6 +203,13 @@ impl Pointers {
         self.claims.get(&(*root, *holder))
     }
 
+    /// All claims under roots within this range, in their order.
+    pub(super) fn between(&self, range: Range) -> impl Iterator<Item = (&(Id, Id), &Claim)> {
+        let first = (Id::from_prefix(range.first), Id::ZERO);
+        let rest = self.claims.range(first..);
+        rest.take_while(move |((root, _), _)| root.prefix_u64() <= range.last)
+    }
+
     /// When the next one's time is up.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
         self.by_expiry.first().map(|(at, _, _)| *at)
@@ -219,7 +250,7 @@ impl Pointers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Contact, NodeName, Role, SecretKey};
+    use crate::identity::{NodeName, Role, SecretKey};
     use crate::overlay::directory::{Shares, Tuning};
     use proptest::prelude::*;
 
@@ -276,6 +307,35 @@ mod tests {
     }
 
     #[test]
+    fn only_a_live_rooted_claim_is_extended_and_never_beyond_what_was_signed_or_is_granted() {
+        let mut pointers = Pointers::new(Arc::new(Interest::new((1, 2))));
+        let at = |seconds: u64| Instant::ORIGIN + Span::from_secs(seconds);
+        let claimed = pointer(1, 1, Span::from_secs(100));
+        let holder = claimed.holder.id();
+        let extend = |pointers: &mut Pointers, now: u64, limit: u64| {
+            let limit = Span::from_secs(limit);
+            let extended = pointers.extend(at(now), (&Id::MAX, &holder), limit, None);
+            extended.map(|extended| extended.remaining)
+        };
+        pointers.insert(at(0), Id::MAX, claimed.clone(), Span::from_secs(100), false);
+        assert_eq!(extend(&mut pointers, 10, 1_000), None, "a copy in passing");
+        assert!(claim(&mut pointers, 10, &claimed).is_ok());
+        assert_eq!(extend(&mut pointers, 50, 1_000), Some(Some(Span::from_secs(100))));
+        assert_eq!(extend(&mut pointers, 51, 1_000), Some(None), "hardly longer");
+        assert_eq!(extend(&mut pointers, 60, 20), Some(None), "no claim becomes shorter");
+        assert_eq!(pointers.get(&Id::MAX, &holder).map(|claim| claim.expires), Some(at(150)));
+        // Who hands in the same claim again gains nothing by it.
+        assert_eq!(claim(&mut pointers, 60, &claimed), Ok(Weight::Same { remaining: Span::from_secs(90) }));
+        pointers.assert_invariants(&limits());
+        pointers.expire(at(150), 10);
+        assert_eq!(extend(&mut pointers, 151, 1_000), None, "a lapsed claim");
+        assert_eq!(claim(&mut pointers, 152, &claimed), Err(Refusal::Stale { version: 1 }));
+        assert!(claim(&mut pointers, 153, &pointer(1, 2, Span::from_secs(100))).is_ok());
+        assert!(claim(&mut pointers, 154, &pointer(1, 3, Span::ZERO)).is_ok());
+        assert_eq!(extend(&mut pointers, 155, 1_000), None, "a withdrawn claim");
+    }
+
+    #[test]
     fn holders_of_one_object_are_limited() {
         let mut pointers = Pointers::new(Arc::new(Interest::new((1, 2))));
         let span = Span::from_secs(100);
@@ -283,6 +343,25 @@ mod tests {
         assert!(claim(&mut pointers, 0, &pointer(2, 1, span)).is_ok());
         let refused = Err(Refusal::Share { limit: ShareLimit::PointersPerObject });
         assert_eq!(claim(&mut pointers, 0, &pointer(3, 1, span)), refused);
+    }
+
+    #[test]
+    fn copies_in_passing_take_a_part_of_their_holders_share_only() {
+        let mut pointers = Pointers::new(Arc::new(Interest::new((1, 2))));
+        let shares = Shares { pointers_per_holder: 8, ..Shares::default() };
+        let limits = Limits::part_of(&Tuning { pointers_max: 100, shares, ..Tuning::default() }, 1);
+        let claimed = pointer(1, 1, Span::from_secs(100));
+        let mut admitted = |is_rooted: bool, names: std::ops::Range<u8>| {
+            let of = |name: u8| {
+                let (now, root) = (Instant::ORIGIN, Id::hash_of(&[name]));
+                let weight = pointers.weigh(&limits, now, &root, &claimed, is_rooted);
+                weight.map(|_| pointers.insert(now, root, claimed.clone(), claimed.lifetime, is_rooted))
+            };
+            names.map(of).filter(Result::is_ok).count()
+        };
+        assert_eq!(admitted(false, 0..10), 2);
+        assert_eq!(admitted(true, 10..20), 6);
+        assert_eq!(admitted(true, 20..30), 0);
     }
 
     proptest! {

@@ -1,33 +1,44 @@
 //! What this node holds for others, and says so.
 //!
-//! Owns: the objects published here, the claims on their way to the objects' roots, their renewal
-//! and withdrawal.
-//! Never does: keep the claims of others.
+//! Owns: the objects published here, the claims and withdrawals on their way to the objects' roots.
+//! Never does: keep the claims of others, or decide when and how a claim is renewed (that is `renewal`).
+//!
+//! A claim that is deposited leaves a copy at each hop; one that is renewed by range does not: copies in passing end with
+//! the lifetime they were made for, and from then on a locate goes all the way to a root.
 
 use super::Directory;
 use super::away::{Due, ReadThen, Routed};
+use super::ground::Counter;
 use super::keep::{Keep, KeptThen};
+use super::renewal::{Round, Single};
 use super::wishes::Work;
 use crate::base::{Id, Span};
 use crate::overlay::contract::{Failure, Reply, Standing};
 use crate::wire::directory::{Answer, Refusal, Request};
 use crate::wire::object::{Pointer, Value};
 use crate::wire::routing::Errand;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// What is published here.
 #[derive(Default)]
 pub(super) struct Publications {
-    by_object: BTreeMap<Id, Publication>,
+    pub(super) by_object: BTreeMap<Id, Publication>,
     deposits: BTreeMap<u64, Deposit>,
+    /// The round of renewals under way, and how many there were.
+    pub(super) round: Option<Round>,
+    pub(super) rounds: u32,
+    /// What waits to be renewed singly.
+    pub(super) singly: VecDeque<Single>,
 }
 
 /// A published object.
-struct Publication {
+pub(super) struct Publication {
     /// Of the latest claim.
     sequence: u64,
     /// Of each claim.
-    lifetime: Span,
+    pub(super) lifetime: Span,
+    /// The last round in which it was due.
+    pub(super) round: u32,
 }
 
 /// A claim, or a withdrawal, on its way to the object's roots.
@@ -44,9 +55,13 @@ struct Deposit {
 /// How a claim fares at one root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rooting {
-    UnderWay { tries: u8 },
+    UnderWay {
+        tries: u8,
+    },
     Done,
     Failed,
+    /// No business of this deposit's: the claim there holds.
+    Spared,
 }
 
 impl Directory {
@@ -72,7 +87,7 @@ impl Directory {
         };
         let first = self.first_sequence();
         let publication =
-            self.publications.by_object.entry(object).or_insert(Publication { sequence: first, lifetime });
+            self.publications.by_object.entry(object).or_insert(Publication { sequence: first, lifetime, round: 0 });
         publication.lifetime = lifetime;
         let wish = self.wishes.get(number).is_some().then_some(number);
         self.claim(object, wish);
@@ -86,6 +101,7 @@ impl Directory {
             return self.finish(number, Err(Failure::NotFound));
         };
         self.ground.deadlines.clear(&Due::Renew(object));
+        self.unlist(&object);
         match self.values.get(&object).is_some_and(|entry| entry.is_replica()) {
             true => self.read(object, ReadThen::Demote),
             false => self.forget(&object),
@@ -93,23 +109,11 @@ impl Directory {
         self.withdraw(object, &publication, Some(number));
     }
 
-    /// A claim is to be renewed.
-    pub(super) fn on_renew(&mut self, object: Id) {
-        if !self.publications.by_object.contains_key(&object) || self.leaving.is_some() {
-            return;
-        }
-        if !self.ground.view.ready || self.publications.deposits.len() >= DEPOSITS_MAX {
-            let pause = self.ground.chance.jittered(RENEW_PAUSE, 0.5);
-            return self.ground.wake(Due::Renew(object), pause);
-        }
-        self.claim(object, None);
-    }
-
-    /// An object loaded from disk was published before the restart: claim it again, not all at once.
+    /// An object loaded from disk was published before the restart: renew it soon, not all at once.
     pub(super) fn publish_again(&mut self, object: Id) {
         let lifetime = self.ground.tuning.pointer_lifetime.min(self.ground.limits.lifetime_max);
         let sequence = self.first_sequence();
-        self.publications.by_object.insert(object, Publication { sequence, lifetime });
+        self.publications.by_object.insert(object, Publication { sequence, lifetime, round: 0 });
         let spread = RENEW_SPREAD * self.publications.by_object.len() as u64 + RENEW_SPREAD;
         let after = Span::from_micros(self.ground.chance.below(spread.as_micros()));
         self.ground.wake(Due::Renew(object), after);
@@ -125,7 +129,7 @@ impl Directory {
             _ => {
                 let tries = match *rooting {
                     Rooting::UnderWay { tries } => tries,
-                    Rooting::Done | Rooting::Failed => return,
+                    Rooting::Done | Rooting::Failed | Rooting::Spared => return,
                 };
                 if tries >= DEPOSIT_TRIES_MAX {
                     *rooting = Rooting::Failed;
@@ -163,11 +167,46 @@ impl Directory {
     /// Withdraws every claim of this node, since it leaves. The values stay on disk: a node that
     /// comes back publishes them again.
     pub(super) fn withdraw_all(&mut self) {
+        self.publications.end_renewals();
         let all = std::mem::take(&mut self.publications.by_object);
         for (object, publication) in all.into_iter().take(WITHDRAWALS_MAX) {
             self.ground.deadlines.clear(&Due::Renew(object));
             self.withdraw(object, &publication, None);
         }
+    }
+
+    /// Claims an object anew at all its roots, or at one; what is published no more is withdrawn there.
+    pub(super) fn renew_singly(&mut self, single: Single) {
+        match single {
+            Single::Object(object) => {
+                self.ground.tally.add(Counter::Renewals, "singly", u64::from(super::ROOTS_PER_OBJECT));
+                self.claim(object, None);
+            }
+            Single::Root { object, salt } if self.publications.is_under_way(&object, salt) => {}
+            Single::Root { object, salt } => {
+                let is_published = self.publications.by_object.contains_key(&object);
+                self.ground.tally.count(Counter::Renewals, if is_published { "singly" } else { "withdrawn" });
+                let Some((pointer, remaining)) = self.next_pointer(object) else { return };
+                let mut roots = [Rooting::Spared; super::ROOTS_PER_OBJECT as usize];
+                if let Some(rooting) = roots.get_mut(usize::from(salt)) {
+                    *rooting = Rooting::UnderWay { tries: 0 };
+                }
+                self.deposit_at(Deposit { pointer, remaining, roots, outdated: 0, wish: None });
+            }
+        }
+    }
+
+    /// The next claim of an object; of one that is published no more, a withdrawal.
+    fn next_pointer(&mut self, object: Id) -> Option<(Pointer, Span)> {
+        let me = (*self.ground.view.me).clone();
+        if let Some(publication) = self.publications.by_object.get_mut(&object) {
+            publication.sequence = publication.sequence.saturating_add(1);
+            let (sequence, lifetime) = (publication.sequence, publication.lifetime);
+            return Some((Pointer::sign(&self.ground.key, me, object, sequence, lifetime), lifetime));
+        }
+        // If the root knows a later claim, it will say so.
+        let (sequence, remaining) = (self.first_sequence(), self.ground.tuning.pointer_lifetime);
+        Some((Pointer::sign(&self.ground.key, me, object, sequence, Span::ZERO), remaining))
     }
 
     fn withdraw(&mut self, object: Id, publication: &Publication, wish: Option<u64>) {
@@ -184,16 +223,20 @@ impl Directory {
         let pointer = Pointer::sign(&self.ground.key, (*self.ground.view.me).clone(), object, sequence, lifetime);
         // Even if all goes well nobody may forget to renew.
         self.ground.wake(Due::Renew(object), lifetime / 2);
+        self.list_published(&object);
         self.deposit_start(pointer, lifetime, wish);
     }
 
     fn deposit_start(&mut self, pointer: Pointer, remaining: Span, wish: Option<u64>) {
-        let number = self.ground.number();
         let roots = [Rooting::UnderWay { tries: 0 }; super::ROOTS_PER_OBJECT as usize];
-        self.publications.deposits.insert(number, Deposit { pointer, remaining, roots, outdated: 0, wish });
-        for salt in 0..super::ROOTS_PER_OBJECT {
-            self.deposit_try(number, salt);
-        }
+        self.deposit_at(Deposit { pointer, remaining, roots, outdated: 0, wish });
+    }
+
+    fn deposit_at(&mut self, deposit: Deposit) {
+        let number = self.ground.number();
+        let salts = deposit.salts_under_way();
+        self.publications.deposits.insert(number, deposit);
+        salts.into_iter().for_each(|salt| self.deposit_try(number, salt));
     }
 
     /// Some root knows a later claim by this node: from before a restart, or replayed from there. All
@@ -217,13 +260,13 @@ impl Directory {
         let (object, lifetime) = (deposit.pointer.object, deposit.pointer.lifetime);
         let me = (*self.ground.view.me).clone();
         deposit.pointer = Pointer::sign(&self.ground.key, me, object, version + 1, lifetime);
-        deposit.roots = [Rooting::UnderWay { tries: 0 }; super::ROOTS_PER_OBJECT as usize];
+        let meant = deposit.roots.iter_mut().filter(|rooting| **rooting != Rooting::Spared);
+        meant.for_each(|rooting| *rooting = Rooting::UnderWay { tries: 0 });
+        let salts = deposit.salts_under_way();
         if let Some(publication) = self.publications.by_object.get_mut(&object) {
             publication.sequence = publication.sequence.max(version + 1);
         }
-        for salt in 0..super::ROOTS_PER_OBJECT {
-            self.deposit_try(number, salt);
-        }
+        salts.into_iter().for_each(|salt| self.deposit_try(number, salt));
     }
 
     /// If no root is under way any more, the deposit is over.
@@ -238,7 +281,10 @@ impl Directory {
         if let Some(publication) = self.publications.by_object.get(&object) {
             let share = if roots == super::ROOTS_PER_OBJECT { 2 } else { 8 };
             let after = self.ground.chance.jittered(publication.lifetime / share, 0.2);
-            self.ground.wake(Due::Renew(object), after);
+            // A claim at one root: the others are due when they were, and the next round sees what became of it.
+            if !deposit.is_partial() {
+                self.ground.wake(Due::Renew(object), after);
+            }
         }
         if let Some(wish) = deposit.wish {
             self.deposit_finish(wish, roots, Failure::TimedOut);
@@ -274,8 +320,18 @@ struct Wishing {
 }
 
 impl Deposit {
+    /// At how many roots the claim holds.
     fn rooted(&self) -> u8 {
-        self.roots.iter().filter(|rooting| **rooting == Rooting::Done).count() as u8
+        self.roots.iter().filter(|rooting| matches!(rooting, Rooting::Done | Rooting::Spared)).count() as u8
+    }
+
+    fn is_partial(&self) -> bool {
+        self.roots.contains(&Rooting::Spared)
+    }
+
+    fn salts_under_way(&self) -> Vec<u8> {
+        let salts = (0u8..).zip(&self.roots);
+        salts.filter(|(_, rooting)| matches!(rooting, Rooting::UnderWay { .. })).map(|(salt, _)| salt).collect()
     }
 }
 
@@ -283,6 +339,29 @@ impl Publications {
     /// Objects published here.
     pub(super) fn len(&self) -> usize {
         self.by_object.len()
+    }
+
+    /// How long each claim of a published object lasts.
+    pub(super) fn lifetime(&self, object: &Id) -> Option<Span> {
+        self.by_object.get(object).map(|publication| publication.lifetime)
+    }
+
+    /// No more renewals: the node leaves.
+    pub(super) fn end_renewals(&mut self) {
+        self.round = None;
+        self.singly.clear();
+    }
+
+    /// Claims listed in the round under way.
+    pub(super) fn listed(&self) -> usize {
+        self.round.as_ref().map_or(0, |round| round.list.len())
+    }
+
+    fn is_under_way(&self, object: &Id, salt: u8) -> bool {
+        self.deposits.values().any(|deposit| {
+            let rooting = deposit.roots.get(usize::from(salt));
+            deposit.pointer.object == *object && matches!(rooting, Some(Rooting::UnderWay { .. }))
+        })
     }
 
     /// Claims on their way.
@@ -293,11 +372,7 @@ impl Publications {
 
 /// A published value stays until it is withdrawn: ten years.
 const PUBLISHED_LIFETIME: Span = Span::from_hours(24 * 365 * 10);
-/// Renewals on their way at once; further ones wait. A guess: three routed messages each.
-const DEPOSITS_MAX: usize = 256;
-/// Pause before a renewal that could not be begun. A guess.
-const RENEW_PAUSE: Span = Span::from_secs(1);
-/// After a restart claims are spread at 200 a second. A guess.
+/// After a restart objects are spread at 200 a second, unless so many are renewed by region. A guess.
 const RENEW_SPREAD: Span = Span::from_millis(5);
 /// Tries for one root, and the pause after the first, doubled with each. Guesses.
 const DEPOSIT_TRIES_MAX: u8 = 5;

@@ -5,6 +5,7 @@
 
 mod busy;
 mod durable;
+mod renewal;
 mod representatives;
 mod town;
 

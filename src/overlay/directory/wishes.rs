@@ -114,6 +114,7 @@ impl Directory {
         };
         match routed {
             Routed::Deposit { deposit, salt } => self.on_deposit(deposit, salt, answer),
+            Routed::Who { walker } => self.on_root_found(walker, number, answer),
             Routed::Wish(wish) => match (self.wishes.get(wish).map(|wish| &wish.work), answer) {
                 (Some(Work::Put(_)), Ok(answer)) => self.on_put_answer(wish, Some(number), answer),
                 (Some(Work::Get(_)), Ok(answer)) => self.on_get_answer(wish, number, by, answer),

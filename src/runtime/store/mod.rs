@@ -14,6 +14,7 @@ pub use row::UnixMillis;
 pub use writer::{StoragePool, StoreHandle};
 
 use crate::base::Id;
+use crate::identity::Contact;
 use crate::overlay::contract::{DiskDone, DiskFault, DiskOp, Stored, Ticket};
 use crate::wire::codec;
 use crate::wire::object::Value;
@@ -124,8 +125,8 @@ impl Store {
             let done = match (&fault, op) {
                 (_, DiskOp::ReadValue { object }) => self.read(&object),
                 (Some(fault), _) => DiskDone::Failed(fault.clone()),
-                (None, DiskOp::KeepValue { .. } | DiskOp::KeepPointer { .. }) => DiskDone::Kept,
                 (None, DiskOp::DropValue { .. } | DiskOp::DropPointer { .. }) => DiskDone::Dropped,
+                (None, _) => DiskDone::Kept,
             };
             report(Report { shard, ticket, done });
         }
@@ -352,11 +353,26 @@ impl<'t> Tables<'t> {
                 let claim = row::pointer_row(pointer, now.after(*remaining));
                 self.pointers.insert(&row::pointer_key(root, &pointer.holder.id()), claim.as_slice())?;
             }
+            DiskOp::ExtendPointers { holder, rows } => {
+                for (root, remaining) in rows {
+                    self.extend_pointer(root, holder, now.after(*remaining))?;
+                }
+            }
             DiskOp::DropValue { object } => self.drop_value(object)?,
             DiskOp::DropPointer { root, holder } => {
                 self.pointers.remove(&row::pointer_key(root, holder))?;
             }
             DiskOp::ReadValue { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn extend_pointer(&mut self, root: &Id, holder: &Contact, expiry: UnixMillis) -> Result<(), Trouble> {
+        let key = row::pointer_key(root, &holder.id());
+        let kept = self.pointers.get(&key)?.and_then(|row| row::pointer_of(row.value()));
+        if let Some((_, mut pointer)) = kept {
+            pointer.adopt(holder);
+            self.pointers.insert(&key, row::pointer_row(&pointer, expiry).as_slice())?;
         }
         Ok(())
     }

@@ -89,6 +89,34 @@ fn what_is_kept_is_there_after_a_restart_with_the_rest_of_its_lifetime() {
 }
 
 #[test]
+fn extended_pointers_last_longer_after_a_restart_and_nothing_else_is_there() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (claim, other) = (pointer(1, Id::MAX), pointer(2, Id::MAX));
+    let keep = |pointer: &Pointer| DiskOp::KeepPointer {
+        root: Id::ZERO,
+        pointer: pointer.clone(),
+        remaining: Span::from_secs(50),
+    };
+    let key = SecretKey::from_seed([1; 32]);
+    let addresses = ["127.0.0.1:2".parse().expect("an address")];
+    let moved = Arc::new(Contact::sign(&key, *claim.holder.name(), &addresses, Role::Server, 2));
+    let rows = vec![(Id::ZERO, Span::from_secs(80)), (Id::MAX, Span::from_secs(80))];
+    {
+        let mut store = Store::open(dir.path(), 1 << 20).expect("opens");
+        let extend = DiskOp::ExtendPointers { holder: Arc::clone(&moved), rows };
+        let reports = done(&mut store, vec![keep(&claim), keep(&other), extend]);
+        assert!(matches!(reports[..], [DiskDone::Kept, DiskDone::Kept, DiskDone::Kept]));
+    }
+    let mut store = Store::open(dir.path(), 1 << 20).expect("opens again");
+    match &loaded(&mut store, NOW.after(Span::from_secs(60)))[..] {
+        [Stored::Pointer { root: Id::ZERO, pointer, remaining }] => {
+            assert_eq!((*remaining, &pointer.holder, pointer.holds()), (Span::from_secs(20), &*moved, true));
+        }
+        others => panic!("{others:?}"),
+    }
+}
+
+#[test]
 fn a_newer_record_replaces_the_older_and_a_drop_removes_it() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut store = Store::open(dir.path(), 1 << 20).expect("opens");

@@ -263,6 +263,7 @@ fn take(errand: Errand, stores: &mut BTreeMap<usize, Attached>) {
 fn weight(op: &DiskOp) -> usize {
     match op {
         DiskOp::KeepValue { value, .. } => REQUEST_BYTES + value.len(),
+        DiskOp::ExtendPointers { rows, .. } => REQUEST_BYTES + std::mem::size_of_val(rows.as_slice()),
         _ => REQUEST_BYTES,
     }
 }

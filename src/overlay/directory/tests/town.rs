@@ -32,6 +32,8 @@ pub(super) struct Town {
     pub(super) deaf: Option<fn(Id, &Message) -> bool>,
     /// Messages between peers so far, for looking at what was said.
     pub(super) said: Vec<(Id, Id, Message)>,
+    /// Messages routed so far.
+    pub(super) routed: usize,
     events: BTreeMap<(Instant, u64), (usize, usize, Input)>,
     flights: BTreeMap<u32, Flight>,
     next: u64,
@@ -74,6 +76,7 @@ impl Town {
             answers: BTreeMap::new(),
             deaf: None,
             said: Vec::new(),
+            routed: 0,
             events: BTreeMap::new(),
             flights: BTreeMap::new(),
             next: 0,
@@ -109,6 +112,15 @@ impl Town {
         node.start(&self.tuning);
         self.nodes.push(node);
         self.nodes.len() - 1
+    }
+
+    /// The next start of this node is with another address.
+    pub(super) fn moves(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        let key = SecretKey::from_seed([node.seed; 32]);
+        let (name, sequence) = (*node.contact.name(), node.contact.sequence() + 1);
+        let address = format!("127.0.1.{}:1", node.seed).parse().unwrap();
+        node.contact = Arc::new(Contact::sign(&key, name, &[address], Role::Server, sequence));
     }
 
     /// Starts a dead node again, with what is on its disk.
@@ -298,6 +310,7 @@ impl Town {
             }
             Effect::Disk { ticket, op } => self.disk(index, shard, ticket, op),
             Effect::Tell(Fact::Route(wish)) => {
+                self.routed += 1;
                 let (key, errand) = (wish.key, wish.errand);
                 let mut path = vec![index];
                 path.extend(self.nearest(&key).into_iter().take(2).rev());
@@ -412,15 +425,22 @@ impl Town {
         let now = self.now;
         let node = &mut self.nodes[index];
         let done = match op {
-            DiskOp::KeepValue { .. } | DiskOp::KeepPointer { .. } if node.disk_fails => {
-                DiskDone::Failed(DiskFault::Full)
-            }
+            op if op.adds() && node.disk_fails => DiskDone::Failed(DiskFault::Full),
             DiskOp::KeepValue { value, lifetime, standing } => {
                 node.values.insert(value.id(), (value, now + lifetime, standing));
                 DiskDone::Kept
             }
             DiskOp::KeepPointer { root, pointer, remaining } => {
                 node.pointers.insert((root, pointer.holder.id()), (pointer, now + remaining));
+                DiskDone::Kept
+            }
+            DiskOp::ExtendPointers { holder, rows } => {
+                for (root, remaining) in rows {
+                    if let Some((pointer, until)) = node.pointers.get_mut(&(root, holder.id())) {
+                        *until = now + remaining;
+                        pointer.adopt(&holder);
+                    }
+                }
                 DiskDone::Kept
             }
             DiskOp::DropValue { object } => {

@@ -11,7 +11,7 @@ use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::overlay::view::{Advert, Way};
 use crate::wire::Probe;
 use crate::wire::membership::About;
-use crate::wire::probe::{REACH_HEARERS, REACH_MAX, REACH_NEAR, ReachEntry};
+use crate::wire::probe::{REACH_MAX, REACH_NEAR, ReachEntry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -223,7 +223,7 @@ impl Router {
         }
     }
 
-    /// Tells the neighbours what the links cost: as a rule 64 entries of about 12 bytes to the 32 nearest links, 25 KiB
+    /// Tells the neighbours what the links cost: as a rule 64 entries of about 12 bytes to the 64 nearest links, 50 KiB
     /// each time, once in a quarter of an hour when nothing changes.
     pub(super) fn tell_reach(&mut self, t: &mut Turn) {
         let wait = self.own.chance.jittered(TELL_AGAIN, 0.5);
@@ -236,8 +236,7 @@ impl Router {
         let linked = self.peers.linked().filter_map(|peer| Some((peer.link_rtt()?, peer.id())));
         let mut near: Vec<(Span, Id)> = linked.collect();
         near.sort_unstable();
-        let hearers = if self.all_fit() { REACH_MAX } else { REACH_HEARERS };
-        for (_, id) in near.into_iter().take(hearers) {
+        for (_, id) in near.into_iter().take(self.reach_width()) {
             t.probe(id, Probe::Reach { links: Arc::clone(&links) });
         }
     }
@@ -296,7 +295,7 @@ impl Router {
         ReachEntry::nearest(told.filter_map(entry).collect(), self.reach_width())
     }
 
-    /// How many links are told.
+    /// How many links are told, and to how many neighbours.
     fn reach_width(&self) -> usize {
         if self.all_fit() { REACH_MAX } else { REACH_NEAR }
     }

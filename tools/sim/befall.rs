@@ -42,10 +42,9 @@ pub struct Struck {
 impl Struck {
     /// The lookups are over: what it took those to join that have.
     pub fn look_back(&mut self, stage: &Stage) {
-        let nodes = stage.world.nodes();
+        let nodes = stage.world.nodes().iter().enumerate().skip(self.before).take(self.joining);
         let step = self.before.div_ceil(PEERS_LOOKED_AT).max(1);
-        for node in self.before..self.before + self.joining {
-            let Some(joined) = nodes[node].joined() else { continue };
+        for (node, joined) in nodes.filter_map(|(index, node)| Some((index, node.joined()?))) {
             let there = (0..self.before).step_by(step).map(|peer| stage.world.plan().underlay.round_trip(node, peer));
             let mut trips: Vec<Span> = there.collect();
             trips.sort_unstable();

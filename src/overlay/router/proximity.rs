@@ -26,6 +26,22 @@ impl Proximity {
 }
 
 impl Router {
+    /// Sees to it that this node's round trip gets known; says whether an echo is awaited.
+    pub(super) fn measure(&mut self, t: &mut Turn, id: &Id) -> bool {
+        if self.proximity.outstanding.contains_key(id) {
+            return true;
+        }
+        let unmeasured = |peer: &&Peer| peer.rtt().is_none() && peer.missed_echoes == 0;
+        let Some(peer) = self.peers.find(id).filter(unmeasured) else { return false };
+        if self.proximity.outstanding.len() >= MEASURES_MAX {
+            return false;
+        }
+        self.proximity.outstanding.insert(*id, t.now);
+        self.own.tally.count("router_measures_total");
+        t.out.push(Effect::Measure { contact: Arc::clone(&peer.contact) });
+        true
+    }
+
     /// What came of a measurement.
     pub(super) fn on_echo(&mut self, t: &mut Turn, id: Id, rtt: Option<Span>) {
         self.proximity.outstanding.remove(&id);
@@ -58,7 +74,7 @@ impl Router {
     pub(super) fn measure_some(&mut self, t: &mut Turn) {
         self.proximity.outstanding.retain(|_, since| t.now.since(*since) < ECHO_FORGOTTEN);
         self.peers.forget_dials(t.now);
-        // Who is near a joiner asks once it is in.
+        // A joiner measures where its way leads (`join.rs`): who else may be near it asks once it is in.
         let at_once = if self.join.is_settled() { MEASURES_MAX } else { 0 };
         let room = at_once.saturating_sub(self.proximity.outstanding.len());
         let old = |peer: &&Peer| {

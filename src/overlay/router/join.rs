@@ -7,7 +7,6 @@
 use super::Router;
 use super::own::{Due, Turn};
 use super::peers::{Greeting, Link, Peer};
-use super::proximity::MEASURE_PAUSE;
 use crate::base::{Id, Instant, Span};
 use crate::wire::membership::About;
 use crate::wire::{Card, Probe};
@@ -359,7 +358,6 @@ impl Router {
         self.publication.is_urgent = true;
         self.publication.is_unsaved = true;
         self.start_exchanges(t);
-        self.own.soon(t.now, Due::Measure, MEASURE_PAUSE);
         self.plan_soon(t.now, PLAN_AFTER_JOIN);
     }
 
@@ -367,7 +365,6 @@ impl Router {
         self.join = Join::Client;
         self.own.due.clear(&Due::Join);
         self.start_exchanges(t);
-        self.own.soon(t.now, Due::Measure, MEASURE_PAUSE);
         self.plan_soon(t.now, PLAN_AFTER_JOIN);
     }
 

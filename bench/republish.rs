@@ -14,7 +14,7 @@ use arras::overlay::directory::ROOTS_PER_OBJECT;
 use arras::runtime::lab::measure::rss_mib;
 use arras::sim::objects::{Object, draw_asks};
 use arras::sim::underlay::Measured;
-use arras::sim::{Plan, Sent, Stage};
+use arras::sim::{Plan, Sent, Stage, Watched};
 use arras::survey::number::decimals;
 use arras::survey::table::Cell;
 use arras::survey::{Report, Table};
@@ -188,26 +188,26 @@ impl Scene {
         happens: &mut dyn FnMut(&mut Scene) -> Vec<Result<f64, String>>,
     ) -> Window {
         let (since, cpu, began) = (self.stage.now(), cpu_us(), Instant::now());
-        let (said, renewals) = (self.said(), self.renewals());
+        self.stage.world.watch(HOLDER);
+        let renewals = self.renewals();
         let answers = happens(self);
         let asked = answers.len();
         let mut took: Vec<f64> = answers.into_iter().filter_map(Result::ok).collect();
         took.sort_by(f64::total_cmp);
-        let now = self.said();
         let was = |step: &str| renewals.iter().find(|(name, _)| name == step).map_or(0.0, |(_, count)| *count);
         let added = self.renewals().into_iter().map(|(step, count)| {
             let more = count - was(&step);
             (step, more)
         });
-        let mut others = Vec::new();
-        for node in (0..now.len()).filter(|node| *node != HOLDER) {
-            add_up(&mut others, &now[node].since(&said[node]));
-        }
+        let said = |of: fn(&Watched) -> &Sent| {
+            self.stage.world.watched().map_or_else(Vec::new, |watched| of(watched).since(&Sent::default()))
+        };
+        let (holder, others) = (said(|watched| &watched.own), said(|watched| &watched.others));
         say(&format!("{name}: {:.0} s, {:.0} MiB", began.elapsed().as_secs_f64(), rss_mib()));
         Window {
             name,
             secs: self.stage.now().since(since).as_secs_f64(),
-            holder: now[HOLDER].since(&said[HOLDER]),
+            holder,
             others,
             located: took.len(),
             asked,
@@ -217,10 +217,6 @@ impl Scene {
             renewals: added.filter(|(_, count)| *count > 0.0).collect(),
             rss_mib: rss_mib(),
         }
-    }
-
-    fn said(&self) -> Vec<Sent> {
-        self.stage.world.nodes().iter().map(|node| node.said().clone()).collect()
     }
 
     /// The holder's counters; a restart sets them back.
@@ -249,15 +245,6 @@ impl Scene {
             self.stage.root_of(root).is_some_and(|node| world.nodes()[node].disk.points(root, &holder, now))
         };
         roots.filter(is_there).count()
-    }
-}
-
-fn add_up(sums: &mut Vec<(&'static str, u64, u64)>, more: &[(&'static str, u64, u64)]) {
-    for (kind, count, bytes) in more {
-        match sums.iter_mut().find(|(name, ..)| name == kind) {
-            Some((_, counts, all)) => (*counts, *all) = (*counts + count, *all + bytes),
-            None => sums.push((kind, *count, *bytes)),
-        }
     }
 }
 

@@ -86,22 +86,22 @@ fn a_bug_to_order_is_caught() {
 /// What everybody wants is neither stale nor back from the dead, whatever the weather; `CROWD_SEED=n` runs one seed.
 #[test]
 fn in_every_crowd_leases_bound_what_is_old_and_end() {
-    let one = number("CROWD_SEED");
-    for seed in one.map_or(1..=CROWDS, |seed| seed..=seed) {
-        let (story, wrongs) = crowd::weather(seed);
-        println!("{story}");
-        assert!(wrongs.is_empty(), "{story}, CROWD_SEED={seed}: {:#?}", &wrongs[..wrongs.len().min(SHOWN)]);
-    }
+    nothing_is_wrong("CROWD_SEED", CROWDS, crowd::weather);
 }
 
 /// A node that holds much keeps every claim alive and loses what it withdraws; `SHELF_SEED=n` runs one seed.
 #[test]
 fn in_every_storm_claims_are_renewed_where_they_belong() {
-    let one = number("SHELF_SEED");
-    for seed in one.map_or(1..=SHELVES, |seed| seed..=seed) {
-        let (story, wrongs) = shelf::weather(seed);
+    nothing_is_wrong("SHELF_SEED", SHELVES, shelf::weather);
+}
+
+/// All seeds from 1 on, or the one that this variable names.
+fn nothing_is_wrong(variable: &str, seeds: u64, weather: fn(u64) -> (String, Vec<String>)) {
+    let one = number(variable);
+    for seed in one.map_or(1..=seeds, |seed| seed..=seed) {
+        let (story, wrongs) = weather(seed);
         println!("{story}");
-        assert!(wrongs.is_empty(), "{story}, SHELF_SEED={seed}: {:#?}", &wrongs[..wrongs.len().min(SHOWN)]);
+        assert!(wrongs.is_empty(), "{story}, {variable}={seed}: {:#?}", &wrongs[..wrongs.len().min(SHOWN)]);
     }
 }
 

@@ -92,7 +92,7 @@ impl Loads {
         let all: f64 = self.said.values().map(of).sum::<f64>() + self.own(now).per_second();
         self.usual = (all / (self.said.len() + 1) as f64).max(USUAL_LEAST);
         let usual = self.usual;
-        let factor = |said| 1.0 + PRICE * (of(said) / usual - 1.0).clamp(0.0, EXCESS_MAX);
+        let factor = |(load, _): &(Load, Instant)| 1.0 + PRICE * excess(*load, usual).min(EXCESS_MAX);
         let busy = self.said.iter().map(|(id, said)| (*id, factor(said))).filter(|(_, factor)| *factor > 1.0);
         self.busy = busy.collect();
     }
@@ -100,6 +100,11 @@ impl Loads {
     fn handled_at(&self, now: Instant) -> f64 {
         self.handled * (-now.since(self.at).as_secs_f64() / FADE.as_secs_f64()).exp()
     }
+}
+
+/// By how much a load is more than what is usual, in parts of that; 0 if it is not.
+pub(super) fn excess(load: Load, usual: f64) -> f64 {
+    (load.per_second() / usual - 1.0).max(0.0)
 }
 
 /// A message counts for so long, in the mean: shorter, and chance is taken for load; longer, and a crowd goes unseen. A guess.
@@ -111,7 +116,7 @@ const REMEMBERED: Span = Span::from_secs(60);
 /// Nodes whose word is kept: four times the default link budget of 256.
 const SAID_MAX: usize = 1_024;
 /// Below so many messages a second nobody is busy: a core handles a hundred thousand. A guess.
-const USUAL_LEAST: f64 = 5.0;
+pub(super) const USUAL_LEAST: f64 = 5.0;
 /// How much longer a way through a node with twice the usual load is made to seem, as a share. 200 nodes, Zipf 0.91
 /// (2026-11-26): busiest over mean 2.19, 99th percentile 1.74, 26.6 ms a get without; 1.64, 1.43, 27.4 with 0.1; 1.51, 1.37,
 /// 27.7 with 0.2.

@@ -19,6 +19,8 @@ pub(super) struct Book {
     pub tally: Tally,
     /// What was sent, by kind.
     pub sent: Sent,
+    /// The same of one node apart from the others, if somebody wants to know.
+    pub watched: Option<Watched>,
     /// Who was ready when.
     pub reigns: Reigns,
 }
@@ -42,6 +44,26 @@ impl Sent {
             (*kind, count - count_before, bytes - bytes_before)
         };
         self.0.iter().map(more).collect()
+    }
+}
+
+/// What one node said since it is watched, and what all others said.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    node: usize,
+    /// By the node.
+    pub own: Sent,
+    /// By all others together.
+    pub others: Sent,
+}
+
+impl Watched {
+    pub(super) fn new(node: usize) -> Watched {
+        Watched { node, own: Sent::default(), others: Sent::default() }
+    }
+
+    pub(super) fn said_by(&mut self, from: usize) -> &mut Sent {
+        if from == self.node { &mut self.own } else { &mut self.others }
     }
 }
 

@@ -37,7 +37,7 @@ pub mod weather;
 mod work;
 pub mod world;
 
-pub use book::{Note, Sent, Tally};
+pub use book::{Note, Sent, Tally, Watched};
 pub use canary::Canary;
 pub use disk::{Disk, DiskWeather};
 pub use node::{Joined, Node};

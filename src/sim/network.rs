@@ -303,7 +303,9 @@ impl World {
         self.book.sent.add(message.kind(), bytes.len());
         self.nodes[from].counts.traffic += bytes.len() as u64;
         self.nodes[from].counts.messages += 1;
-        self.nodes[from].counts.said.add(message.kind(), bytes.len());
+        if let Some(watched) = &mut self.book.watched {
+            watched.said_by(from).add(message.kind(), bytes.len());
+        }
         let is_datagram = bytes.len() <= DATAGRAM_BYTES_MAX;
         let sent = self.now();
         self.launch(Box::new(Packet { from, to, link, message, bytes, is_datagram, sent }));

@@ -4,7 +4,6 @@
 //! machine a fact, a message or a wish becomes.
 //! Never does: carry out an effect that leaves the node: that is the world's.
 
-use super::book::Sent;
 use super::canary::Canary;
 use super::clock::Clock;
 use super::disk::Disk;
@@ -47,7 +46,7 @@ pub struct Node {
 }
 
 /// What passed through a node's hands.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     /// Bytes of messages sent and received.
     pub traffic: u64,
@@ -55,8 +54,6 @@ pub(super) struct Counts {
     pub messages: u64,
     /// Requests of others that came in.
     pub asked_of: u64,
-    /// What it has said, by kind.
-    pub said: Sent,
 }
 
 /// How a node comes in.
@@ -224,11 +221,6 @@ impl Node {
     pub(super) fn note_ready(&mut self, now: Instant) {
         let Joining { began, messages, joined } = &mut self.joining;
         joined.get_or_insert(Joined { after: now.since(*began), messages: self.counts.messages - *messages });
-    }
-
-    /// What it has said so far, by kind.
-    pub fn said(&self) -> &Sent {
-        &self.counts.said
     }
 
     /// Requests that came in from other nodes: routed, or straight to its directory.

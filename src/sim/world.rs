@@ -5,7 +5,7 @@
 //! in `network`.
 
 use super::agenda::Agenda;
-use super::book::{Book, Note, Sent, Tally};
+use super::book::{Book, Note, Sent, Tally, Watched};
 use super::canary::Canary;
 use super::links::Links;
 use super::network::{Dials, Packet};
@@ -328,6 +328,16 @@ impl World {
     /// What was sent so far, by kind.
     pub fn sent(&self) -> &Sent {
         &self.book.sent
+    }
+
+    /// From now on what this node says is counted apart from what the others say.
+    pub fn watch(&mut self, node: usize) {
+        self.book.watched = Some(Watched::new(node));
+    }
+
+    /// What was said by the node that is watched and by the others, if one is.
+    pub fn watched(&self) -> Option<&Watched> {
+        self.book.watched.as_ref()
     }
 
     /// The hash of everything delivered so far.

@@ -4,6 +4,7 @@
 //! Never does: ask, or know what is held.
 
 use crate::base::{Chance, Load, Span};
+use crate::overlay::loads::{USUAL_LEAST, excess};
 
 /// How a holder is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,12 +22,12 @@ pub(super) fn order(holders: &[Known], chance: &mut Chance) -> Vec<usize> {
     let loads = holders.iter().map(|holder| holder.load.per_second());
     let usual = loads.clone().sum::<f64>() / holders.len().max(1) as f64;
     let felt = |holder: &Known| match holder.rtt {
-        Some(rtt) => rtt.scaled(1.0 + PRICE * (holder.load.per_second() / usual.max(BUSY_LEAST) - 1.0).max(0.0)),
+        Some(rtt) => rtt.scaled(1.0 + PRICE * excess(holder.load, usual.max(USUAL_LEAST))),
         None => Span::MAX,
     };
     let mut order: Vec<usize> = (0..holders.len()).collect();
     order.sort_by_key(|index| felt(&holders[*index]));
-    let is_quiet = loads.fold(0.0, f64::max) < BUSY_LEAST;
+    let is_quiet = loads.fold(0.0, f64::max) < USUAL_LEAST;
     let Some(best) = order.first().map(|index| felt(&holders[*index])).filter(|_| !is_quiet) else { return order };
     let alike = order.iter().take_while(|index| felt(&holders[**index]) <= best.scaled(ALIKE)).count();
     if alike > 1 {
@@ -42,8 +43,6 @@ pub(super) fn order(holders: &[Known], chance: &mut Chance) -> Vec<usize> {
 const PRICE: f64 = 0.5;
 /// Round trips up to so many times the best are about as good. A guess.
 const ALIKE: f64 = 1.3;
-/// Below so many requests a second nobody is busy. A guess, as for those who pass messages on.
-const BUSY_LEAST: f64 = 5.0;
 
 #[cfg(test)]
 mod tests {

@@ -166,11 +166,6 @@ impl super::pointers::Claim {
             remaining: is_changed.then(|| now.until(self.expires)),
         }
     }
-
-    /// Takes over the holder's newest contact, if that is another.
-    pub(super) fn adopt(&mut self, newest: Option<&Contact>) -> bool {
-        newest.is_some_and(|newest| self.pointer.adopt(newest))
-    }
 }
 
 /// Claims looked at for one question: some 2 ms.

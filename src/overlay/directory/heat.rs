@@ -65,7 +65,7 @@ pub(super) struct Pace {
 }
 
 /// What the table knows of an object after one more request.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Wanted {
     /// Requests a second in the whole network, as far as is known here.
     pub(super) demand: f64,
@@ -107,7 +107,7 @@ impl Heat {
             let demand = row.demand(now);
             Wanted { before, demand, through: counted.max(demand * share) }
         });
-        wanted.unwrap_or(Wanted { before: 0.0, demand: 0.0, through: 0.0 })
+        wanted.unwrap_or_default()
     }
 
     /// Notes that so many requests for an object were answered elsewhere, as this neighbour says.
@@ -176,8 +176,8 @@ impl Heat {
         })
     }
 
-    /// Changes the row of an object that weighs so many requests more, those that came here and those that were told of. Whoever has used up its share takes no other
-    /// object's row: then there is none to change.
+    /// Changes the row of an object that weighs so many requests more, those that came here and those that were told of.
+    /// Whoever has used up its share takes no other object's row: then there is none to change.
     fn change<T>(
         &mut self,
         now: Instant,

@@ -129,7 +129,7 @@ impl Pointers {
         newest: Option<&Contact>,
     ) -> Option<Extended> {
         let claim = self.claims.get_mut(&(*root, *holder)).filter(|claim| claim.is_live && claim.is_rooted)?;
-        let is_moved = claim.adopt(newest);
+        let is_moved = newest.is_some_and(|newest| claim.pointer.adopt(newest));
         let until = claim.extension(now, lifetime_max);
         if let Some(until) = until {
             self.by_expiry.remove(&(claim.expires, *root, *holder));

@@ -186,7 +186,7 @@ impl Directory {
             Single::Root { object, salt } => {
                 let is_published = self.publications.by_object.contains_key(&object);
                 self.ground.tally.count(Counter::Renewals, if is_published { "singly" } else { "withdrawn" });
-                let Some((pointer, remaining)) = self.next_pointer(object) else { return };
+                let (pointer, remaining) = self.next_pointer(object);
                 let mut roots = [Rooting::Spared; super::ROOTS_PER_OBJECT as usize];
                 if let Some(rooting) = roots.get_mut(usize::from(salt)) {
                     *rooting = Rooting::UnderWay { tries: 0 };
@@ -197,30 +197,32 @@ impl Directory {
     }
 
     /// The next claim of an object; of one that is published no more, a withdrawal.
-    fn next_pointer(&mut self, object: Id) -> Option<(Pointer, Span)> {
-        let me = (*self.ground.view.me).clone();
+    fn next_pointer(&mut self, object: Id) -> (Pointer, Span) {
         if let Some(publication) = self.publications.by_object.get_mut(&object) {
             publication.sequence = publication.sequence.saturating_add(1);
             let (sequence, lifetime) = (publication.sequence, publication.lifetime);
-            return Some((Pointer::sign(&self.ground.key, me, object, sequence, lifetime), lifetime));
+            return (self.signed(object, sequence, lifetime), lifetime);
         }
         // If the root knows a later claim, it will say so.
-        let (sequence, remaining) = (self.first_sequence(), self.ground.tuning.pointer_lifetime);
-        Some((Pointer::sign(&self.ground.key, me, object, sequence, Span::ZERO), remaining))
+        (self.signed(object, self.first_sequence(), Span::ZERO), self.ground.tuning.pointer_lifetime)
+    }
+
+    fn signed(&self, object: Id, sequence: u64, lifetime: Span) -> Pointer {
+        Pointer::sign(&self.ground.key, (*self.ground.view.me).clone(), object, sequence, lifetime)
     }
 
     fn withdraw(&mut self, object: Id, publication: &Publication, wish: Option<u64>) {
         let sequence = publication.sequence.saturating_add(1);
-        let pointer = Pointer::sign(&self.ground.key, (*self.ground.view.me).clone(), object, sequence, Span::ZERO);
+        let pointer = self.signed(object, sequence, Span::ZERO);
         self.deposit_start(pointer, publication.lifetime, wish);
     }
 
     /// Signs the next claim, and sends it to all roots.
     fn claim(&mut self, object: Id, wish: Option<u64>) {
-        let Some(publication) = self.publications.by_object.get_mut(&object) else { return };
-        publication.sequence = publication.sequence.saturating_add(1);
-        let (sequence, lifetime) = (publication.sequence, publication.lifetime);
-        let pointer = Pointer::sign(&self.ground.key, (*self.ground.view.me).clone(), object, sequence, lifetime);
+        if !self.publications.by_object.contains_key(&object) {
+            return;
+        }
+        let (pointer, lifetime) = self.next_pointer(object);
         // Even if all goes well nobody may forget to renew.
         self.ground.wake(Due::Renew(object), lifetime / 2);
         self.list_published(&object);

@@ -68,9 +68,9 @@ pub(super) fn split<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
 }
 
 /// Parts of a range that differs. A guess: two rounds find one value among 256.
-const SPLIT: usize = 16;
+pub(super) const SPLIT: usize = 16;
 /// So few are offered by name rather than split. A guess: two more questions would cost half as much.
-const NAMED_MAX: u64 = 16;
+pub(super) const NAMED_MAX: u64 = 16;
 /// If one side has this many times as many as the other, hardly any part will be the same. A guess.
 const ALIKE: u64 = 2;
 

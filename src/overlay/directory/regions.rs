@@ -4,21 +4,10 @@
 //! how a range is cut: pure functions.
 //! Never does: ask anybody, or know whose claims there are.
 
+use super::ranges::{NAMED_MAX, Verdict};
+use crate::base::Id;
 use crate::overlay::view::RouteView;
 use crate::wire::directory::{Range, RangeSum};
-
-/// What follows for a range of claims from what the holder has in it and what the root has renewed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finding {
-    /// All claims, and no other.
-    Same,
-    /// The root has none of them: each is to be made anew.
-    Lacking,
-    /// Few: they are to be named.
-    Name,
-    /// Most may be the same: ask about smaller ranges.
-    Split,
-}
 
 /// Of the ids that begin as `asked` says those which this node roots whoever is asked: it stands there, is ready, and
 /// both next nodes are farther. What begins like the very middle between two nodes is neither's: 2^-63 of the ring.
@@ -44,15 +33,15 @@ pub(super) fn is_by_region(objects: usize, spacing: Option<f64>) -> bool {
 }
 
 /// What follows if the root has `theirs` where the holder has `own`.
-pub(super) fn found(own: &RangeSum, theirs: &RangeSum, range: &Range) -> Finding {
+pub(super) fn found(own: &RangeSum, theirs: &RangeSum, range: &Range) -> Verdict {
     if own == theirs {
-        Finding::Same
+        Verdict::Same
     } else if theirs.count == 0 {
-        Finding::Lacking
-    } else if own.count.max(theirs.count) <= NAMED_MAX || range.first == range.last {
-        Finding::Name
+        Verdict::Lacking
+    } else if u64::from(own.count.max(theirs.count)) <= NAMED_MAX || range.first == range.last {
+        Verdict::Name
     } else {
-        Finding::Split
+        Verdict::Split
     }
 }
 
@@ -61,6 +50,11 @@ impl Range {
     pub(super) fn within(&self, other: &Range) -> Option<Range> {
         let common = Range { first: self.first.max(other.first), last: self.last.min(other.last) };
         (common.first <= common.last).then_some(common)
+    }
+
+    /// All that begins as this id does.
+    pub(super) fn at(id: &Id) -> Range {
+        Range { first: id.prefix_u64(), last: id.prefix_u64() }
     }
 
     /// Whether all of the other lies in this one.
@@ -84,17 +78,12 @@ impl Range {
 /// Claims of a shard's in one region from which on a question pays. A guess: finding the root is a routed message there
 /// and back, as a claim is, the question and the answers of two shards are three more, a new link as many packets again.
 const CLAIMS_A_REGION_MIN: f64 = 8.0;
-/// So few are named rather than asked about again. As in `ranges`.
-pub(super) const NAMED_MAX: u32 = 16;
-/// Parts of a range that differs. As in `ranges`.
-pub(super) const SPLIT: u64 = 16;
 /// A range of nothing.
 pub(super) const NOTHING: Range = Range { first: 1, last: 0 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Id;
     use crate::identity::{Contact, NodeName, PublicKey, Role};
     use crate::overlay::view::LeafView;
     use crate::wire::directory::DIGEST_BYTES;
@@ -127,7 +116,7 @@ mod tests {
         fn each_id_is_rooted_by_one_node_and_by_that_which_is_nearest(count in 2u8..12, keys in prop::collection::vec(any::<[u8; 32]>(), 1..20)) {
             let views = views(count);
             for key in keys.into_iter().map(Id::from_bytes) {
-                let place = Range { first: key.prefix_u64(), last: key.prefix_u64() };
+                let place = Range::at(&key);
                 let roots: Vec<&RouteView> = views.iter().filter(|view| rooted_part(view, place).is_some()).collect();
                 prop_assert_eq!(roots.len(), 1);
                 prop_assert!(roots[0].is_root_of(&key));
@@ -186,13 +175,13 @@ mod tests {
     fn few_are_named_many_are_split_and_of_nothing_all_is_made_anew() {
         let of = |count: u32, byte: u8| RangeSum { count, digest: [byte; DIGEST_BYTES] };
         let none = RangeSum::default();
-        assert_eq!(found(&of(20, 1), &of(20, 1), &ALL), Finding::Same);
-        assert_eq!(found(&none, &none, &ALL), Finding::Same);
-        assert_eq!(found(&of(20, 1), &none, &ALL), Finding::Lacking);
-        assert_eq!(found(&of(16, 1), &of(15, 2), &ALL), Finding::Name);
-        assert_eq!(found(&none, &of(1, 2), &ALL), Finding::Name);
-        assert_eq!(found(&of(16, 1), &of(17, 2), &ALL), Finding::Split);
-        assert_eq!(found(&of(17, 1), &of(1, 2), &ALL), Finding::Split);
-        assert_eq!(found(&of(17, 1), &of(17, 2), &Range { first: 5, last: 5 }), Finding::Name);
+        assert_eq!(found(&of(20, 1), &of(20, 1), &ALL), Verdict::Same);
+        assert_eq!(found(&none, &none, &ALL), Verdict::Same);
+        assert_eq!(found(&of(20, 1), &none, &ALL), Verdict::Lacking);
+        assert_eq!(found(&of(16, 1), &of(15, 2), &ALL), Verdict::Name);
+        assert_eq!(found(&none, &of(1, 2), &ALL), Verdict::Name);
+        assert_eq!(found(&of(16, 1), &of(17, 2), &ALL), Verdict::Split);
+        assert_eq!(found(&of(17, 1), &of(1, 2), &ALL), Verdict::Split);
+        assert_eq!(found(&of(17, 1), &of(17, 2), &Range { first: 5, last: 5 }), Verdict::Name);
     }
 }

@@ -270,7 +270,7 @@ impl Round {
 fn list(list: &mut BTreeMap<Id, Listed>, range: Range, object: &Id, is_due: bool) {
     for salt in 0..super::ROOTS_PER_OBJECT {
         let root = object.salted(salt);
-        if range.contains(&Range { first: root.prefix_u64(), last: root.prefix_u64() }) {
+        if range.contains(&Range::at(&root)) {
             list.entry(root).or_insert(Listed { object: *object, salt, is_due });
         }
     }

@@ -7,7 +7,8 @@
 use super::Directory;
 use super::away::{Due, Routed};
 use super::ground::Counter;
-use super::regions::{Finding, SPLIT, found, rooted_part};
+use super::ranges::{SPLIT, Verdict};
+use super::regions::{found, rooted_part};
 use super::renewal::{Listed, RENEW_PAUSE, SINGLY_MAX, Single};
 use crate::base::{Id, Span};
 use crate::identity::Contact;
@@ -148,7 +149,7 @@ impl Directory {
             return self.ground.wake(Due::Walk(number), RENEW_PAUSE);
         }
         let Some((key, listed)) = self.next_due(number) else { return self.stretch_over(number) };
-        let place = Range { first: key.prefix_u64(), last: key.prefix_u64() };
+        let place = Range::at(&key);
         let Some(walker) = self.walker(number) else { return };
         let (tries, left) = (walker.tries, walker.left.unwrap_or(place));
         let view = &self.ground.view;
@@ -206,7 +207,7 @@ impl Directory {
     fn judge(&mut self, number: u8, question: Question) {
         let Question { peer, ranges, named, key, mut rest, told, is_torn, salt, .. } = question;
         let Some(told) = told else { return };
-        let (covered, place) = (told.covered, Range { first: key.prefix_u64(), last: key.prefix_u64() });
+        let (covered, place) = (told.covered, Range::at(&key));
         let is_enough = match rest.region {
             None => covered.contains(&place),
             Some(_) => !is_torn && ranges.iter().all(|range| covered.contains(range)),
@@ -249,18 +250,18 @@ impl Directory {
     fn compare_sums(&mut self, (salt, range): (u64, Range), theirs: &RangeSum, rest: &mut Rest) {
         let own = self.own_sum(salt, &range);
         match found(&own, theirs, &range) {
-            Finding::Same => self.ground.tally.add(Counter::Renewals, "by_range", u64::from(own.count)),
-            Finding::Lacking => {
+            Verdict::Same => self.ground.tally.add(Counter::Renewals, "by_range", u64::from(own.count)),
+            Verdict::Lacking => {
                 self.ground.tally.count(Counter::Renewals, "range_lacking");
                 self.queue_range(&range, |_| true);
             }
-            Finding::Name => {
+            Verdict::Name => {
                 self.ground.tally.count(Counter::Renewals, "range_named");
                 rest.to_name.push((range, theirs.count));
             }
-            Finding::Split => {
+            Verdict::Split => {
                 self.ground.tally.count(Counter::Renewals, "range_split");
-                rest.to_split.extend(range.parts(SPLIT));
+                rest.to_split.extend(range.parts(SPLIT as u64));
             }
         }
     }
@@ -268,7 +269,7 @@ impl Directory {
     /// What the root lacks is made anew, what it has too many is withdrawn.
     fn compare_names(&mut self, range: Range, claims: &[Claimed], rest: &mut Rest) {
         let named = claims.iter().map(|claimed| (claimed.object.salted(claimed.salt), claimed));
-        let is_within = |root: &Id| range.contains(&Range { first: root.prefix_u64(), last: root.prefix_u64() });
+        let is_within = |root: &Id| range.contains(&Range::at(root));
         let mut theirs: BTreeMap<Id, &Claimed> = named.filter(|(root, _)| is_within(root)).collect();
         let Some(round) = &self.publications.round else { return };
         let own: Vec<(Id, Listed)> = round.listed(&range).map(|(root, listed)| (*root, *listed)).collect();

@@ -128,7 +128,10 @@ fn membership() -> Vec<(&'static str, Message)> {
         ("membership.contacts-wanted.nearby", wanted(About::Nearby)),
         ("membership.contacts-wanted.node", wanted(About::Node(9))),
         ("membership.contacts", contacts),
-        ("membership.announce", Membership::Announce { round: 1, card: card(), leaf_set: leaf_set.clone() }),
+        (
+            "membership.announce",
+            Membership::Announce { round: 1, ready: true, card: card(), leaf_set: leaf_set.clone() },
+        ),
         ("membership.leaf-set", Membership::LeafSet { round: 1, ready: false, cards: vec![card()], leaf_set }),
         ("membership.leaving", Membership::Leaving { heirs: vec![card()] }),
         ("membership.profile-wanted", Membership::ProfileWanted { round: 9 }),

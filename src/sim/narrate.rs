@@ -172,7 +172,9 @@ impl Narrator {
             Membership::Contacts { about: what, cards, ready, .. } => {
                 format!("membership.contacts {} ready={ready} cards={}", about(what), cards.len())
             }
-            Membership::Announce { leaf_set, .. } => format!("membership.announce {}", leaf_set.len()),
+            Membership::Announce { ready, leaf_set, .. } => {
+                format!("membership.announce {} ready={ready}", leaf_set.len())
+            }
             Membership::LeafSet { cards, leaf_set, ready, .. } => {
                 format!("membership.leaf-set {} ready={ready} cards={}", leaf_set.len(), cards.len())
             }

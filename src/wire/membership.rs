@@ -33,6 +33,8 @@ pub enum Membership {
     Announce {
         /// Comes back with the answer, a [`Membership::LeafSet`].
         round: u32,
+        /// Whether the sender's leaf set is confirmed, so that it roots keys.
+        ready: bool,
         /// The sender.
         card: Card,
         /// The ids of its leaf set, so that the answer need only name the missing ones.

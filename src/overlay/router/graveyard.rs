@@ -21,6 +21,8 @@ pub(super) struct Grave {
     /// When somebody knocked last, or the time of death.
     last_knock: Instant,
     pause: Span,
+    /// Whether others heard it when this node did not: then it is the way that is broken.
+    is_disputed: bool,
 }
 
 /// At most [`GRAVES_MAX`] of them; the longest dead give way.
@@ -46,8 +48,15 @@ impl Graveyard {
         }
         let pause = if was_near { PAUSE_FIRST } else { PAUSE_OLD * 2 };
         let next_knock = now + chance.jittered(pause, JITTER);
-        let grave = Grave { contact, since: now, next_knock, last_knock: now, pause };
+        let grave = Grave { contact, since: now, next_knock, last_knock: now, pause, is_disputed: false };
         self.graves.insert(id, grave);
+    }
+
+    /// Others hear it: the way to it may be mended at any time, and nobody else would say so.
+    pub(super) fn dispute(&mut self, id: &Id) {
+        if let Some(grave) = self.graves.get_mut(id) {
+            grave.is_disputed = true;
+        }
     }
 
     /// It was heard from directly, or said something newer: it lives.
@@ -88,7 +97,8 @@ impl Graveyard {
     /// Notes a knock on this one, whenever it was due.
     pub(super) fn knock(&mut self, id: &Id, now: Instant, chance: &mut Chance) -> Option<Arc<Contact>> {
         let grave = self.graves.get_mut(id)?;
-        grave.pause = (grave.pause * PAUSE_GROWS).min(PAUSE_MAX);
+        let is_disputed = grave.is_disputed && now.since(grave.since) < DISPUTED_FOR;
+        grave.pause = (grave.pause * PAUSE_GROWS).min(if is_disputed { PAUSE_DISPUTED } else { PAUSE_MAX });
         grave.last_knock = now;
         grave.next_knock = now + chance.jittered(grave.pause, JITTER);
         Some(Arc::clone(&grave.contact))
@@ -145,6 +155,10 @@ pub(super) const GRAVES_MAX: usize = 256;
 const PAUSE_FIRST: Span = Span::from_secs(8);
 const PAUSE_MAX: Span = Span::from_mins(10);
 const PAUSE_GROWS: u64 = 3;
+/// The longest pause for those that others heard, and for how long: a way that is mended is to be found again within a
+/// minute (the bar), and outages of single ways seldom last longer than that. Guesses.
+const PAUSE_DISPUTED: Span = Span::from_secs(30);
+const DISPUTED_FOR: Span = Span::from_hours(1);
 /// From this pause on a node is long dead, and how far apart the knocks on all those are: a network healed is whole again
 /// within a minute (the bar), and any one of its nodes may find the others. Guesses.
 const PAUSE_OLD: Span = Span::from_mins(1);
@@ -209,5 +223,16 @@ mod tests {
             yard.bury(Arc::new(contact), true, at(nonce), &mut chance);
         }
         assert_eq!((yard.len(), yard.given_way()), (GRAVES_MAX, 300 - GRAVES_MAX as u64));
+    }
+
+    #[test]
+    fn one_that_others_hear_is_knocked_on_all_the_time_for_an_hour() {
+        let (mut yard, mut chance) = (Graveyard::default(), Chance::from_seed(1));
+        yard.bury(contact(1, 1), true, at(0), &mut chance);
+        yard.dispute(&contact(1, 1).id());
+        let times: Vec<u64> = (0..7200).filter(|s| !yard.knocks(at(*s), 4, &mut chance).is_empty()).collect();
+        let (early, late) = times.split_at(times.partition_point(|second| *second < 3600));
+        assert!(early.windows(2).all(|two| two[1] - two[0] < 45), "{times:?}");
+        assert!(late.len() < 12, "{times:?}");
     }
 }

@@ -1,12 +1,13 @@
 //! Finding one's place.
 //!
-//! Owns: the joiner's way: a first node, a nearby node, the node nearest to its own id, the
+//! Owns: the joiner's way: a first node, the node nearest to its own id, the
 //! confirmation of its leaf set. All state of a join is here, in the joiner.
 //! Never does: wait for a silent node longer than its step allows.
 
 use super::Router;
 use super::own::{Due, Turn};
 use super::peers::{Greeting, Link, Peer};
+use super::proximity::MEASURE_PAUSE;
 use crate::base::{Id, Instant, Span};
 use crate::wire::membership::About;
 use crate::wire::{Card, Probe};
@@ -19,17 +20,6 @@ pub(super) enum Join {
     Unstarted,
     /// Nobody was reached yet.
     Knocking,
-    /// Looking for a nearby node to start from.
-    Walking {
-        /// The node it stands at.
-        at: Id,
-        /// Steps left.
-        steps: u32,
-        /// What it waits for there.
-        stage: Walk,
-        /// Until when.
-        until: Instant,
-    },
     /// Looking for the node nearest to its own id.
     Seeking {
         /// The nearest that answered.
@@ -60,15 +50,6 @@ pub(super) enum Join {
     Client,
     /// It has left.
     Gone,
-}
-
-/// A step of the walk.
-#[derive(Clone, Debug)]
-pub(super) enum Walk {
-    /// Asked for nearby nodes.
-    Asked(u32),
-    /// These are being checked and measured.
-    Measuring(Vec<Id>),
 }
 
 /// A step of the search.
@@ -108,7 +89,6 @@ impl Join {
         match self {
             Join::Unstarted => "not started".to_owned(),
             Join::Knocking => "joining: nobody has answered yet".to_owned(),
-            Join::Walking { at, .. } => format!("joining: looking for a nearby node from {}", at.short()),
             Join::Seeking { .. } => "joining: looking for the node nearest to its id".to_owned(),
             Join::Confirming { .. } => "joining: waiting for the leaf set to confirm".to_owned(),
             Join::Committing { .. } => "joining: waiting for the next nodes to know it is ready".to_owned(),
@@ -121,31 +101,23 @@ impl Join {
 }
 
 impl Router {
-    /// A first link while nobody was reached: the walk begins, unless that node is near already.
+    /// A first link while nobody was reached: the search begins there.
     pub(super) fn join_from(&mut self, t: &mut Turn, id: Id) {
         if !matches!(self.join, Join::Knocking) || !self.peers.find(&id).is_some_and(Peer::is_server) {
             return;
         }
         self.own.tally.count("router_joins_begun_total");
-        self.walk_at(t, id, WALK_STEPS);
+        self.seek_from(t, id);
     }
 
     /// Contacts were answered: the join may have waited for them.
-    pub(super) fn on_contacts(&mut self, t: &mut Turn, from: Id, message: (u32, About), cards: Vec<Card>) {
-        let (round, about) = message;
-        let walked: Vec<Id> = cards.iter().map(|card| card.contact.id()).take(WALK_MEASURES).collect();
-        self.consider(t, cards, about == About::Nearby);
-        match &mut self.join {
-            Join::Walking { at, stage, until, .. } if *at == from && matches!(*stage, Walk::Asked(r) if r == round) => {
-                *stage = Walk::Measuring(walked);
-                *until = t.now + STEP_PATIENCE_MAX;
-                self.own.due.set(Due::Join, t.now + STEP_PATIENCE_MAX);
-            }
-            Join::Seeking { at, stage, .. } if matches!(*stage, Seek::Asked(id, r) if id == from && r == round) => {
-                *at = Some(from);
-                *stage = Seek::Choosing;
-            }
-            _ => {}
+    pub(super) fn on_contacts(&mut self, t: &mut Turn, from: Id, round: u32, cards: Vec<Card>) {
+        self.consider(t, cards, false);
+        if let Join::Seeking { at, stage, .. } = &mut self.join
+            && matches!(*stage, Seek::Asked(id, r) if id == from && r == round)
+        {
+            *at = Some(from);
+            *stage = Seek::Choosing;
         }
     }
 
@@ -154,7 +126,6 @@ impl Router {
         // Each step either waits or comes nearer to the end; the bound is a guard only.
         for _ in 0..STEPS_AT_ONCE {
             let moved = match self.join {
-                Join::Walking { .. } => self.advance_walk(t),
                 Join::Seeking { .. } => self.advance_search(t),
                 Join::Confirming { since } => self.advance_confirmation(t, since),
                 Join::Committing { .. } => self.advance_commitment(t),
@@ -172,54 +143,6 @@ impl Router {
             self.greet_again(t);
             self.own.due.set(Due::Join, t.now + CONFIRM_TICK);
         }
-    }
-
-    fn walk_at(&mut self, t: &mut Turn, at: Id, steps: u32) {
-        let rtt = self.peers.find(&at).and_then(Peer::link_rtt).unwrap_or(Span::ZERO);
-        if steps == 0 || rtt < NEAR_ENOUGH {
-            return self.seek_from(t, at);
-        }
-        let round = self.ask(t, at, About::Nearby);
-        let until = t.now + self.step_patience(&at);
-        self.own.due.set(Due::Join, until);
-        self.join = Join::Walking { at, steps: steps - 1, stage: Walk::Asked(round), until };
-    }
-
-    fn advance_walk(&mut self, t: &mut Turn) -> bool {
-        let Join::Walking { at, steps, stage, until } = &self.join else { return false };
-        let (at, steps, late, lost) = (*at, *steps, t.now >= *until, !self.peers.is_linked(at));
-        let Walk::Measuring(named) = stage.clone() else {
-            if late || lost {
-                self.seek_from(t, at);
-            }
-            return late || lost;
-        };
-        if self.gossip.awaits(t.now) && !late {
-            return false;
-        }
-        let mut waits = false;
-        for id in &named {
-            waits |= self.measure(t, id);
-        }
-        if waits && !late && !lost {
-            return false;
-        }
-        let here = self.peers.find(&at).and_then(Peer::rtt).unwrap_or(Span::MAX);
-        let rtt = |id: &Id| Some((self.peers.find(id)?.rtt()?, *id));
-        match named.iter().filter_map(rtt).min().filter(|(rtt, _)| *rtt < here.scaled(STEP_GAIN)) {
-            Some((_, next)) if self.peers.is_linked(&next) => self.walk_at(t, next, steps),
-            Some((_, next)) => self.step_to(t, next),
-            None => self.seek_from(t, at),
-        }
-        true
-    }
-
-    /// Dials the nearby node; the search starts there, or anywhere if it does not answer.
-    fn step_to(&mut self, t: &mut Turn, next: Id) {
-        self.dial(t, &next);
-        let until = t.now + self.step_patience(&next);
-        self.own.due.set(Due::Join, until);
-        self.join = Join::Seeking { at: None, tried: BTreeSet::new(), stage: Seek::Dialling(next), until };
     }
 
     fn seek_from(&mut self, t: &mut Turn, start: Id) {
@@ -266,12 +189,14 @@ impl Router {
         self.own.due.set(Due::Join, t.now + wait);
     }
 
-    /// The known node nearest to this one's id, unless the nearest has answered already.
+    /// The known node nearest to this one's id, unless one has answered that is among the nearest: its leaf set and this
+    /// node's overlap, and members tell each other whom they lack.
     fn choose_next(&mut self, t: &mut Turn, at: Option<Id>, tried: BTreeSet<Id>) {
         let me = self.own.id();
-        let known = self.peers.iter().filter(|peer| peer.is_server() && !peer.suspected).map(Peer::id);
+        let is_there = |peer: &Peer| peer.is_server() && !peer.suspected;
+        let near = self.peers.leaf_set(&me, self.own.tuning.leaf_set_per_side, is_there);
+        let known = near.iter().filter(|_| at.is_none_or(|at| !near.contains(&at)));
         let next = known.filter(|id| !tried.contains(id)).min_by_key(|id| (id.distance(&me), *id));
-        let next = next.filter(|id| at.is_none_or(|at| id.is_nearer(&me, &at)));
         match next {
             Some(next) if tried.len() < SEEK_STEPS => {
                 self.dial(t, &next);
@@ -319,8 +244,8 @@ impl Router {
         }
         let round = self.own.next_round();
         self.join = Join::Committing { round, known_to: BTreeSet::new() };
-        let bearing = self.bearing();
-        for peer in self.peers.linked() {
+        let (bearing, next) = (self.bearing(), self.ring.next_ones());
+        for peer in self.peers.linked().filter(|peer| !next.contains(&peer.id())) {
             t.probe(peer.id(), Probe::Beat { bearing });
         }
         true
@@ -357,14 +282,25 @@ impl Router {
         self.own.tally.count("router_joins_total");
         self.publication.is_urgent = true;
         self.publication.is_unsaved = true;
-        self.start_exchanges(t);
-        self.plan_soon(t.now, PLAN_AFTER_JOIN);
+        self.settle(t);
     }
 
     fn settle_as_client(&mut self, t: &mut Turn) {
         self.join = Join::Client;
         self.own.due.clear(&Due::Join);
+        self.settle(t);
+    }
+
+    /// The node is in: what waited for that begins.
+    fn settle(&mut self, t: &mut Turn) {
+        let nearest =
+            self.peers.linked().filter(|peer| peer.is_server()).min_by_key(|peer| (peer.link_rtt(), peer.id()));
+        if let Some(id) = nearest.map(Peer::id) {
+            self.ask(t, id, About::Nearby);
+        }
         self.start_exchanges(t);
+        self.reach_changed(t);
+        self.own.soon(t.now, Due::Measure, MEASURE_PAUSE);
         self.plan_soon(t.now, PLAN_AFTER_JOIN);
     }
 
@@ -399,14 +335,6 @@ fn is_confirmed(peer: &Peer) -> bool {
     }
 }
 
-/// Steps of the walk to a nearby node: the second seldom gains as much as it costs in time. A guess.
-const WALK_STEPS: u32 = 2;
-/// Nodes measured in one step of the walk. A guess.
-const WALK_MEASURES: usize = 8;
-/// A step is worth it if the next node is this much nearer. A guess.
-const STEP_GAIN: f64 = 0.7;
-/// A node this near needs no walk: a round trip within one city. A guess.
-const NEAR_ENOUGH: Span = Span::from_millis(5);
 /// How long one silent node may hold a join up: "a second or so", yet a handshake over the slowest
 /// pair of our data (675 ms) fits twice.
 const STEP_PATIENCE_MAX: Span = Span::from_millis(1_500);

@@ -135,7 +135,7 @@ impl Router {
         self.review_ring(t);
         // Who dialled asks; both learn how the other stands. An announcement will do as well.
         if self.peers.find(&id).is_some_and(|peer| peer.greeting == Greeting::Due) {
-            if dialled {
+            if dialled && self.join.is_settled() {
                 self.ping(t, &id, "new_link");
             }
         } else {

@@ -232,11 +232,13 @@ impl Router {
     fn on_membership(&mut self, t: &mut Turn, from: Id, message: Membership) {
         match message {
             Membership::ContactsWanted { round, about } => self.on_contacts_wanted(t, from, round, about),
-            Membership::Contacts { round, about, ready, cards } => {
+            Membership::Contacts { round, about: _, ready, cards } => {
                 self.note_readiness(t, &from, ready);
-                self.on_contacts(t, from, (round, about), cards);
+                self.on_contacts(t, from, round, cards);
             }
-            Membership::Announce { round, card, leaf_set } => self.on_announce(t, from, round, card, leaf_set),
+            Membership::Announce { round, ready, card, leaf_set } => {
+                self.on_announce(t, from, (round, ready), card, leaf_set);
+            }
             Membership::LeafSet { round, ready, cards, leaf_set } => {
                 self.on_leaf_set(t, from, (round, ready), cards, leaf_set);
             }

@@ -33,6 +33,8 @@ struct Doubt {
     /// Whether somebody else hears it, and how many tried in vain.
     vouched: bool,
     denied: usize,
+    /// Whether somebody else heard it in any round.
+    is_disputed: bool,
     rounds: u32,
     /// Whether it is looked into for others alone.
     is_errand: bool,
@@ -72,6 +74,7 @@ impl Doubt {
             is_urgent: false,
             vouched: false,
             denied: 0,
+            is_disputed: false,
             rounds: 0,
             is_errand: false,
             accused: false,
@@ -255,7 +258,7 @@ impl Router {
                 self.liveness.doubts.remove(&id);
                 self.finish_errands(t, &id, false);
             }
-            Verdict::Dead => self.find_dead(t, &id, doubt.accused),
+            Verdict::Dead => self.find_dead(t, &id, &doubt),
         }
     }
 
@@ -293,11 +296,14 @@ impl Router {
         }
     }
 
-    /// Nobody hears it. The leaf set is told, unless that is from where the word came.
-    fn find_dead(&mut self, t: &mut Turn, id: &Id, is_known: bool) {
+    /// Nobody hears it, or not this node. The leaf set is told, unless that is from where the word came.
+    fn find_dead(&mut self, t: &mut Turn, id: &Id, doubt: &Doubt) {
         let mattered = self.ring.all.contains(id);
         self.bury(t, id, "silent");
-        if mattered && !is_known {
+        if doubt.is_disputed {
+            self.graves.dispute(id);
+        }
+        if mattered && !doubt.accused {
             for member in self.ring.all.iter().filter(|member| member != id) {
                 t.probe(member, Probe::Gone { suspect: *id });
             }
@@ -308,6 +314,7 @@ impl Router {
     pub(super) fn on_pong_for(&mut self, id: &Id, alive: bool) {
         if let Some(doubt) = self.liveness.doubts.get_mut(id) {
             doubt.vouched |= alive;
+            doubt.is_disputed |= alive;
             doubt.denied += usize::from(!alive);
         }
     }

@@ -26,22 +26,6 @@ impl Proximity {
 }
 
 impl Router {
-    /// Sees to it that this node's round trip gets known; says whether an echo is awaited.
-    pub(super) fn measure(&mut self, t: &mut Turn, id: &Id) -> bool {
-        if self.proximity.outstanding.contains_key(id) {
-            return true;
-        }
-        let unmeasured = |peer: &&Peer| peer.rtt().is_none() && peer.missed_echoes == 0;
-        let Some(peer) = self.peers.find(id).filter(unmeasured) else { return false };
-        if self.proximity.outstanding.len() >= MEASURES_MAX {
-            return false;
-        }
-        self.proximity.outstanding.insert(*id, t.now);
-        self.own.tally.count("router_measures_total");
-        t.out.push(Effect::Measure { contact: Arc::clone(&peer.contact) });
-        true
-    }
-
     /// What came of a measurement.
     pub(super) fn on_echo(&mut self, t: &mut Turn, id: Id, rtt: Option<Span>) {
         self.proximity.outstanding.remove(&id);
@@ -74,7 +58,9 @@ impl Router {
     pub(super) fn measure_some(&mut self, t: &mut Turn) {
         self.proximity.outstanding.retain(|_, since| t.now.since(*since) < ECHO_FORGOTTEN);
         self.peers.forget_dials(t.now);
-        let room = MEASURES_MAX.saturating_sub(self.proximity.outstanding.len());
+        // Who is near a joiner asks once it is in.
+        let at_once = if self.join.is_settled() { MEASURES_MAX } else { 0 };
+        let room = at_once.saturating_sub(self.proximity.outstanding.len());
         let old = |peer: &&Peer| {
             !peer.is_linked()
                 && !peer.suspected
@@ -96,7 +82,7 @@ impl Router {
             self.own.tally.count("router_measures_total");
             t.out.push(Effect::Measure { contact: Arc::clone(&peer.contact) });
         }
-        let wait = if more { MEASURE_PAUSE } else { MEASURE_IDLE };
+        let wait = if more && at_once > 0 { MEASURE_PAUSE } else { MEASURE_IDLE };
         let wait = self.own.chance.jittered(wait, 0.2);
         self.own.due.set(Due::Measure, t.now + wait);
     }
@@ -135,7 +121,7 @@ fn is_elsewhere(before: Span, now: Span) -> bool {
 /// Echoes awaited at once: one packet each. A guess.
 pub(super) const MEASURES_MAX: usize = 8;
 /// Pause between turns while there is something to measure, and otherwise. Guesses.
-const MEASURE_PAUSE: Span = Span::from_millis(100);
+pub(super) const MEASURE_PAUSE: Span = Span::from_millis(100);
 const MEASURE_IDLE: Span = Span::from_secs(10);
 /// A measurement is good for this long: paths across the Internet change within hours. A guess.
 const MEASURE_LASTS: Span = Span::from_hours(2);

@@ -213,6 +213,9 @@ impl Router {
     /// Links came, went or drifted: the neighbours are told soon.
     pub(super) fn reach_changed(&mut self, t: &mut Turn) {
         self.reach.is_stale = true;
+        if !self.join.is_settled() {
+            return; // All at once when it is in.
+        }
         let links = self.links_to_tell();
         let changed = differences(&self.reach.told, &links);
         if changed > 0 {

@@ -98,20 +98,31 @@ impl Router {
         let round = self.own.next_round();
         peer.greeting = Greeting::Sent { round, at: t.now, tries };
         let (card, leaf_set) = (self.own.card(), self.ring.all.iter().collect());
-        t.tell(id, Membership::Announce { round, card, leaf_set });
+        t.tell(id, Membership::Announce { round, ready: self.join.says_ready(), card, leaf_set });
     }
 
     /// A node announces itself: it is told of those it lacks.
-    pub(super) fn on_announce(&mut self, t: &mut Turn, from: Id, round: u32, card: Card, leaf_set: Vec<Id>) {
+    pub(super) fn on_announce(
+        &mut self,
+        t: &mut Turn,
+        from: Id,
+        (round, ready): (u32, bool),
+        card: Card,
+        leaf_set: Vec<Id>,
+    ) {
         if card.contact.id() != from {
             return;
         }
+        self.note_readiness(t, &from, ready);
         let cards = self.missing_for(t.now, &from, &leaf_set);
         let ids = self.ring.all.iter().collect();
         t.tell(from, Membership::LeafSet { round, ready: self.join.says_ready(), cards, leaf_set: ids });
         self.note_coordinate(&from, card.coordinate);
         self.consider(t, vec![card], false);
         self.ask_after_missing(t, &from, &leaf_set);
+        if let Some(peer) = self.peers.at(&from).filter(|peer| peer.greeting == Greeting::Due) {
+            peer.greeting = Greeting::Answered; // Both have told all they know.
+        }
         let may_ask = self.peers.find(&from).is_some_and(|peer| peer.greeting == Greeting::Answered);
         if may_ask && self.names_strangers(t.now, &leaf_set) {
             self.greet(t, from);
@@ -130,6 +141,7 @@ impl Router {
         self.note_readiness(t, &from, ready);
         self.consider(t, cards, false);
         self.ask_after_missing(t, &from, &leaf_set);
+        self.names_strangers(t.now, &leaf_set);
         if let Some(peer) = self.peers.at(&from)
             && matches!(peer.greeting, Greeting::Sent { round: sent, .. } if sent == round)
         {
@@ -274,8 +286,11 @@ impl Router {
         wanted.iter().filter(unlinked).collect()
     }
 
+    /// Who dialled this node greets it, most likely; if not, it is greeted when the link is looked at first.
     fn greet_members(&mut self, t: &mut Turn) {
-        let due = |id: &Id| self.peers.find(id).is_some_and(|p| p.is_linked() && p.greeting == Greeting::Due);
+        let waits = self.join.is_settled();
+        let is_due = |p: &Peer| p.is_linked() && p.greeting == Greeting::Due && !(waits && p.theirs);
+        let due = |id: &Id| self.peers.find(id).is_some_and(is_due);
         let strangers: Vec<Id> = self.ring.all.iter().filter(due).collect();
         for id in strangers {
             self.greet(t, id);
@@ -292,6 +307,7 @@ impl Router {
         self.cards(now, wanted.iter().filter(|id| !listed.contains(id)).collect())
     }
 
+    /// Whether some of these belong into the leaf set and nothing is known of them. The dead among them are knocked on soon.
     fn names_strangers(&mut self, now: Instant, ids: &[Id]) -> bool {
         let me = self.own.id();
         let mut found = false;

@@ -6,7 +6,7 @@
 
 use super::Router;
 use super::own::{Due, Turn};
-use super::peers::Peer;
+use super::peers::{Greeting, Link, Peer};
 use crate::base::{Deadlines, Id, Instant, Span};
 use crate::wire::probe::Bearing;
 use crate::wire::{CloseReason, Probe};
@@ -22,11 +22,19 @@ pub(super) struct Watch {
     /// When linked nodes were found dead: the last of them.
     deaths: VecDeque<Instant>,
     healed: Instant,
+    /// When a new node pings somebody next for its coordinate's sake.
+    learns: Instant,
 }
 
 impl Watch {
     pub(super) fn new() -> Watch {
-        Watch { looks: Deadlines::new(), beaten: BTreeMap::new(), deaths: VecDeque::new(), healed: Instant::ORIGIN }
+        Watch {
+            looks: Deadlines::new(),
+            beaten: BTreeMap::new(),
+            deaths: VecDeque::new(),
+            healed: Instant::ORIGIN,
+            learns: Instant::ORIGIN,
+        }
     }
 
     /// A node known here was found dead.
@@ -93,7 +101,8 @@ impl Router {
             }
         }
         let is_lost = self.own.coordinate.error() > LEARNT && t.now.since(self.own.started) < LEARNING;
-        if is_lost && self.peers.links() > 0 {
+        if is_lost && self.join.is_settled() && self.peers.links() > 0 && t.now >= self.watch.learns {
+            self.watch.learns = t.now + LEARNING_PAUSE;
             let drawn = self.own.chance.index(self.peers.links());
             let drawn = self.peers.linked().nth(drawn).map(Peer::id);
             drawn.into_iter().for_each(|id| self.ping(t, &id, "learning"));
@@ -103,7 +112,7 @@ impl Router {
             self.watch.healed = t.now;
             self.liveness.recover();
         }
-        let learns = is_lost.then_some(t.now + LEARNING_PAUSE);
+        let learns = is_lost.then_some(self.watch.learns);
         let heals = (self.liveness.unfitness() > 0).then_some(self.watch.healed + UNFITNESS_HEALS);
         if let Some(next) = [self.watch.looks.next(), learns, heals].into_iter().flatten().min() {
             self.own.due.set(Due::Sweep, next.max(t.now + SWEEP));
@@ -115,6 +124,17 @@ impl Router {
         let beaten = self.watch.beaten.remove(id);
         let peer = self.peers.find(id).filter(|peer| peer.is_linked())?;
         let heard = peer.heard.unwrap_or(t.now);
+        if let Link::Up { since, .. } = peer.link
+            && peer.greeting == Greeting::Due
+            && self.join.is_placing()
+            && self.ring.all.contains(id)
+        {
+            let due = since + LOOK_FIRST;
+            if due <= t.now {
+                self.greet(t, *id);
+            }
+            return Some(due.max(t.now + ANSWER));
+        }
         if beaten.is_some_and(|beaten| heard < beaten) {
             self.ping(t, id, "quiet");
             return Some(t.now + ANSWER);

@@ -228,3 +228,20 @@ fn a_node_cut_off_for_an_hour_comes_back_by_itself() {
     stage.heal();
     exact_within(&mut stage, Span::from_mins(3));
 }
+
+/// One way between two members of a leaf set is cut, while all others hear both.
+#[test]
+fn a_way_that_is_mended_is_found_within_a_minute() {
+    for seed in 1..=3 {
+        let mut stage = Stage::with(narrow(seed, planet(seed, 40)));
+        stage.join(40);
+        exact_within(&mut stage, Span::from_secs(2));
+        let farthest = *stage.world.nodes()[0].view().expect("it is up").leaf_set.after.last().expect("a full side");
+        let farthest = stage.world.index_of(&farthest).expect("a node of this world");
+        stage.world.weather.cut(0, farthest);
+        stage.pass(Span::from_mins(20));
+        assert!(!all_exact(&stage.world), "seed {seed}: nobody noticed");
+        stage.heal();
+        exact_within(&mut stage, Span::from_secs(50));
+    }
+}

@@ -24,6 +24,7 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, Ta
 use row::{HEADERS, Header, LAYOUT, LAYOUT_NOW, PARTICULARS, PIECES, POINTERS, piece_key};
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -64,10 +65,27 @@ impl Store {
     /// Opens (or begins) the store of a data directory, with this much memory for the database's cache.
     pub fn open(dir: &Path, cache_bytes: usize) -> Result<Store, StoreError> {
         let opener = move |path: &Path| Builder::new().set_cache_size(cache_bytes).create(path);
-        let store = Store::open_with(dir.join(STORE_FILE), Box::new(opener))?;
+        let path = dir.join(STORE_FILE);
+        if !path.exists() {
+            Store::begin(dir, &path, Box::new(opener))?;
+        }
+        Store::open_with(path, Box::new(opener))
+    }
+
+    /// Begins a store under another name, and gives it its own once it is whole and on stable storage: a beginning that was
+    /// interrupted is not taken for a damaged store.
+    fn begin(dir: &Path, path: &Path, opener: Opener) -> Result<(), StoreError> {
+        let begun = dir.join(BEGUN_FILE);
+        let of_io = |error: &io::Error| StoreError::of_io(error, begun.clone());
+        match std::fs::remove_file(&begun) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of_io(&error)),
+            _ => {}
+        }
+        drop(Store::open_with(begun.clone(), opener)?);
+        let synced = File::open(&begun).and_then(|file| file.sync_all());
+        let named = synced.and_then(|()| std::fs::rename(&begun, path));
         // The file's name must be as durable as its content.
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| StoreError::of_io(&error, dir.to_path_buf()))?;
-        Ok(store)
+        named.and_then(|()| File::open(dir)?.sync_all()).map_err(|error| of_io(&error))
     }
 
     /// The same over a database opened by other means: how tests let the disk fail.
@@ -403,6 +421,10 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
 
 /// The database's name in the data directory: DESIGN §11 and FIELD D.3.
 pub const STORE_FILE: &str = "store.redb";
+/// Its name until it is whole.
+const BEGUN_FILE: &str = "store.redb.new";
 
+#[cfg(test)]
+mod power;
 #[cfg(test)]
 mod tests;

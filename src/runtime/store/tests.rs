@@ -13,23 +13,22 @@ use proptest::prelude::*;
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-const NOW: UnixMillis = UnixMillis(1_000_000);
+pub(super) const NOW: UnixMillis = UnixMillis(1_000_000);
 
-fn blob(text: &str) -> Value {
+pub(super) fn blob(text: &str) -> Value {
     Value::Blob(Blob::from(text.as_bytes().to_vec()))
 }
 
-fn keep(value: &Value, secs: u64) -> DiskOp {
+pub(super) fn keep(value: &Value, secs: u64) -> DiskOp {
     DiskOp::KeepValue { value: value.clone(), lifetime: Span::from_secs(secs), standing: Standing::Replica }
 }
 
-fn pointer(seed: u8, object: Id) -> Pointer {
+pub(super) fn pointer(seed: u8, object: Id) -> Pointer {
     let key = SecretKey::from_seed([seed; 32]);
     let name = NodeName::solve(key.public(), 0);
     let contact = Contact::sign(&key, name, &["127.0.0.1:1".parse().expect("an address")], Role::Server, 1);
@@ -37,7 +36,7 @@ fn pointer(seed: u8, object: Id) -> Pointer {
 }
 
 /// Does these for shard 0, and says what came of each.
-fn done(store: &mut Store, ops: Vec<DiskOp>) -> Vec<DiskDone> {
+pub(super) fn done(store: &mut Store, ops: Vec<DiskOp>) -> Vec<DiskDone> {
     let batch = ops.into_iter().enumerate();
     let batch = batch.map(|(n, op)| Request { shard: 0, ticket: Ticket(n as u64), op }).collect();
     let mut reports = Vec::new();
@@ -55,7 +54,7 @@ fn read(store: &mut Store, object: Id) -> Option<Value> {
     }
 }
 
-fn loaded(store: &mut Store, now: UnixMillis) -> Vec<Stored> {
+pub(super) fn loaded(store: &mut Store, now: UnixMillis) -> Vec<Stored> {
     let mut all = Vec::new();
     store.load(now, 2, &mut |portion| all.extend(portion)).expect("loads");
     all
@@ -171,6 +170,18 @@ fn a_second_opening_and_a_damaged_file_are_refused_with_nothing_changed() {
     std::fs::write(&path, &nonsense).expect("writes");
     assert!(matches!(Store::open(dir.path(), 1 << 20), Err(StoreError::Corrupt { .. })));
     assert_eq!(std::fs::read(&path).expect("reads"), nonsense);
+}
+
+#[test]
+fn a_beginning_that_was_interrupted_is_begun_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join(BEGUN_FILE), vec![0; 64 << 10]).expect("writes");
+    let mut store = Store::open(dir.path(), 1 << 20).expect("opens");
+    assert!(matches!(done(&mut store, vec![keep(&blob("kept"), 9)])[..], [DiskDone::Kept]));
+    drop(store);
+    let mut store = Store::open(dir.path(), 1 << 20).expect("opens again");
+    assert_eq!(read(&mut store, blob("kept").id()), Some(blob("kept")));
+    assert!(!dir.path().join(BEGUN_FILE).exists());
 }
 
 #[test]

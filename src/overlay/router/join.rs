@@ -107,7 +107,9 @@ impl Router {
             return;
         }
         self.own.tally.count("router_joins_begun_total");
-        self.seek_from(t, id);
+        let until = t.now + STEP_PATIENCE_MAX;
+        self.join = Join::Seeking { at: None, tried: BTreeSet::new(), stage: Seek::Dialling(id), until };
+        self.own.due.set(Due::Join, until);
     }
 
     /// Contacts were answered: the join may have waited for them.
@@ -143,12 +145,6 @@ impl Router {
             self.greet_again(t);
             self.own.due.set(Due::Join, t.now + CONFIRM_TICK);
         }
-    }
-
-    fn seek_from(&mut self, t: &mut Turn, start: Id) {
-        let stage = if self.peers.is_linked(&start) { Seek::Dialling(start) } else { Seek::Choosing };
-        self.join = Join::Seeking { at: None, tried: BTreeSet::new(), stage, until: t.now + STEP_PATIENCE_MAX };
-        self.own.due.set(Due::Join, t.now + STEP_PATIENCE_MAX);
     }
 
     fn advance_search(&mut self, t: &mut Turn) -> bool {

@@ -10,7 +10,6 @@ use crate::base::{Chance, Span};
 use parking_lot::Mutex;
 use redb::StorageBackend;
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
 /// A disk in memory, shared by all that open it one after another.
@@ -129,7 +128,7 @@ impl Platter {
 /// What is in a store: values by id, and the roots of pointers.
 type Content = BTreeMap<Id, bool>;
 
-/// The batches of one run, the same for every cut: puts, versions over others, large values, drops and pointers.
+/// The batches of one run, the same for every cut: values small and of several pieces, pointers, and drops of both.
 fn batches() -> Vec<Vec<DiskOp>> {
     let large = Value::Blob(crate::wire::codec::Blob::from(vec![9; 3 * row::PIECE_BYTES]));
     let claim = |root| DiskOp::KeepPointer { root, pointer: pointer(1, Id::MAX), remaining: Span::from_hours(1) };
@@ -169,8 +168,8 @@ fn content(store: &mut Store) -> Content {
     found
 }
 
-/// Begins a store (another test sees to that) and runs until the power fails after so many changes and syncs, if it does. Gives what was promised, what else may be there,
-/// and how many changes and syncs there were.
+/// Begins a store (`tests.rs` sees to beginnings that are interrupted) and runs until the power fails after so many changes
+/// and syncs, if it does. Gives what was promised, what else may be there, and how many changes and syncs there were.
 fn run(platter: &Platter, left: Option<u64>) -> (Content, Content, u64) {
     let mut store = platter.store().expect("opens");
     let used = platter.0.lock().used;

@@ -6,6 +6,7 @@
 
 use crate::base::{Chance, Id, Instant, Span};
 use crate::identity::Contact;
+use crate::wire::probe::ReachEntry;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -134,6 +135,17 @@ impl Graveyard {
     pub(super) fn holds_like(&self, prefix: u64) -> bool {
         let from = Id::from_prefix(prefix);
         self.graves.range(from..).next().is_some_and(|(id, _)| id.prefix_u64() == prefix)
+    }
+
+    /// Those of these links, in the order of ids, whose far end lies here.
+    pub(super) fn named_among(&self, links: &[ReachEntry]) -> Vec<u64> {
+        let mut rest = links;
+        let mut is_among = |prefix: &u64| {
+            let before = rest.iter().take_while(|entry| entry.peer < *prefix).count();
+            rest = &rest[before..];
+            rest.first().is_some_and(|entry| entry.peer == *prefix)
+        };
+        self.graves.keys().map(Id::prefix_u64).filter(|prefix| is_among(prefix)).collect()
     }
 
     /// How many lie here.

@@ -10,6 +10,7 @@ use crate::base::{Chance, Coordinate, Id, Instant, RttEstimate, Span};
 use crate::identity::Contact;
 use crate::identity::contact::Role;
 use crate::wire::Card;
+use crate::wire::probe::ReachEntry;
 use std::sync::Arc;
 
 /// One known node. Its contact is proven: by the host on a link, or by a checked signature.
@@ -250,6 +251,15 @@ impl Peers {
     /// The known node whose id begins with these 64 bits.
     pub(super) fn named(&self, prefix: u64) -> Option<Id> {
         self.prefixes.binary_search(&prefix).ok().map(|at| self.known[at].id)
+    }
+
+    /// The far ends of these links, in the order of ids, that no known node's id begins with.
+    pub(super) fn unnamed<'a>(&'a self, links: &'a [ReachEntry]) -> impl Iterator<Item = u64> + 'a {
+        let mut known = self.prefixes.iter().peekable();
+        links.iter().map(|entry| entry.peer).filter(move |prefix| {
+            while known.next_if(|next| *next < prefix).is_some() {}
+            known.peek() != Some(&prefix)
+        })
     }
 
     /// Whether there is a live link to this node.

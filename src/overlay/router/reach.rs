@@ -114,19 +114,27 @@ impl Reach {
 
     /// The links that are not the best way, with the way that is. `links` in the order of ids.
     fn compare(&self, links: &[(Id, RttEstimate)]) -> BTreeMap<Id, (Id, Span)> {
-        let mut ways: Vec<Beside> = links.iter().map(|(_, rtt)| Beside::nothing_better_than(rtt.smoothed())).collect();
-        let longest = links.iter().map(|(_, rtt)| rtt.smoothed()).max().unwrap_or(Span::ZERO);
+        let beside = |(id, rtt): &(Id, RttEstimate)| Beside {
+            prefix: id.prefix_u64(),
+            via: None,
+            through: rtt.smoothed(),
+            told: self.better.get(id).map(|(via, _)| *via),
+            before: None,
+        };
+        let mut ways: Vec<Beside> = links.iter().map(beside).collect();
+        let longest = ways.iter().map(|way| way.through).max().unwrap_or(Span::ZERO);
         for advert in self.adverts.iter().take_while(|advert| advert.rtt < longest) {
-            let mut entries = advert.links.iter().peekable();
-            for ((id, _), way) in links.iter().zip(&mut ways) {
-                let prefix = id.prefix_u64();
-                while entries.next_if(|entry| entry.peer < prefix).is_some() {}
-                let Some(entry) = entries.next_if(|entry| entry.peer == prefix) else { continue };
+            let (entries, mut at) = (&advert.links[..], 0);
+            for way in &mut ways {
+                while entries.get(at).is_some_and(|entry| entry.peer < way.prefix) {
+                    at += 1;
+                }
+                let Some(entry) = entries.get(at).filter(|entry| entry.peer == way.prefix) else { continue };
                 let through = advert.rtt + entry.rtt;
                 if through < way.through {
                     (way.through, way.via) = (through, Some(advert.via));
                 }
-                if self.better.get(id).is_some_and(|(via, _)| *via == advert.via) {
+                if way.told == Some(advert.via) {
                     way.before = Some((advert.via, through));
                 }
             }
@@ -143,25 +151,25 @@ impl Reach {
 
 /// These links but those to nodes that begin so.
 fn without(links: &Arc<[ReachEntry]>, prefixes: &[u64]) -> Arc<[ReachEntry]> {
-    let is_named = |prefix: &u64| links.binary_search_by_key(prefix, |entry| entry.peer).is_ok();
-    if !prefixes.iter().any(is_named) {
-        return Arc::clone(links);
+    let place = |prefix: &u64| links.binary_search_by_key(prefix, |entry| entry.peer).ok();
+    let mut named = prefixes.iter().filter_map(place);
+    match (named.next(), named.next()) {
+        (None, _) => Arc::clone(links),
+        // Of a known length: one allocation.
+        (Some(at), None) => links[..at].iter().chain(&links[at + 1..]).copied().collect(),
+        _ => links.iter().filter(|entry| !prefixes.contains(&entry.peer)).copied().collect(),
     }
-    links.iter().filter(|entry| !prefixes.contains(&entry.peer)).copied().collect()
 }
 
 /// The quickest way beside a link.
 struct Beside {
+    /// To a node whose id begins so.
+    prefix: u64,
     via: Option<Id>,
     through: Span,
-    /// The way beside it as of the last time, as it is now.
+    /// Through whom the way beside it was, as of the last time; and that way as it is now.
+    told: Option<Id>,
     before: Option<(Id, Span)>,
-}
-
-impl Beside {
-    fn nothing_better_than(rtt: Span) -> Beside {
-        Beside { via: None, through: rtt, before: None }
-    }
 }
 
 /// The quickest way to this node through another, and its round trip, if that is below the bound; `adverts` as from
@@ -197,9 +205,8 @@ impl Router {
         if !self.peers.is_linked(&from) {
             return;
         }
-        let dead: Vec<u64> =
-            links.iter().map(|entry| entry.peer).filter(|peer| self.graves.holds_like(*peer)).collect();
-        let links = without(&sane(links), &dead);
+        let links = sane(links);
+        let links = without(&links, &self.graves.named_among(&links));
         if let Some(advert) = self.reach.heard.get_mut(&from).filter(|advert| advert.links == links) {
             advert.at = t.now;
             return;
@@ -272,8 +279,9 @@ impl Router {
         if !self.join.is_settled() || self.peers.len() >= self.known_max() {
             return;
         }
-        let known = |prefix: u64| self.knows(prefix) || self.graves.holds_like(prefix);
-        let strangers: Vec<u64> = links.iter().map(|entry| entry.peer).filter(|prefix| !known(*prefix)).collect();
+        let me = self.own.id().prefix_u64();
+        let is_strange = |prefix: &u64| *prefix != me && !self.graves.holds_like(*prefix);
+        let strangers: Vec<u64> = self.peers.unnamed(links).filter(is_strange).collect();
         if let Some(prefix) = self.own.chance.pick(&strangers) {
             self.ask(t, from, About::Place(Id::from_prefix(*prefix)));
         }

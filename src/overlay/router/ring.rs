@@ -149,8 +149,8 @@ impl Router {
         }
     }
 
-    /// Members of this leaf set that another should have in its own, and has not: if they were not heard lately they may be
-    /// dead, and word of it lost.
+    /// Members of this leaf set that another should have in its own, and has not: they may be dead, and word of it lost.
+    /// Those heard lately are asked if they say nothing more.
     fn ask_after_missing(&mut self, t: &mut Turn, from: &Id, listed: &[Id]) {
         if !self.peers.find(from).is_some_and(|peer| peer.ready) {
             return; // It is still finding its neighbours.
@@ -159,15 +159,15 @@ impl Router {
         listed.sort_unstable();
         listed.dedup();
         let theirs = LeafSet::around(from, listed.len().div_ceil(2), &listed);
-        let is_silent = |id: &Id| {
-            let peer = self.peers.find(id);
-            peer.is_some_and(|p| p.is_linked() && p.heard.is_none_or(|heard| t.now.since(heard) > HEARD_LATELY))
-        };
-        let missing =
-            |id: &Id| listed.binary_search(id).is_err() && id != from && theirs.is_within(id) && is_silent(id);
-        let missing: Vec<Id> = self.ring.all.iter().filter(missing).collect();
+        let is_missing = |id: &Id| listed.binary_search(id).is_err() && id != from && theirs.is_within(id);
+        let missing: Vec<Id> = self.ring.all.iter().filter(is_missing).collect();
         for id in missing {
-            self.ping(t, &id, "missing");
+            let Some(peer) = self.peers.find(&id).filter(|peer| peer.is_linked()) else { continue };
+            match peer.heard.filter(|heard| t.now.since(*heard) <= HEARD_LATELY) {
+                // It may have died just after that.
+                Some(_) => self.expect(t.now, id, HEARD_LATELY),
+                None => self.ping(t, &id, "missing"),
+            }
         }
     }
 
@@ -327,7 +327,8 @@ impl Router {
 const PLAN_AFTER_CHANGE: Span = Span::from_millis(200);
 /// The neighbours are told of a change after this long, so that several are told at once. A guess.
 const EXCHANGE_AFTER: Span = Span::from_secs(3);
-/// A member heard within this long is not asked after because another does not name it. A guess.
+/// A member heard within this long is not asked at once because another does not name it, but if it says nothing for as
+/// long again. A guess.
 const HEARD_LATELY: Span = Span::from_secs(10);
 /// How long a candidate that refused is left in peace: it has told us meanwhile whom we lack, or will find
 /// that it lacks us. A guess.

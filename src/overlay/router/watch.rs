@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub(super) struct Watch {
     /// When each linked node is to be looked at.
     looks: Deadlines<Id>,
-    /// Who was sent a beat when, and not looked at since.
-    beaten: BTreeMap<Id, Instant>,
+    /// Who should have been heard since when, for a beat or because another misses it, and was not looked at since.
+    expected: BTreeMap<Id, Instant>,
     /// When linked nodes were found dead: the last of them.
     deaths: VecDeque<Instant>,
     healed: Instant,
@@ -30,7 +30,7 @@ impl Watch {
     pub(super) fn new() -> Watch {
         Watch {
             looks: Deadlines::new(),
-            beaten: BTreeMap::new(),
+            expected: BTreeMap::new(),
             deaths: VecDeque::new(),
             healed: Instant::ORIGIN,
             learns: Instant::ORIGIN,
@@ -84,6 +84,12 @@ impl Router {
         self.look_soon(t.now, id, LOOK_FIRST);
     }
 
+    /// This linked node is pinged unless it says something within so long.
+    pub(super) fn expect(&mut self, now: Instant, id: Id, within: Span) {
+        self.watch.expected.entry(id).or_insert(now);
+        self.look_soon(now, id, within);
+    }
+
     /// The nodes next to this one on the ring are others than before: they are looked at now.
     pub(super) fn watch_neighbours(&mut self, now: Instant) {
         for id in self.ring.all.next_ones() {
@@ -121,7 +127,7 @@ impl Router {
 
     /// What a look at one link leads to; says when to look again, if ever.
     fn look_at(&mut self, t: &mut Turn, id: &Id) -> Option<Instant> {
-        let beaten = self.watch.beaten.remove(id);
+        let expected = self.watch.expected.remove(id);
         let peer = self.peers.find(id).filter(|peer| peer.is_linked())?;
         let heard = peer.heard.unwrap_or(t.now);
         if let Link::Up { since, .. } = peer.link
@@ -135,7 +141,7 @@ impl Router {
             }
             return Some(due.max(t.now + ANSWER));
         }
-        if beaten.is_some_and(|beaten| heard < beaten) {
+        if expected.is_some_and(|since| heard < since) {
             self.ping(t, id, "quiet");
             return Some(t.now + ANSWER);
         }
@@ -154,7 +160,7 @@ impl Router {
             return Some(t.now + UNREADY);
         }
         self.own.tally.count("router_beats_total");
-        self.watch.beaten.insert(*id, t.now);
+        self.watch.expected.insert(*id, t.now);
         t.probe(*id, Probe::Beat { bearing: self.bearing() });
         Some(t.now + ANSWER)
     }

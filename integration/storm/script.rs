@@ -9,7 +9,7 @@ use arras::overlay::Command;
 use arras::sim::check::{Wrong, leaf_sets};
 use arras::sim::narrate::{Narrator, node_name};
 use arras::sim::underlay::{Plane, Uniform};
-use arras::sim::{Canary, Plan, Stage, Underlay};
+use arras::sim::{Canary, DiskWeather, Plan, Stage, Underlay};
 use arras::wire::Blob;
 use arras::wire::object::{Record, Value};
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ pub struct Storm {
     published: Vec<(usize, Id)>,
     talkative: bool,
     grey: Vec<usize>,
+    slow_disks: Vec<usize>,
 }
 
 /// What befalls nodes beside an act.
@@ -42,6 +43,8 @@ enum Blow {
     Grey,
     /// One node crashes and comes back with an empty disk.
     LostDisk,
+    /// One node's disk is full or fails for a while, or is slow until the storm is over.
+    BadDisk,
 }
 
 /// One act of a storm.
@@ -70,8 +73,8 @@ impl Storm {
         let stage = Stage::with(plan);
         let acts = 2 + chance.index(3);
         let (ways, blows) = (Chance::from_seed(seed ^ WAYS), Chance::from_seed(seed ^ BLOWS));
-        let (objects, published, grey) = (Vec::new(), Vec::new(), Vec::new());
-        Storm { seed, nodes, acts, chance, ways, blows, stage, objects, published, talkative: false, grey }
+        let (objects, published, grey, slow_disks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Storm { seed, nodes, acts, chance, ways, blows, stage, objects, published, talkative: false, grey, slow_disks }
     }
 
     /// Lets it happen; gives one line about it and what does not hold afterwards.
@@ -176,7 +179,7 @@ impl Storm {
         if !self.blows.happens(BLOW) || ready.len() <= FEWEST {
             return;
         }
-        let blows = [Blow::SiteDeath, Blow::Flapping, Blow::Grey, Blow::LostDisk];
+        let blows = [Blow::SiteDeath, Blow::Flapping, Blow::Grey, Blow::LostDisk, Blow::BadDisk];
         let (blow, node) = (blows[self.blows.index(blows.len())], ready[self.blows.index(ready.len())]);
         self.say(&format!("{blow:?}"));
         match blow {
@@ -211,8 +214,25 @@ impl Storm {
                 self.stage.world.lose_disk(node);
                 self.raise(&[node]);
             }
+            Blow::BadDisk => self.spoil_disk(node),
         }
         self.pass(MENDED);
+    }
+
+    /// A disk that is full or fails is well again when others have asked for much meanwhile; a slow one when all is over.
+    fn spoil_disk(&mut self, node: usize) {
+        let (full, failing, slowness) = match self.blows.index(3) {
+            0 => (true, false, 1.0),
+            1 => (false, true, 1.0),
+            _ => (false, false, DISK_SLOWNESS * self.blows.unit()),
+        };
+        *self.stage.world.disk_weather(node) = DiskWeather { full, failing, slowness };
+        self.wishes();
+        if full || failing {
+            *self.stage.world.disk_weather(node) = DiskWeather::default();
+        } else {
+            self.slow_disks.push(node);
+        }
     }
 
     /// Nodes that crash together: of those in order round the ring every so many.
@@ -323,6 +343,9 @@ impl Storm {
         (weather.loss, weather.jitter, weather.duplication) = (0.0, 0.0, 0.0);
         weather.fact_delay_max = Span::ZERO;
         self.grey.drain(..).for_each(|node| weather.slow_down(node, Span::ZERO));
+        for node in std::mem::take(&mut self.slow_disks) {
+            *self.stage.world.disk_weather(node) = DiskWeather::default();
+        }
     }
 
     fn draw_act(&mut self) -> Act {
@@ -396,6 +419,8 @@ const BLOW: f64 = 0.4;
 /// How long a flapping node is away and there: nobody has noticed its death when it is back. Guesses.
 const FLAP_AWAY: Span = Span::from_secs(10);
 const FLAP_THERE: Span = Span::from_secs(30);
+/// How many times longer than a sound disk a slow one takes at most: two seconds a write, as a dying one does. A guess.
+const DISK_SLOWNESS: f64 = 10_000.0;
 /// At most one grey node for so many that run. A guess.
 const GREY_SHARE: usize = 10;
 /// Nodes of one site are this far apart on the ring at least: replica sets are of four and their margin, so none has two.

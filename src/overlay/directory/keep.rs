@@ -89,6 +89,9 @@ impl Directory {
         self.values.end(&object, entry.bytes);
         if !matches!(done, DiskDone::Kept) {
             self.ground.tally.count(super::ground::Counter::Refused, "disk");
+            if self.values.overtake(&object, entry.version) {
+                self.ask_again(&object);
+            }
             return self.kept(object, then, Err(Refusal::Disk));
         }
         let (version, remaining) = (entry.version, entry.remaining(self.ground.now));

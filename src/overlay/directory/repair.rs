@@ -131,6 +131,13 @@ impl Directory {
         self.values.settle(object, 0);
     }
 
+    /// A newer version of this could not be written: whoever has it is asked for it again, as long as that takes.
+    pub(super) fn ask_again(&mut self, object: &Id) {
+        self.unsettle(object);
+        let after = REPAIR_RETRY * (1 << self.repair.backoff.min(10));
+        self.ground.deadlines.set_earlier(Due::Repair, self.ground.now + self.ground.chance.jittered(after, 0.25));
+    }
+
     /// A peer keeps these, and thinks this node should.
     pub(super) fn on_offer(&mut self, from: Id, entries: &[OfferEntry]) {
         let (mut kept, mut wanted, mut newer) = (Vec::new(), Vec::new(), Vec::new());

@@ -283,6 +283,9 @@ impl Directory {
             let is_inline = self.ground.is_inline(value.len() as u64);
             return Some(if is_inline { Entry::Value(value.clone()) } else { Entry::Large });
         }
+        if self.values.is_overtaken(root) {
+            return None;
+        }
         if let Some(entry) = self.values.get(root) {
             // What is not in memory is after the next answer.
             let is_inline = self.ground.is_inline(entry.bytes);

@@ -175,8 +175,10 @@ impl Directory {
             }
             return self.cannot(replier, &object, Some(request));
         };
-        if matches!(replier, Replier::Way(_)) && entry.version > 0 {
-            // Of a record the root knows the newest version first.
+        // Of a record the root knows the newest version first, and who could not write that asks for it.
+        let is_overtaken = self.values.is_overtaken(&object);
+        let is_asked_alone = !matches!(replier, Replier::Root(_)) || entry.bytes > inline_bytes_max;
+        if matches!(replier, Replier::Way(_)) && entry.version > 0 || is_overtaken && is_asked_alone {
             return self.cannot(replier, &object, Some(request));
         }
         self.note_request(replier, &object, source, served);
@@ -212,14 +214,15 @@ impl Directory {
     }
 
     /// Answers with a value kept here. A root whose neighbourhood has just changed may have missed a
-    /// record's newest version: it asks a majority first.
+    /// record's newest version, and one whose disk was full has: it asks a majority first.
     fn reply_value(&mut self, replier: Replier, request: &Request, value: Value) {
         let object = request.subject();
         let replicas = self.values.get(&object).map_or(1, |entry| entry.copies);
         let is_record = value.version() > 0;
         let lease = self.answer_lease(replier, &value);
         let answer = Answer::Value { value, replicas, lease };
-        if is_record && matches!(replier, Replier::Root(_)) && self.is_new_here() {
+        let may_be_old = self.is_new_here() || self.values.is_overtaken(&object);
+        if is_record && matches!(replier, Replier::Root(_)) && may_be_old {
             return self.survey_for_newer(replier, &object, request, answer);
         }
         self.reply(replier, answer);

@@ -19,6 +19,8 @@ pub(super) struct Values {
     entries: BTreeMap<Id, Entry>,
     by_expiry: BTreeSet<(Instant, Id)>,
     writing: BTreeMap<Id, Writing>,
+    /// Entries of which a newer version was here and could not be written.
+    overtaken: BTreeSet<Id>,
     bytes: u64,
     bytes_being_written: u64,
     interest: Arc<Interest>,
@@ -70,6 +72,7 @@ impl Values {
             entries: BTreeMap::new(),
             by_expiry: BTreeSet::new(),
             writing: BTreeMap::new(),
+            overtaken: BTreeSet::new(),
             bytes: 0,
             bytes_being_written: 0,
             interest,
@@ -115,6 +118,7 @@ impl Values {
         }
         self.bytes -= entry.bytes;
         self.by_expiry.remove(&(entry.expires, *object));
+        self.overtaken.remove(object);
         Some(entry)
     }
 
@@ -125,11 +129,29 @@ impl Values {
         }
     }
 
-    /// Notes for which replica set (by its hash) all is well with this value.
+    /// Notes for which replica set (by its hash) all is well with this value; 0 for none.
     pub(super) fn settle(&mut self, object: &Id, set: u64) {
         if let Some(entry) = self.entries.get_mut(object) {
             entry.settled = set;
         }
+        if set != 0 {
+            self.overtaken.remove(object);
+        }
+    }
+
+    /// Notes that this version was here and could not be written: what is kept, if it is older, may not be the newest any
+    /// more, until it is replaced or all others have the same. Says whether it is older.
+    pub(super) fn overtake(&mut self, object: &Id, version: u64) -> bool {
+        let is_older = self.entries.get(object).is_some_and(|entry| entry.version < version);
+        if is_older {
+            self.overtaken.insert(*object);
+        }
+        is_older
+    }
+
+    /// Whether others may have a newer version than is kept here.
+    pub(super) fn is_overtaken(&self, object: &Id) -> bool {
+        self.overtaken.contains(object)
     }
 
     /// What is kept of this object.
@@ -223,6 +245,7 @@ impl Values {
     pub(super) fn assert_invariants(&self) {
         assert_eq!(self.by_expiry.len(), self.entries.len());
         assert!(self.writing.values().all(|writing| writing.count > 0));
+        assert!(self.overtaken.iter().all(|object| self.entries.contains_key(object)));
     }
 }
 

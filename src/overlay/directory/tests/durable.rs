@@ -4,6 +4,7 @@
 //! Never does: look into a shard: what counts is what is said and what is on disk.
 
 use super::*;
+use crate::wire::directory::Answer;
 
 fn put_for_a_day(value: Value) -> Command {
     Command::Put { value, lifetime: Span::from_hours(24), replicas: 0, expected: None }
@@ -105,4 +106,36 @@ fn repair_sends_no_more_bytes_than_it_may() {
     town.rest(Span::from_mins(5));
     assert!(values.iter().all(|value| town.copies(&value.id()) == 4), "and in the end all is there");
     assert!((0..6).any(|node| town.reading_of(node, "directory_repairs_total", "push_waited") > 0.0));
+}
+
+#[test]
+fn a_record_that_a_full_disk_could_not_take_is_not_served_in_its_older_version_and_asked_for_again() {
+    let mut town = Town::of(9, Tuning::default());
+    let (old, new) = (record(1, "old"), record(2, "new"));
+    let object = old.id();
+    receipts(town.ask(0, put_for_a_day(old)));
+    town.rest(Span::from_mins(1));
+    let member = town.nearest(&object)[2];
+    town.nodes[member].disk_fails = true;
+    receipts(town.ask(0, put_for_a_day(new.clone())));
+    town.rest(Span::from_secs(3));
+    let kept = |town: &Town| town.nodes[member].values[&object].0.version();
+    assert_eq!(kept(&town), 1, "what is on disk stays: it may be all that is left");
+    let (before, asker) = (town.said.len(), town.nearest(&object)[0]);
+    let asked = Wire::Ask { number: 1 << 40, request: Request::Fetch { object } };
+    town.hear(member, town.id(asker), asked);
+    town.rest(Span::from_secs(1));
+    let answers = town.said[before..].iter().filter_map(|(from, _, message)| match message {
+        Message::Directory(Wire::Answer { object: of, answer, .. }) if *from == town.id(member) && *of == object => {
+            Some(answer.clone())
+        }
+        _ => None,
+    });
+    assert_eq!(answers.collect::<Vec<_>>(), [Answer::NotFound]);
+    town.nodes[member].disk_fails = false;
+    town.rest(Span::from_secs(30));
+    assert_eq!(kept(&town), 2);
+    for node in 0..9 {
+        assert_eq!(value_of(town.ask(node, get(object))), new);
+    }
 }

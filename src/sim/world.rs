@@ -60,6 +60,8 @@ pub struct World {
     pub(super) book: Book,
     pub(super) by_id: BTreeMap<Id, usize>,
     operations: BTreeMap<(usize, RequestId), Operation>,
+    /// Those that have no result yet and may still expect one.
+    open: BTreeSet<(usize, RequestId)>,
     wishes: u64,
     births: Chance,
     stirred: Instant,
@@ -138,6 +140,7 @@ impl World {
             book: Book::default(),
             by_id: BTreeMap::new(),
             operations: BTreeMap::new(),
+            open: BTreeSet::new(),
             wishes: 0,
             births: seed.fork(),
             stirred: Instant::ORIGIN,
@@ -184,6 +187,7 @@ impl World {
             if let Some(operation) = self.operations.get_mut(&(index, request)) {
                 operation.excused = true;
             }
+            self.open.remove(&(index, request));
         }
     }
 
@@ -207,6 +211,7 @@ impl World {
         let request = RequestId(self.wishes);
         let operation = Operation { command: command.clone(), asked: self.now(), results: Vec::new(), excused: false };
         self.operations.insert((index, request), operation);
+        self.open.insert((index, request));
         self.stir();
         let node = &self.nodes[index];
         match &node.mind {
@@ -291,12 +296,13 @@ impl World {
 
     /// Forgets a wish; gives what became of it. A result that comes later is lost.
     pub fn forget(&mut self, node: usize, request: RequestId) -> Option<Operation> {
+        self.open.remove(&(node, request));
         self.operations.remove(&(node, request))
     }
 
     /// How many wishes have no result yet and may still expect one.
     pub fn unanswered(&self) -> usize {
-        self.operations.values().filter(|operation| operation.results.is_empty() && !operation.excused).count()
+        self.open.len()
     }
 
     /// Whether this node was the root of the key at some moment between these two: ready, and nearer than all that were.
@@ -374,13 +380,13 @@ impl World {
         if let Some(operation) = self.operations.get_mut(&(index, request)) {
             operation.results.push((at, result));
         }
+        self.open.remove(&(index, request));
     }
 
     /// The wishes of a node that have no result yet.
     pub(super) fn open_wishes(&self, index: usize) -> Vec<RequestId> {
-        let own = self.operations.range((index, RequestId(0))..(index + 1, RequestId(0)));
-        let open = own.filter(|(_, operation)| operation.results.is_empty() && !operation.excused);
-        open.map(|((_, request), _)| *request).collect()
+        let own = self.open.range((index, RequestId(0))..(index + 1, RequestId(0)));
+        own.map(|(_, request)| *request).collect()
     }
 
     /// A node is gone: of its own will, or not.

@@ -36,7 +36,9 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// Appends the bytes of a value.
 pub fn encode_onto<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
-    options().serialize_into(bytes, value).expect("wire types are finite and within the limit");
+    let length = options().serialized_size(value).expect("wire types are within the limit");
+    bytes.reserve(length as usize);
+    options().with_no_limit().serialize_into(bytes, value).expect("wire types are finite");
 }
 
 /// The value these bytes are, all of them.

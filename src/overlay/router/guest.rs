@@ -19,7 +19,7 @@ impl Router {
             ready: self.join.says_ready(),
             links: self.peers.links() as u32,
             known: self.peers.len() as u32,
-            rows: self.ring.table.row_fill().len() as u8,
+            rows: self.ring.table.rows(),
         };
         t.tell(from, Membership::Profile { round, profile });
     }

@@ -207,7 +207,7 @@ impl Router {
         let wait = self.ring.refresh.next(&mut self.own.chance);
         self.own.due.set(Due::Table, t.now + wait);
         self.plan_soon(t.now, Span::ZERO);
-        let rows = self.ring.table.row_fill().len().max(1) as u8;
+        let rows = self.ring.table.rows().max(1);
         self.ring.next_row = (self.ring.next_row + 1) % rows;
         let row = self.ring.next_row;
         let in_row: Vec<Id> =

@@ -10,11 +10,13 @@ use super::peers::Peer;
 /// minority moves it far.
 pub fn median_size(mut estimates: Vec<f64>, spacings: usize) -> Option<f64> {
     let middle = estimates.len() / 2;
-    estimates.sort_unstable_by(f64::total_cmp);
-    let median = estimates.get(middle)?;
+    if estimates.is_empty() {
+        return None;
+    }
+    let (_, median, _) = estimates.select_nth_unstable_by(middle, f64::total_cmp);
     // Each is (m - 1) / S, right in the mean (`survey::size`); S is a Gamma(m), whose median is all but m - 1/3.
     let spacings = spacings as f64;
-    Some(median * (spacings - 1.0 / 3.0) / (spacings - 1.0).max(1.0))
+    Some(*median * (spacings - 1.0 / 3.0) / (spacings - 1.0).max(1.0))
 }
 
 impl Router {

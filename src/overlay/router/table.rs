@@ -5,7 +5,6 @@
 //! Never does: measure, or keep a node that its slot has no room for.
 
 use crate::base::{Id, Span};
-use std::collections::BTreeMap;
 
 /// Row (digits shared with this node) and next digit.
 pub(super) type Slot = (u8, u8);
@@ -25,7 +24,10 @@ pub(super) enum Nearness {
 /// Base 16, up to `per_slot` contacts a slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Table {
-    slots: BTreeMap<Slot, Vec<Id>>,
+    /// The occupied slots in order, and where the contacts of each begin.
+    slots: Vec<(Slot, u32)>,
+    /// The contacts, slot by slot, the nearest of each first.
+    contacts: Vec<Id>,
 }
 
 impl Table {
@@ -34,43 +36,53 @@ impl Table {
         let mut ranked: Vec<(Slot, Nearness, Id)> =
             nodes.filter_map(|(id, nearness)| Some((slot_of(me, &id)?, nearness, id))).collect();
         ranked.sort_unstable();
-        let mut slots: BTreeMap<Slot, Vec<Id>> = BTreeMap::new();
+        let mut table = Table::default();
         for same in ranked.chunk_by(|one, next| one.0 == next.0) {
-            slots.insert(same[0].0, same.iter().take(per_slot).map(|(.., id)| *id).collect());
+            table.slots.push((same[0].0, table.contacts.len() as u32));
+            table.contacts.extend(same.iter().take(per_slot).map(|(.., id)| *id));
         }
-        Table { slots }
+        table
     }
 
     /// Whether this node stands in its slot.
     pub(super) fn contains(&self, me: &Id, id: &Id) -> bool {
-        slot_of(me, id).and_then(|slot| self.slots.get(&slot)).is_some_and(|ids| ids.contains(id))
+        slot_of(me, id).is_some_and(|slot| self.slot(slot).contains(id))
     }
 
     /// The contacts of one slot, nearest first.
     pub(super) fn slot(&self, slot: Slot) -> &[Id] {
-        self.slots.get(&slot).map_or(&[], Vec::as_slice)
+        self.slots.binary_search_by_key(&slot, |(slot, _)| *slot).map_or(&[], |at| self.contacts_of(at))
     }
 
     /// The contacts of one row, slot by slot.
     pub(super) fn row(&self, row: u8) -> impl Iterator<Item = &[Id]> {
-        self.slots.range((row, 0)..=(row, 15)).map(|(_, ids)| ids.as_slice())
+        let before = |first: Slot| self.slots.partition_point(|(slot, _)| *slot < first);
+        (before((row, 0))..before((row, 16))).map(|at| self.contacts_of(at))
     }
 
     /// All occupied slots.
     pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &[Id])> {
-        self.slots.iter().map(|(slot, ids)| (*slot, ids.as_slice()))
+        self.slots.iter().enumerate().map(|(at, (slot, _))| (*slot, self.contacts_of(at)))
     }
 
     /// Occupied slots of each row, as far as there are any.
     pub(super) fn row_fill(&self) -> Vec<usize> {
-        let rows = self.slots.last_key_value().map_or(0, |((row, _), _)| usize::from(*row) + 1);
-        (0..rows).map(|row| self.row(row as u8).count()).collect()
+        (0..self.rows()).map(|row| self.row(row).count()).collect()
     }
 
     /// Contacts of each row, as far as there are any.
     pub(super) fn row_entries(&self) -> Vec<usize> {
-        let rows = self.slots.last_key_value().map_or(0, |((row, _), _)| usize::from(*row) + 1);
-        (0..rows).map(|row| self.row(row as u8).map(<[Id]>::len).sum()).collect()
+        (0..self.rows()).map(|row| self.row(row).map(<[Id]>::len).sum()).collect()
+    }
+
+    /// Rows that are not empty, and those before them.
+    pub(super) fn rows(&self) -> u8 {
+        self.slots.last().map_or(0, |((row, _), _)| row + 1)
+    }
+
+    fn contacts_of(&self, at: usize) -> &[Id] {
+        let end = self.slots.get(at + 1).map_or(self.contacts.len(), |(_, next)| *next as usize);
+        &self.contacts[self.slots[at].1 as usize..end]
     }
 }
 
@@ -84,6 +96,7 @@ pub(super) fn slot_of(me: &Id, id: &Id) -> Option<Slot> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     fn near(kind: u8, millis: u64) -> Nearness {
         match kind {
@@ -115,7 +128,7 @@ mod tests {
                 (id, near(kind, millis))
             }).collect();
             let table = Table::of(&me, per_slot, nodes.iter().map(|(id, nearness)| (*id, *nearness)));
-            for (&(row, digit), ids) in &table.slots {
+            for ((row, digit), ids) in table.slots() {
                 prop_assert!(!ids.is_empty() && ids.len() <= per_slot);
                 for id in ids {
                     prop_assert_eq!(me.shared_prefix(id), usize::from(row));

@@ -11,13 +11,15 @@ use crate::sim::world::World;
 /// Compares every gauge of every node with what a world of this size can justify.
 pub fn check(world: &World) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
+    let (nodes, wishes) = (world.nodes().len() as f64, world.operations().count() as f64);
+    let most = ENTRIES_FLOOR + ENTRIES_PER_NODE * nodes + ENTRIES_PER_WISH * wishes;
     for (index, node) in world.nodes().iter().enumerate() {
         for reading in node.readings().iter().filter(|reading| reading.kind == ReadingKind::Gauge) {
             if !reading.value.is_finite() || reading.value < 0.0 {
                 let what = format!("{} reads {} = {}", node_name(index), reading.name, reading.value);
                 wrongs.push(Wrong::new("sane readings", what));
-            } else if let Some(bound) = bound(world, reading).filter(|bound| reading.value > *bound) {
-                let what = format!("{} reads {} = {}, bound {bound}", node_name(index), reading.name, reading.value);
+            } else if is_length(reading) && reading.value > most {
+                let what = format!("{} reads {} = {}, bound {most}", node_name(index), reading.name, reading.value);
                 wrongs.push(Wrong::new("memory within bounds", what));
             }
         }
@@ -31,15 +33,10 @@ pub fn check(world: &World) -> Vec<Wrong> {
     wrongs
 }
 
-/// What a gauge may read at rest. Lengths only: bytes, times and shares have no bound here.
-fn bound(world: &World, reading: &Reading) -> Option<f64> {
-    let unit = ["_bytes", "_seconds", "_ms", "_us", "_ratio"];
-    if unit.iter().any(|unit| reading.name.ends_with(unit)) {
-        return None;
-    }
-    let nodes = world.nodes().len() as f64;
-    let wishes = world.operations().count() as f64;
-    Some(ENTRIES_FLOOR + ENTRIES_PER_NODE * nodes + ENTRIES_PER_WISH * wishes)
+/// Whether a gauge tells a length: bytes, times and shares have no bound here.
+fn is_length(reading: &Reading) -> bool {
+    let units = ["_bytes", "_seconds", "_ms", "_us", "_ratio"];
+    !units.iter().any(|unit| reading.name.ends_with(unit))
 }
 
 /// Links that come and go outside the budget: direct requests, and neighbours that dial us.

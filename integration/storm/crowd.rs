@@ -116,7 +116,7 @@ fn stale(stage: &Stage, hot: Id, lease: Span) -> Vec<String> {
 
 /// Locates that found what was withdrawn a whole lease before they were asked.
 fn back_again(stage: &Stage, shown: Id, since: Instant) -> Vec<String> {
-    let found = |(node, _, operation): (usize, _, &arras::sim::world::Operation)| {
+    let found = |(node, _, operation): (usize, _, &arras::sim::Operation)| {
         let Some((_, Ok(Reply::Holders { by, .. }))) = operation.results.first() else { return None };
         let is_late = matches!(operation.command, Command::Locate { object } if object == shown);
         // Copies that pointers leave on their way to a root are no leases: they last as long as the claim did.

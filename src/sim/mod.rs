@@ -34,6 +34,7 @@ pub mod stored;
 mod tests;
 pub mod underlay;
 pub mod weather;
+mod wishes;
 mod work;
 pub mod world;
 
@@ -44,4 +45,5 @@ pub use node::{Joined, Node};
 pub use stage::Stage;
 pub use underlay::Underlay;
 pub use weather::Weather;
-pub use world::{Operation, Plan, World};
+pub use wishes::Operation;
+pub use world::{Plan, World};

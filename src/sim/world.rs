@@ -1,6 +1,6 @@
 //! The world: nodes, their network, and virtual time.
 //!
-//! Owns: the agenda, the life and death of nodes, local wishes and their results.
+//! Owns: the agenda, the life and death of nodes, and handing wishes to them.
 //! Never does: draw anything but from its seed. What effects mean is in `carry`, what the network does
 //! in `network`.
 
@@ -12,6 +12,7 @@ use super::network::{Dials, Packet};
 use super::node::{Departure, Feed, Node, address_of};
 use super::underlay::{Underlay, Uniform};
 use super::weather::Weather;
+use super::wishes::{Operation, Wishes};
 use super::work::Bench;
 use crate::base::{Chance, Id, Instant, Span};
 use crate::identity::Role;
@@ -59,25 +60,9 @@ pub struct World {
     pub(super) bench: Bench,
     pub(super) book: Book,
     pub(super) by_id: BTreeMap<Id, usize>,
-    operations: BTreeMap<(usize, RequestId), Operation>,
-    /// Those that have no result yet and may still expect one.
-    open: BTreeSet<(usize, RequestId)>,
-    wishes: u64,
+    wishes: Wishes,
     births: Chance,
     stirred: Instant,
-}
-
-/// A local client's wish, and what became of it.
-#[derive(Clone, Debug)]
-pub struct Operation {
-    /// What was wished.
-    pub command: Command,
-    /// When.
-    pub asked: Instant,
-    /// The results and when they came: there should be one.
-    pub results: Vec<(Instant, Result<Reply, Failure>)>,
-    /// Whether the node crashed before there was a result: then there need be none.
-    pub excused: bool,
 }
 
 /// Something that happens at a moment. Kept small: the agenda moves them often.
@@ -139,9 +124,7 @@ impl World {
             bench: Bench::default(),
             book: Book::default(),
             by_id: BTreeMap::new(),
-            operations: BTreeMap::new(),
-            open: BTreeSet::new(),
-            wishes: 0,
+            wishes: Wishes::default(),
             births: seed.fork(),
             stirred: Instant::ORIGIN,
         }
@@ -183,12 +166,7 @@ impl World {
         for peer in self.links.peers(index) {
             self.links.close(index, peer);
         }
-        for request in self.open_wishes(index) {
-            if let Some(operation) = self.operations.get_mut(&(index, request)) {
-                operation.excused = true;
-            }
-            self.open.remove(&(index, request));
-        }
+        self.wishes.excuse(index);
     }
 
     /// Asks a node to leave in good order: its shards hand over, then its Router says farewell.
@@ -207,11 +185,7 @@ impl World {
 
     /// Wishes something of a node; the result is found under the number given.
     pub fn wish(&mut self, index: usize, command: Command) -> RequestId {
-        self.wishes += 1;
-        let request = RequestId(self.wishes);
-        let operation = Operation { command: command.clone(), asked: self.now(), results: Vec::new(), excused: false };
-        self.operations.insert((index, request), operation);
-        self.open.insert((index, request));
+        let request = self.wishes.begin(index, command.clone(), self.now());
         self.stir();
         let node = &self.nodes[index];
         match &node.mind {
@@ -286,23 +260,22 @@ impl World {
 
     /// All wishes so far.
     pub fn operations(&self) -> impl Iterator<Item = (usize, RequestId, &Operation)> {
-        self.operations.iter().map(|((node, request), operation)| (*node, *request, operation))
+        self.wishes.iter()
     }
 
     /// One wish.
     pub fn operation(&self, node: usize, request: RequestId) -> Option<&Operation> {
-        self.operations.get(&(node, request))
+        self.wishes.get(node, request)
     }
 
     /// Forgets a wish; gives what became of it. A result that comes later is lost.
     pub fn forget(&mut self, node: usize, request: RequestId) -> Option<Operation> {
-        self.open.remove(&(node, request));
-        self.operations.remove(&(node, request))
+        self.wishes.forget(node, request)
     }
 
     /// How many wishes have no result yet and may still expect one.
     pub fn unanswered(&self) -> usize {
-        self.open.len()
+        self.wishes.open()
     }
 
     /// Whether this node was the root of the key at some moment between these two: ready, and nearer than all that were.
@@ -377,16 +350,12 @@ impl World {
         self.stir();
         self.book.record(at, index, "ended", format!("{request:?} {result:?}").as_bytes());
         self.book.note(|| Note::Ended { at, node: index, request, result: Box::new(result.clone()) });
-        if let Some(operation) = self.operations.get_mut(&(index, request)) {
-            operation.results.push((at, result));
-        }
-        self.open.remove(&(index, request));
+        self.wishes.end(index, request, at, result);
     }
 
     /// The wishes of a node that have no result yet.
     pub(super) fn open_wishes(&self, index: usize) -> Vec<RequestId> {
-        let own = self.open.range((index, RequestId(0))..(index + 1, RequestId(0)));
-        own.map(|(_, request)| *request).collect()
+        self.wishes.open_of(index)
     }
 
     /// A node is gone: of its own will, or not.

@@ -292,7 +292,7 @@ fn a_simulation_tells_what_became_of_stored_values() {
     assert!(simulated(&["--nodes", "12", "--lookups", "20", "--warm-up", "20", "--keys", "2"])["stored"].is_null());
 }
 
-const CROWD_HASH: &str = "d75ea321972bbe60";
+const CROWD_HASH: &str = "fbfd10f8088f8e3e";
 const DIRECT_HASH: &str = "dbc2013360c9cf11";
 
 #[test]

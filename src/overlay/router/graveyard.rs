@@ -78,15 +78,16 @@ impl Graveyard {
         }
     }
 
-    /// Takes those whose knock is due, at most `count`, and puts their next knock off.
-    pub(super) fn knocks(&mut self, now: Instant, count: usize, chance: &mut Chance) -> Vec<Arc<Contact>> {
+    /// Takes those whose knock is due, at most `count`, and puts their next knock off. Those on the long dead are so far
+    /// `apart` at least.
+    pub(super) fn knocks(&mut self, now: Instant, count: usize, apart: Span, chance: &mut Chance) -> Vec<Arc<Contact>> {
         let mut due: Vec<(Instant, Id)> =
             self.graves.iter().filter(|(_, g)| g.next_knock <= now).map(|(id, g)| (g.next_knock, *id)).collect();
         due.sort_unstable();
         // Those long dead one at a time: there may be many, and a single answer is enough to find the rest.
         let is_old = |(_, id): &(Instant, Id)| self.graves[id].pause > PAUSE_OLD;
         let (old, young): (Vec<_>, Vec<_>) = due.into_iter().partition(is_old);
-        let may_old = self.old_knock.is_none_or(|last| now.since(last) >= OLD_APART);
+        let may_old = self.old_knock.is_none_or(|last| now.since(last) >= apart);
         let old: Vec<_> = old.into_iter().take(usize::from(may_old)).collect();
         if !old.is_empty() {
             self.old_knock = Some(now);
@@ -110,10 +111,10 @@ impl Graveyard {
         self.graves.get(id).map(|grave| Arc::clone(&grave.contact))
     }
 
-    /// When the next knock is due.
-    pub(super) fn next_knock(&self) -> Option<Instant> {
+    /// When the next knock is due, those on the long dead being so far apart.
+    pub(super) fn next_knock(&self, apart: Span) -> Option<Instant> {
         let moment = |grave: &Grave| match self.old_knock.filter(|_| grave.pause > PAUSE_OLD) {
-            Some(last) => grave.next_knock.max(last + OLD_APART),
+            Some(last) => grave.next_knock.max(last + apart),
             None => grave.next_knock,
         };
         self.graves.values().map(moment).min()
@@ -171,10 +172,18 @@ const PAUSE_GROWS: u64 = 3;
 /// minute (the bar), and outages of single ways seldom last longer than that. Guesses.
 const PAUSE_DISPUTED: Span = Span::from_secs(30);
 const DISPUTED_FOR: Span = Span::from_hours(1);
-/// From this pause on a node is long dead, and how far apart the knocks on all those are: a network healed is whole again
-/// within a minute (the bar), and any one of its nodes may find the others. Guesses.
+/// How far apart one node's knocks on the long dead are in a network of so many: one that is healed is whole again within a
+/// minute (the bar), and any one of its nodes may find the others, so the more there are the less each does.
+pub(super) fn knocks_apart(nodes: f64) -> Span {
+    OLD_APART.scaled((nodes / SHARED_BY).clamp(1.0, SHARED_MAX))
+}
+
+/// From this pause on a node is long dead, and how far apart the knocks on all those are in a small network. Guesses.
 const PAUSE_OLD: Span = Span::from_mins(1);
 const OLD_APART: Span = Span::from_secs(30);
+/// A network is small with so many nodes; and by how much the pause grows at most, to eight minutes. Guesses.
+const SHARED_BY: f64 = 16.0;
+const SHARED_MAX: f64 = 16.0;
 /// Least pause between knocks made for rumours. A guess.
 const RUMOUR_PAUSE: Span = Span::from_secs(5);
 /// Share of the pause by which knocks are spread, so that a crowd does not knock at once.
@@ -213,16 +222,16 @@ mod tests {
         yard.bury(contact(1, 1), true, at(0), &mut chance);
         let mut times = Vec::new();
         for second in 0..3600 {
-            if !yard.knocks(at(second), 4, &mut chance).is_empty() {
+            if !yard.knocks(at(second), 4, OLD_APART, &mut chance).is_empty() {
                 times.push(second);
             }
         }
         assert!((7..=14).contains(&times.len()), "{times:?}");
         yard.mention(&id, at(3600));
         yard.mention(&id, at(3600));
-        assert_eq!(yard.knocks(at(3606), 4, &mut chance).len(), 1);
+        assert_eq!(yard.knocks(at(3606), 4, OLD_APART, &mut chance).len(), 1);
         yard.mention(&id, at(3607));
-        assert_eq!(yard.knocks(at(3607), 4, &mut chance).len(), 0);
+        assert_eq!(yard.knocks(at(3607), 4, OLD_APART, &mut chance).len(), 0);
     }
 
     #[test]
@@ -242,7 +251,8 @@ mod tests {
         let (mut yard, mut chance) = (Graveyard::default(), Chance::from_seed(1));
         yard.bury(contact(1, 1), true, at(0), &mut chance);
         yard.dispute(&contact(1, 1).id());
-        let times: Vec<u64> = (0..7200).filter(|s| !yard.knocks(at(*s), 4, &mut chance).is_empty()).collect();
+        let times: Vec<u64> =
+            (0..7200).filter(|s| !yard.knocks(at(*s), 4, OLD_APART, &mut chance).is_empty()).collect();
         let (early, late) = times.split_at(times.partition_point(|second| *second < 3600));
         assert!(early.windows(2).all(|two| two[1] - two[0] < 45), "{times:?}");
         assert!(late.len() < 12, "{times:?}");

@@ -4,6 +4,7 @@
 //! on the dead while others are.
 //! Never does: give up. No state here is terminal.
 
+use super::graveyard::knocks_apart;
 use super::own::{Due, Turn};
 use super::peers::{Link, Peer};
 use super::{Join, Router};
@@ -77,7 +78,8 @@ impl Router {
 
     /// Knocks on the dead that are due, with a packet; who answers is dialled.
     pub(super) fn knock_on_graves(&mut self, t: &mut Turn) {
-        for contact in self.graves.knocks(t.now, KNOCKS_AT_ONCE, &mut self.own.chance) {
+        let apart = knocks_apart(self.own_size().unwrap_or(0.0));
+        for contact in self.graves.knocks(t.now, KNOCKS_AT_ONCE, apart, &mut self.own.chance) {
             t.out.push(Effect::Measure { contact });
         }
         self.schedule_knocks();
@@ -101,7 +103,7 @@ impl Router {
 
     /// Sets the deadline of the next knock on the dead.
     pub(super) fn schedule_knocks(&mut self) {
-        match self.graves.next_knock() {
+        match self.graves.next_knock(knocks_apart(self.own_size().unwrap_or(0.0))) {
             Some(at) if !matches!(self.join, Join::Gone) => self.own.due.set_earlier(Due::Graves, at),
             _ => {}
         }

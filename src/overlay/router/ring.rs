@@ -183,20 +183,16 @@ impl Router {
         }
     }
 
-    /// A turn of the leaf-set exchange with one member by lot; with both next ones if there is news. Newcomers announce
+    /// A turn of the leaf-set exchange with one member by lot; with one of the next ones if there is news. Newcomers announce
     /// themselves to all, and of the dead all are told; this finds what was lost on the way.
     pub(super) fn exchange_leaf_sets(&mut self, t: &mut Turn) {
         let wait = self.ring.exchange.next(&mut self.own.chance);
         self.own.due.set(Due::LeafSet, t.now + wait);
         self.ring.stale = true;
         let has_news = std::mem::replace(&mut self.ring.has_news, false);
-        let chosen = if has_news {
-            self.ring.all.next_ones()
-        } else {
-            let members: Vec<Id> = self.ring.all.iter().collect();
-            self.own.chance.pick(&members).copied().into_iter().collect()
-        };
-        for id in chosen {
+        let told: Vec<Id> =
+            if has_news { self.ring.all.next_ones().into_iter().collect() } else { self.ring.all.iter().collect() };
+        if let Some(id) = self.own.chance.pick(&told).copied() {
             self.greet(t, id);
         }
     }

@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments, api: &Api, output: Output) -> Result<(), Exit>
     let bar = output.bar(length.unwrap_or(0), &arguments.id[..8]);
     let mut from = answer.body_mut().with_config().limit(u64::MAX).reader();
     let mut sink = match place {
-        Some(path) => Sink::beside(path)?,
+        Some(path) => Sink::to(path)?,
         None => Sink::Stdout,
     };
     let mut check = Check { tree: Some(Tree::new()), chunk: Vec::new(), bytes: 0, plain: blake3::Hasher::new() };
@@ -114,6 +114,11 @@ enum Sink {
         beside: Unkept,
         meant: PathBuf,
     },
+    /// What is there and is no regular file.
+    Through {
+        file: File,
+        meant: PathBuf,
+    },
 }
 
 /// A file that is removed when dropped.
@@ -127,6 +132,20 @@ impl Drop for Unkept {
 }
 
 impl Sink {
+    /// A regular file appears whole or not at all; a device or a pipe is written to, and a link stays one.
+    fn to(meant: &Path) -> Result<Sink, Exit> {
+        let failed = |error| Exit::new(FAILED, format!("{}: {error}", meant.display()));
+        match fs::canonicalize(meant).and_then(|real| Ok((fs::metadata(&real)?, real))) {
+            Ok((is, real)) if is.is_file() => Sink::beside(&real),
+            Ok((is, _)) if is.is_dir() => Err(Exit::new(FAILED, format!("{}: is a directory", meant.display()))),
+            Ok(_) => Ok(Sink::Through {
+                file: File::options().write(true).open(meant).map_err(failed)?,
+                meant: meant.to_path_buf(),
+            }),
+            Err(_) => Sink::beside(meant),
+        }
+    }
+
     fn beside(meant: &Path) -> Result<Sink, Exit> {
         let name = meant.file_name().ok_or_else(|| Exit::new(FAILED, format!("{}: names no file", meant.display())))?;
         let beside = meant.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
@@ -137,7 +156,7 @@ impl Sink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Exit> {
         match self {
             Sink::Stdout => write_out(bytes),
-            Sink::Beside { file, meant, .. } => {
+            Sink::Beside { file, meant, .. } | Sink::Through { file, meant } => {
                 file.write_all(bytes).map_err(|error| Exit::new(FAILED, format!("{}: {error}", meant.display())))
             }
         }

@@ -8,7 +8,7 @@
 use super::crew::{Crew, Task};
 use super::pending::Pending;
 use super::store::StoreHandle;
-use super::workers::{Item, Seat};
+use super::workers::{ITEMS_MAX, Item, Seat};
 use crate::base::Id;
 use crate::identity::Contact;
 use crate::machine::Reading;
@@ -19,7 +19,7 @@ use crate::overlay::{Effect, Fact, Hearers, RequestId, Sharding, Station, forwar
 use crate::wire::directory::{Answer, Refusal};
 use crate::wire::{Card, CloseReason, codec};
 use bytes::Bytes;
-use crossbeam::channel::{Sender, TrySendError};
+use crossbeam::channel::Sender;
 use mio::Waker;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -196,28 +196,31 @@ impl Post {
     /// Gives the Router an input from the I/O thread. Membership is never shed: where the queue is full
     /// the input waits with the loop.
     pub fn offer_router(&self, input: router::Input) -> Option<router::Input> {
-        match self.router.try_send(Item::Input(self.seat(0), input)) {
-            Err(TrySendError::Full(Item::Input(_, input))) => Some(input),
-            _ => None,
+        if self.router.len() >= ITEMS_MAX {
+            return Some(input);
         }
+        self.router(input);
+        None
     }
 
     /// Gives a shard an input from the I/O thread; says whether it was shed.
     pub fn offer_shard(&self, shard: usize, input: directory::Input) -> bool {
-        let full = self.objects_of(shard).try_send(Item::Input(self.seat(shard), input)).is_err();
+        let full = self.objects_of(shard).len() >= ITEMS_MAX;
         if full {
             self.shed.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.shard(shard, input);
         }
         full
     }
 
-    /// Gives the Router an input, waiting for room. Not from the I/O thread.
+    /// Gives the Router an input, however many wait.
     pub fn router(&self, input: router::Input) {
         // The worker is gone only when the process stops.
         let _ = self.router.send(Item::Input(self.seat(0), input));
     }
 
-    /// Gives a shard an input, waiting for room. Not from the I/O thread.
+    /// Gives a shard an input, however many wait.
     pub fn shard(&self, shard: usize, input: directory::Input) {
         let _ = self.objects_of(shard).send(Item::Input(self.seat(shard), input));
     }
@@ -236,7 +239,7 @@ impl Post {
         }
     }
 
-    /// Hands a local client's wish to its machine, waiting for room. Not from the I/O thread.
+    /// Hands a local client's wish to its machine.
     pub fn wish(&self, request: RequestId, command: crate::overlay::Command) {
         match self.sharding.fulfiller(&command) {
             Station::Forwarder => self.io(IoItem::Forwarder(forwarder::Input::Wished { request, command })),
@@ -306,10 +309,7 @@ impl Post {
     fn disk(&self, station: Station, ticket: Ticket, op: crate::overlay::contract::DiskOp) {
         let Station::Shard(shard) = station else { return };
         if let Err(fault) = self.disk.send(shard, ticket, op) {
-            // This is the shard's own thread: an item to itself may find the queue full, so it must not
-            // wait.
-            let done = DiskDone::Failed(fault);
-            self.offer_shard(shard, directory::Input::DiskDone { ticket, done });
+            self.shard(shard, directory::Input::DiskDone { ticket, done: DiskDone::Failed(fault) });
         }
     }
 

@@ -9,7 +9,7 @@ use super::post::Post;
 use crate::base::{Deadlines, Instant};
 use crate::machine::{Machine, Outbox, Reading};
 use crate::overlay::{Effect, Station};
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ where
     M: Machine<Effect = Effect> + Send + 'static,
     M::Input: Send,
 {
-    let (items, waiting) = bounded(ITEMS_MAX);
+    let (items, waiting) = unbounded();
     let thread = thread::Builder::new().name(name.into()).spawn(move || {
         Worker { clock, due, tenants: BTreeMap::new(), deadlines: Deadlines::new(), out: Outbox::new() }.run(&waiting);
     })?;
@@ -143,7 +143,8 @@ impl<M: Machine<Effect = Effect>> Worker<M> {
     }
 }
 
-/// Items that wait for one worker, some 400 bytes each, which the channel holds in memory from the start: at
-/// 10 us an item, 40 ms of work. Beyond it the I/O thread sheds what may be shed, and other workers
-/// wait.
-const ITEMS_MAX: usize = 4_096;
+/// Items from the network that wait for one worker, some 400 bytes each: at 10 us an item, 40 ms of work. Beyond it the I/O
+/// thread sheds what may be shed. What a machine has asked for itself (a check, a disk's answer) always has room, as have
+/// local wishes: a worker that waited for room in its own queue would wait for ever, and each is counted where it was asked
+/// for (`WORK_MAX`, `WISHES_MAX`).
+pub const ITEMS_MAX: usize = 4_096;

@@ -128,7 +128,7 @@ pub(super) enum Pending {
     /// A value is on disk.
     Keep(Box<Keeping>),
     /// A pointer is on disk.
-    KeepPointer { replier: Replier, remaining: Span },
+    KeepPointer { replier: Replier, claim: (Id, Id), remaining: Span },
     /// Claims of this holder's were extended on disk; it is waiting for this.
     Extended { to: Id, answer: Box<Message> },
     /// A value was read.

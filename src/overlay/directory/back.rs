@@ -76,15 +76,14 @@ impl Directory {
         };
         match pending {
             Pending::Keep(keeping) => self.on_kept(*keeping, &done),
-            Pending::KeepPointer { replier, remaining } => self.on_pointer_kept(replier, remaining, &done),
-            Pending::Extended { to, answer } => self.on_extended(to, *answer, &done),
-            Pending::Read { object, then } => {
-                let value = match done {
-                    DiskDone::Read(value) => value,
-                    _ => None,
-                };
-                self.on_read(object, then, value);
+            Pending::KeepPointer { replier, claim, remaining } => {
+                self.on_pointer_kept(replier, claim, remaining, &done)
             }
+            Pending::Extended { to, answer } => self.on_extended(to, *answer, &done),
+            Pending::Read { object, then } => match done {
+                DiskDone::Read(value) => self.on_read(object, then, value),
+                _ => self.on_unread(object, then),
+            },
             Pending::Drop => {}
             _ => self.ground.tally.count(Counter::Ignored, "wrong_work"),
         }
@@ -151,12 +150,28 @@ impl Directory {
         }
     }
 
+    /// The disk could not say: the value may well be there.
+    fn on_unread(&mut self, object: Id, then: ReadThen) {
+        self.ground.tally.count(Counter::Reads, "failed");
+        match then {
+            ReadThen::Reply { replier, request } => self.cannot_read(replier, &object, &request),
+            ReadThen::Wish(wish) => self.on_read_done(object, ReadThen::Wish(wish), None),
+            ReadThen::Push(to) => self.on_read_done(object, ReadThen::Push(to), None),
+            ReadThen::Scrub => self.on_read_to_scrub("unread"),
+            ReadThen::Demote => {}
+        }
+    }
+
     fn on_read(&mut self, object: Id, then: ReadThen, value: Option<Value>) {
-        if value.is_none() && self.values.get(&object).is_some() && self.values.newest(&object).is_some() {
+        if value.is_none() && self.values.get(&object).is_some() && !self.values.is_being_written(&object) {
             self.ground.tally.count(Counter::Reads, "lost");
             log::warn!("the value {object} is on disk no more, or damaged: forgotten here, repair will bring it back");
             self.forget(&object);
         }
+        self.on_read_done(object, then, value);
+    }
+
+    fn on_read_done(&mut self, object: Id, then: ReadThen, value: Option<Value>) {
         match then {
             ReadThen::Reply { replier, request } => self.on_read_to_reply(replier, &request, value),
             ReadThen::Wish(wish) => {
@@ -165,7 +180,7 @@ impl Directory {
                 }
             }
             ReadThen::Push(to) => self.on_read_to_push(object, to, value),
-            ReadThen::Scrub => self.on_read_to_scrub(value.is_some()),
+            ReadThen::Scrub => self.on_read_to_scrub(if value.is_some() { "sound" } else { "damaged" }),
             ReadThen::Demote => {
                 let Some(value) = value else { return };
                 let Some(mut entry) = self.values.remove(&object) else { return };

@@ -42,7 +42,7 @@ impl Directory {
         }
         // A record kept here may be outdated: its root knows.
         match self.values.get(&object) {
-            Some(entry) if entry.version == 0 => match self.cache.touch(&object) {
+            Some(entry) if entry.version == 0 && entry.expires > self.ground.now => match self.cache.touch(&object) {
                 Some(value) => self.get_finish(number, value, self.ground.me(), 1),
                 None => self.read_for(number, object),
             },

@@ -116,7 +116,7 @@ impl Directory {
         self.schedule_expiry();
     }
 
-    /// Forgets a value, here and on disk.
+    /// Forgets a value, here and on disk. Not while it is being written: the disk would drop the new one with it.
     pub(super) fn forget(&mut self, object: &Id) {
         let Some(entry) = self.values.remove(object) else { return };
         if let Some(source) = entry.source {
@@ -144,7 +144,8 @@ impl Directory {
         let next = [self.values.next_expiry(), self.pointers.next_expiry()].into_iter().flatten().min();
         match next {
             // Not at each single one's moment: many expire together.
-            Some(at) => self.ground.deadlines.set(Due::Expiry, at.max(self.ground.now + EXPIRY_PAUSE)),
+            // And never put off what is due: something is written all the time.
+            Some(at) => self.ground.deadlines.set_earlier(Due::Expiry, at.max(self.ground.now + EXPIRY_PAUSE)),
             None => _ = self.ground.deadlines.clear(&Due::Expiry),
         }
     }
@@ -176,5 +177,5 @@ impl Directory {
 
 /// Entries ended in one go, so that a shard is never busy for long. A guess.
 const EXPIRED_AT_ONCE: usize = 256;
-/// Least pause between two goes. A guess.
-const EXPIRY_PAUSE: Span = Span::from_millis(100);
+/// Least pause between two goes: 25,600 entries a second, nearly as many as can be put. A guess.
+const EXPIRY_PAUSE: Span = Span::from_millis(10);

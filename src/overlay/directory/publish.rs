@@ -102,7 +102,9 @@ impl Directory {
         };
         self.ground.deadlines.clear(&Due::Renew(object));
         self.unlist(&object);
-        match self.values.get(&object).is_some_and(|entry| entry.is_replica()) {
+        let is_replica = self.values.get(&object).is_some_and(|entry| entry.is_replica());
+        // What is being written for its root is on disk before it is read.
+        match is_replica || self.values.is_being_written(&object) {
             true => self.read(object, ReadThen::Demote),
             false => self.forget(&object),
         }

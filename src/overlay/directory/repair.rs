@@ -339,6 +339,10 @@ impl Directory {
             self.repair.is_unfinished = true;
             return;
         };
+        if in_hand.departs && self.values.is_being_written(object) {
+            self.repair.is_unfinished = true;
+            return;
+        }
         if in_hand.departs && !entry.is_published() {
             self.ground.tally.count(Counter::Repairs, "copy_dropped");
             return self.forget(object);

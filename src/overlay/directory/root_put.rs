@@ -98,6 +98,11 @@ impl Directory {
         }
     }
 
+    /// Too few of the replica set have told.
+    pub(super) fn on_root_put_unsurveyed(&mut self, number: u64, needed: usize) {
+        self.root_put_refuse(number, Refusal::TooFewReplicas { stored: 0, needed: needed as u8 });
+    }
+
     /// The replica set has told its newest version, for a compare-and-swap.
     pub(super) fn on_root_put_surveyed(&mut self, number: u64, newest: Option<u64>) {
         let Some(put) = self.puts.get(&number) else { return };

@@ -62,10 +62,10 @@ impl Directory {
         self.ground.wake(Due::Scrub, pause);
     }
 
-    /// A value was read; if it was damaged, it has been forgotten.
-    pub(super) fn on_read_to_scrub(&mut self, is_sound: bool) {
+    /// A value was read, or could not be; if it was damaged, it has been forgotten.
+    pub(super) fn on_read_to_scrub(&mut self, outcome: &'static str) {
         self.repair.scrub.is_reading = false;
-        self.ground.tally.count(Counter::Scrubs, if is_sound { "sound" } else { "damaged" });
+        self.ground.tally.count(Counter::Scrubs, outcome);
     }
 
     /// Until the next value is to be read; no longer than a while, since there may be more by then.

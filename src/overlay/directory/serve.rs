@@ -141,14 +141,26 @@ impl Directory {
         }
         if is_rooted {
             let op = DiskOp::KeepPointer { root, pointer, remaining };
-            self.give_to_disk(Pending::KeepPointer { replier, remaining }, op);
+            self.give_to_disk(Pending::KeepPointer { replier, claim: (root, holder), remaining }, op);
         }
     }
 
-    /// A pointer is on disk, or not.
-    pub(super) fn on_pointer_kept(&mut self, replier: Replier, remaining: Span, done: &DiskDone) {
+    /// A pointer is on disk, or not: then it is known in passing, and asked for anew it is written anew.
+    pub(super) fn on_pointer_kept(&mut self, replier: Replier, claim: (Id, Id), remaining: Span, done: &DiskDone) {
         match done {
             DiskDone::Kept => self.reply(replier, Answer::Published { lifetime: remaining }),
+            _ => {
+                self.pointers.demote(&self.ground.limits, &claim.0, &claim.1);
+                self.refuse(replier, Refusal::Disk);
+            }
+        }
+    }
+
+    /// The disk could not say: others of the replica set may have it, and nobody shall think that it is not there.
+    pub(super) fn cannot_read(&mut self, replier: Replier, object: &Id, request: &Request) {
+        let has_fellows = !self.ground.fellows(object, usize::from(self.ground.tuning.replicas)).is_empty();
+        match replier {
+            Replier::Root(_) | Replier::Way(_) if has_fellows => self.cannot(replier, object, Some(request)),
             _ => self.refuse(replier, Refusal::Disk),
         }
     }
@@ -163,7 +175,8 @@ impl Directory {
             self.note_request(replier, &object, source, served);
             return self.reply(replier, answer);
         }
-        let Some(entry) = self.values.get(&object).cloned() else {
+        let now = self.ground.now;
+        let Some(entry) = self.values.get(&object).filter(|entry| entry.expires > now).cloned() else {
             let is_new_here = self.is_new_here();
             let may_point =
                 matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));

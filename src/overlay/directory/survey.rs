@@ -55,7 +55,7 @@ impl Directory {
 
     /// Asks the replica set for its newest version, for a compare-and-swap.
     pub(super) fn survey_for_put(&mut self, put: u64, object: Id, copies: usize) {
-        let fellows = self.ground.fellows(&object, copies);
+        let fellows = self.ground.fellows(&object, copies.max(usize::from(self.ground.tuning.replicas)));
         if fellows.is_empty() {
             return self.on_root_put_surveyed(put, None);
         }
@@ -97,6 +97,10 @@ impl Directory {
         self.ground.deadlines.clear(&Due::Survey(number));
         match survey.then {
             SurveyThen::Reply(replier) => self.reply(replier, survey.best.unwrap_or(Answer::NotFound)),
+            // Fewer might have told: they may all lack the newest.
+            SurveyThen::Put(put) if survey.heard + 1 < survey.needed => {
+                self.on_root_put_unsurveyed(put, survey.needed);
+            }
             SurveyThen::Put(put) => {
                 let newest = match survey.best {
                     Some(Answer::Value { value, .. }) => Some(value.version()),

@@ -217,14 +217,20 @@ impl Values {
         self.writing.get(object).is_some_and(|writing| writing.version >= version)
     }
 
+    /// Whether any version of the object is being written.
+    pub(super) fn is_being_written(&self, object: &Id) -> bool {
+        self.writing.contains_key(object)
+    }
+
     /// All entries, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Id, &Entry)> {
         self.entries.iter()
     }
 
-    /// Whose time is up.
+    /// Whose time is up. What is being written anew waits for that: the disk would drop the new for the old.
     pub(super) fn expired(&self, now: Instant) -> Option<Id> {
-        self.by_expiry.first().filter(|(at, _)| *at <= now).map(|(_, object)| *object)
+        let mut due = self.by_expiry.iter().take_while(|(at, _)| *at <= now).map(|(_, object)| *object);
+        due.find(|object| !self.is_being_written(object))
     }
 
     /// When the next one's time is up.

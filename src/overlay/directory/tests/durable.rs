@@ -139,3 +139,51 @@ fn a_record_that_a_full_disk_could_not_take_is_not_served_in_its_older_version_a
         assert_eq!(value_of(town.ask(node, get(object))), new);
     }
 }
+
+#[test]
+fn a_value_that_is_put_again_while_its_time_ends_stays() {
+    let mut town = Town::of(1, Tuning::default());
+    let value = blob("again");
+    let put_for =
+        |secs| Command::Put { value: value.clone(), lifetime: Span::from_secs(secs), replicas: 0, expected: None };
+    receipts(town.ask(0, put_for(5)));
+    town.rest(Span::from_millis(4_500));
+    // The write is under way when the first lifetime ends.
+    town.disk_time = Span::from_secs(1);
+    receipts(town.ask(0, put_for(3_600)));
+    town.rest(Span::from_secs(30));
+    assert!(town.nodes[0].values.contains_key(&value.id()), "what was promised for an hour is on disk");
+    town.restart(0);
+    assert_eq!(value_of(town.ask(0, get(value.id()))), value);
+}
+
+#[test]
+fn what_has_outlived_its_time_goes_while_others_are_put_all_the_time() {
+    let mut town = Town::of(1, Tuning::default());
+    let put_for_a_second = |n: u64| Command::Put {
+        value: blob(&n.to_string()),
+        lifetime: Span::from_secs(1),
+        replicas: 0,
+        expected: None,
+    };
+    for n in 0..200 {
+        receipts(town.ask(0, put_for_a_second(n)));
+        town.rest(Span::from_millis(40));
+    }
+    let kept = town.nodes[0].values.len();
+    assert!(kept <= 40, "{kept} kept, 25 a second were put for a second");
+    assert!(matches!(town.ask(0, get(blob("3").id())), Err(Failure::NotFound)));
+}
+
+#[test]
+fn a_value_that_cannot_be_read_for_a_while_is_not_given_up() {
+    let mut town = Town::of(1, Tuning::default());
+    let value = blob("there");
+    receipts(town.ask(0, put_for_a_day(value.clone())));
+    town.restart(0);
+    town.nodes[0].reads_fail = true;
+    assert!(town.ask(0, get(value.id())).is_err());
+    town.rest(Span::from_hours(1));
+    town.nodes[0].reads_fail = false;
+    assert_eq!(value_of(town.ask(0, get(value.id()))), value);
+}

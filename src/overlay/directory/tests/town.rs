@@ -46,6 +46,8 @@ pub(super) struct Node {
     pub(super) shards: Vec<Directory>,
     pub(super) is_alive: bool,
     pub(super) disk_fails: bool,
+    /// Whether nothing can be read from the disk just now.
+    pub(super) reads_fail: bool,
     pub(super) values: BTreeMap<Id, (Value, Instant, crate::overlay::contract::Standing)>,
     pub(super) pointers: BTreeMap<(Id, Id), (Pointer, Instant)>,
     pub(super) left: usize,
@@ -103,6 +105,7 @@ impl Town {
             shards: Vec::new(),
             is_alive: true,
             disk_fails: false,
+            reads_fail: false,
             values: BTreeMap::new(),
             pointers: BTreeMap::new(),
             left: 0,
@@ -426,6 +429,7 @@ impl Town {
         let node = &mut self.nodes[index];
         let done = match op {
             op if op.adds() && node.disk_fails => DiskDone::Failed(DiskFault::Full),
+            DiskOp::ReadValue { .. } if node.reads_fail => DiskDone::Failed(DiskFault::Full),
             DiskOp::KeepValue { value, lifetime, standing } => {
                 node.values.insert(value.id(), (value, now + lifetime, standing));
                 DiskDone::Kept

@@ -10,6 +10,7 @@ use crate::output::{Exit, Output, field};
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// 64 hex digits are an id; other text is hashed, and the id printed.
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     key: String,
     /// Also say which node answered, and as what: the object's root, one that keeps it, one that pointers passed by on
     /// their way, or one that answers for another because many ask.

@@ -11,6 +11,7 @@ use serde_json::Value;
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// 64 hex digits are a key; other text is hashed, and the key printed.
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     key: String,
 }
 

@@ -24,7 +24,7 @@ use problem::Problem;
 use serde::Deserialize;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use tokio::sync::{Semaphore, oneshot};
@@ -158,6 +158,9 @@ impl Query {
     fn kept(&self) -> Result<super::objects::Kept, Problem> {
         let default = super::objects::Kept::default();
         let lifetime = self.span(&self.lifetime, "lifetime")?.unwrap_or(default.lifetime);
+        if lifetime == Span::ZERO {
+            return Err(Problem::usage("lifetime must be above zero".to_owned()));
+        }
         Ok(super::objects::Kept { lifetime, replicas: self.replicas.unwrap_or(default.replicas) })
     }
 
@@ -189,29 +192,50 @@ fn routes(node: Node) -> Router {
         .route("/v1/objects", post(stream::place))
         .route("/v1/objects/{id}", get(stream::fetch))
         .fallback(|| async { Problem::absent("there is nothing under this path; see README, \"HTTP API\"") })
-        .method_not_allowed_fallback(|| async { Problem::usage("this path takes another method".to_owned()) })
+        .method_not_allowed_fallback(|| async { Problem::method() })
         .layer(middleware::from_fn_with_state(node.clone(), guard))
         .with_state(node)
 }
 
-/// Who is let in: nobody beyond [`REQUESTS_MAX`] at once, no web page (they can reach loopback, and always
-/// say their origin), and, if there is a token, only who knows it.
+/// Who is let in: nobody beyond [`REQUESTS_MAX`] at once, no web page (they can reach loopback, and say their origin, or
+/// the name under which they found this address), and, if there is a token, only who knows it. What fails before a handler
+/// has it is told in the form of all errors.
 async fn guard(State(node): State<Node>, request: Request, next: Next) -> Result<Response, Problem> {
     let path = request.uri().path();
     let health = path == "/healthz" || path == "/readyz";
     if request.headers().contains_key(header::ORIGIN) {
         return Err(Problem::forbidden("requests from web pages are not taken"));
     }
-    if let Some(token) = node.token.as_deref()
-        && !health
-        && !carries(request.headers(), token)
-    {
-        return Err(Problem::unauthorised());
+    match node.token.as_deref() {
+        Some(token) if !health && !carries(request.headers(), token) => return Err(Problem::unauthorised()),
+        None if !is_by_address(request.headers()) => {
+            return Err(Problem::forbidden(
+                "without a token this API is for localhost and IP addresses, not for names",
+            ));
+        }
+        _ => {}
     }
     let Ok(_permit) = Arc::clone(&node.requests).try_acquire_owned() else {
         return Err(Problem::busy("api.requests", REQUESTS_MAX));
     };
-    Ok(next.run(request).await)
+    let response = next.run(request).await;
+    let is_text =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
+    let is_told = !response.status().is_client_error() || !is_text;
+    if is_told {
+        return Ok(response);
+    }
+    let body = axum::body::to_bytes(response.into_body(), LINE_MAX).await.unwrap_or_default();
+    Err(Problem::usage(String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// Whether the request was sent to an address or to `localhost`: a page whose own name was made to lead here (DNS
+/// rebinding) says that name.
+fn is_by_address(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default()) else { return true };
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_bare = host.parse::<IpAddr>().is_ok() || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    is_bare || host.parse::<SocketAddr>().is_ok() || name.eq_ignore_ascii_case("localhost")
 }
 
 /// Whether the token is there; compared by hash, so that time tells nothing of how much of it was right.
@@ -254,6 +278,8 @@ impl fmt::Debug for ApiServer {
 
 /// Requests under way at one node. A guess: far above what a thread can serve, far below what hurts.
 const REQUESTS_MAX: usize = 256;
+/// The longest line of a framework's own refusal. A guess.
+const LINE_MAX: usize = 4_096;
 /// Streams under way in one process, with up to 8 MiB in memory each. A guess.
 const TRANSFERS_MAX: usize = 16;
 /// How long streams may go on after the server was told to stop.

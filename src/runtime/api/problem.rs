@@ -36,6 +36,11 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "usage", error)
     }
 
+    /// The path is there, but for another method.
+    pub(super) fn method() -> Problem {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "usage", "this path takes another method")
+    }
+
     /// There is no such thing.
     pub(super) fn absent(error: &str) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "no_such_path", error)

@@ -114,7 +114,7 @@ fn routes_and_claims_are_told_and_other_text_is_hashed() {
         assert_eq!(stage.json("GET", path, b"").0, 200, "{path}");
     }
     assert_eq!(stage.json("GET", "/v1/nothing", b"").0, 404);
-    assert_eq!(stage.json("POST", "/v1/id", b"x").0, 400);
+    assert_eq!(stage.json("POST", "/v1/id", b"x").0, 405);
 }
 
 #[test]
@@ -164,6 +164,38 @@ fn strangers_and_web_pages_are_kept_out() {
     let uri = format!("http://{}/healthz", stage.served.address());
     let answer = stage.agent.get(uri).header("origin", "http://evil.example").call().expect("an answer");
     assert_eq!(answer.status(), 403);
+}
+
+#[test]
+fn without_a_token_only_addresses_and_localhost_are_answered() {
+    let stage = Stage::new(None);
+    for (host, status) in [
+        ("127.0.0.1:7421", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:7421", 200),
+        ("[::1]", 200),
+        ("LocalHost:7421", 200),
+        ("localhost", 200),
+        ("evil.example:7421", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example:7421", 403),
+    ] {
+        let uri = format!("http://{}/v1/id", stage.served.address());
+        let answer = stage.agent.get(uri).header("host", host).call().expect("an answer");
+        assert_eq!(answer.status(), status, "{host}");
+    }
+}
+
+#[test]
+fn what_the_framework_refuses_is_json_as_well() {
+    let stage = Stage::new(None);
+    assert_eq!(stage.json("POST", "/v1/blobs?lifetime=0s", b"x").0, 400);
+    for path in ["/v1/blobs?replicas=abc", "/v1/blobs?replicas=300", "/v1/blobs?colour=red"] {
+        let (status, body) = stage.json("POST", path, b"x");
+        assert_eq!((status, &body["kind"]), (400, &json!("usage")), "{body}");
+    }
+    assert_eq!(stage.json("GET", "/v1/root/%ff%fe", b"").0, 400);
+    assert_eq!(stage.json("DELETE", "/v1/status", b"").0, 405);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use arras::base::Id;
 use arras::runtime::objects::{CHUNK_BYTES, Tree};
 use serde_json::json;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// `arras get ID`
@@ -121,6 +121,10 @@ enum Sink {
     },
 }
 
+fn failed(meant: &Path, error: &io::Error) -> Exit {
+    Exit::new(FAILED, format!("{}: {error}", meant.display()))
+}
+
 /// A file that is removed when dropped.
 struct Unkept(PathBuf);
 
@@ -134,12 +138,10 @@ impl Drop for Unkept {
 impl Sink {
     /// A regular file appears whole or not at all; a device or a pipe is written to, and a link stays one.
     fn to(meant: &Path) -> Result<Sink, Exit> {
-        let failed = |error| Exit::new(FAILED, format!("{}: {error}", meant.display()));
-        match fs::canonicalize(meant).and_then(|real| Ok((fs::metadata(&real)?, real))) {
-            Ok((is, real)) if is.is_file() => Sink::beside(&real),
-            Ok((is, _)) if is.is_dir() => Err(Exit::new(FAILED, format!("{}: is a directory", meant.display()))),
+        match fs::metadata(meant) {
+            Ok(is) if is.is_file() => Sink::beside(&fs::canonicalize(meant).map_err(|error| failed(meant, &error))?),
             Ok(_) => Ok(Sink::Through {
-                file: File::options().write(true).open(meant).map_err(failed)?,
+                file: File::options().write(true).open(meant).map_err(|error| failed(meant, &error))?,
                 meant: meant.to_path_buf(),
             }),
             Err(_) => Sink::beside(meant),
@@ -149,7 +151,7 @@ impl Sink {
     fn beside(meant: &Path) -> Result<Sink, Exit> {
         let name = meant.file_name().ok_or_else(|| Exit::new(FAILED, format!("{}: names no file", meant.display())))?;
         let beside = meant.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-        let file = File::create(&beside).map_err(|error| Exit::new(FAILED, format!("{}: {error}", meant.display())))?;
+        let file = File::create(&beside).map_err(|error| failed(meant, &error))?;
         Ok(Sink::Beside { file, beside: Unkept(beside), meant: meant.to_path_buf() })
     }
 
@@ -157,16 +159,14 @@ impl Sink {
         match self {
             Sink::Stdout => write_out(bytes),
             Sink::Beside { file, meant, .. } | Sink::Through { file, meant } => {
-                file.write_all(bytes).map_err(|error| Exit::new(FAILED, format!("{}: {error}", meant.display())))
+                file.write_all(bytes).map_err(|error| failed(meant, &error))
             }
         }
     }
 
     fn keep(self) -> Result<(), Exit> {
         let Sink::Beside { file, beside, meant } = self else { return Ok(()) };
-        file.sync_all()
-            .and_then(|()| fs::rename(&beside.0, &meant))
-            .map_err(|error| Exit::new(FAILED, format!("{}: {error}", meant.display())))
+        file.sync_all().and_then(|()| fs::rename(&beside.0, &meant)).map_err(|error| failed(&meant, &error))
     }
 }
 

@@ -155,10 +155,8 @@ impl Directory {
         self.ground.tally.count(Counter::Reads, "failed");
         match then {
             ReadThen::Reply { replier, request } => self.cannot_read(replier, &object, &request),
-            ReadThen::Wish(wish) => self.on_read_done(object, ReadThen::Wish(wish), None),
-            ReadThen::Push(to) => self.on_read_done(object, ReadThen::Push(to), None),
             ReadThen::Scrub => self.on_read_to_scrub("unread"),
-            ReadThen::Demote => {}
+            ReadThen::Wish(_) | ReadThen::Push(_) | ReadThen::Demote => self.on_read_done(object, then, None),
         }
     }
 

@@ -78,7 +78,7 @@ impl Router {
 
     /// Knocks on the dead that are due, with a packet; who answers is dialled.
     pub(super) fn knock_on_graves(&mut self, t: &mut Turn) {
-        let apart = knocks_apart(self.own_size().unwrap_or(0.0));
+        let apart = self.knocks_apart();
         for contact in self.graves.knocks(t.now, KNOCKS_AT_ONCE, apart, &mut self.own.chance) {
             t.out.push(Effect::Measure { contact });
         }
@@ -103,10 +103,14 @@ impl Router {
 
     /// Sets the deadline of the next knock on the dead.
     pub(super) fn schedule_knocks(&mut self) {
-        match self.graves.next_knock(knocks_apart(self.own_size().unwrap_or(0.0))) {
+        match self.graves.next_knock(self.knocks_apart()) {
             Some(at) if !matches!(self.join, Join::Gone) => self.own.due.set_earlier(Due::Graves, at),
             _ => {}
         }
+    }
+
+    fn knocks_apart(&self) -> Span {
+        knocks_apart(self.own_size().unwrap_or(0.0))
     }
 
     /// Contacts worth keeping for the next start: those heard from.

@@ -221,12 +221,12 @@ async fn guard(State(node): State<Node>, request: Request, next: Next) -> Result
     let response = next.run(request).await;
     let is_text =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
-    let is_told = !response.status().is_client_error() || !is_text;
-    if is_told {
+    if !(response.status().is_client_error() && is_text) {
         return Ok(response);
     }
+    let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), LINE_MAX).await.unwrap_or_default();
-    Err(Problem::usage(String::from_utf8_lossy(&body).into_owned()))
+    Err(Problem::refused(status, &String::from_utf8_lossy(&body)))
 }
 
 /// Whether the request was sent to an address or to `localhost`: a page whose own name was made to lead here (DNS

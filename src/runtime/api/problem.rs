@@ -36,6 +36,11 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "usage", error)
     }
 
+    /// The framework has refused it.
+    pub(super) fn refused(status: StatusCode, error: &str) -> Problem {
+        Problem::new(status, "usage", error)
+    }
+
     /// The path is there, but for another method.
     pub(super) fn method() -> Problem {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "usage", "this path takes another method")

@@ -38,7 +38,7 @@ fn what_one_node_places_every_other_fetches() {
     }
     let value = Value::Blob(Blob::from(b"published".to_vec()));
     let object = value.id();
-    match nodes[3].ask(Command::Publish { value: value.clone(), lifetime }) {
+    match nodes[3].ask(Command::Publish { value: value.clone(), lifetime: None }) {
         Ok(Reply::Published { roots, .. }) => assert_eq!(roots, ROOTS_PER_OBJECT),
         other => panic!("{other:?}"),
     }

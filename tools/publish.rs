@@ -13,7 +13,7 @@ use arras::wire::object::VALUE_BYTES_MAX;
 pub struct Arguments {
     /// A file of up to 1 MiB; `-` is stdin.
     file: String,
-    /// How long the claim shall stand (1h, 30d); the node renews it until then.
+    /// How long it is to be published (1h, 30d); until it is withdrawn by default.
     #[arg(long, value_name = "SPAN")]
     lifetime: Option<String>,
 }

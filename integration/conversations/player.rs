@@ -145,7 +145,7 @@ impl Player {
                 self.call(object, blob.id());
                 Ok(match verb {
                     "put" => Command::Put { value: blob, lifetime, replicas: 0, expected: None },
-                    _ => Command::Publish { value: blob, lifetime },
+                    _ => Command::Publish { value: blob, lifetime: None },
                 })
             }
             ("record", [version]) => {
@@ -208,8 +208,10 @@ impl Player {
         let now = self.stage().now();
         let nodes = self.stage().world.nodes().iter().enumerate();
         let kept = nodes.filter_map(|(index, node)| {
-            let (version, standing) = node.disk.holds(&id, now)?;
-            Some(format!("{}:v{version}:{standing:?}", node_name(index)))
+            let (version, terms) = node.disk.holds(&id, now)?;
+            let published = terms.published.map_or("", |_| "Published");
+            let replica = terms.replica.map_or("", |_| "Replica");
+            Some(format!("{}:v{version}:{published}{replica}", node_name(index)))
         });
         format!("{object} on disk at [{}]", kept.collect::<Vec<_>>().join(" "))
     }

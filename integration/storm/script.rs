@@ -287,7 +287,7 @@ impl Storm {
             let lifetime = Span::from_hours(2);
             let command = match round % 4 {
                 0 | 2 | 3 => Command::Put { value, lifetime, replicas: 0, expected: None },
-                _ => Command::Publish { value, lifetime },
+                _ => Command::Publish { value, lifetime: None },
             };
             if matches!(command, Command::Publish { .. }) {
                 self.published.push((from, object));

@@ -25,7 +25,7 @@ pub fn weather(seed: u64) -> (String, Vec<String>) {
     for number in 0..OBJECTS {
         let value = Value::Blob(Blob::from(format!("{seed} {number}").into_bytes()));
         shown.push(value.id());
-        stage.wish(holder, Command::Publish { value, lifetime: LIFETIME });
+        stage.wish(holder, Command::Publish { value, lifetime: None });
         stage.pass(Span::from_millis(10));
     }
     stage.world.weather.loss = 0.03 * chance.unit();

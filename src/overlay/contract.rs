@@ -6,6 +6,7 @@
 
 use super::directory::DirectoryStatus;
 use super::router::RouterStatus;
+pub use super::terms::Terms;
 use super::view::RouteView;
 use crate::base::{Id, Span};
 use crate::identity::Contact;
@@ -14,7 +15,6 @@ use crate::wire::object::{Pointer, Receipt, Value};
 use crate::wire::routing::{Errand, Outcome, TraceHop};
 use crate::wire::{Card, CloseReason, Message};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -174,10 +174,15 @@ pub enum DiskOp {
     KeepValue {
         /// The value.
         value: Value,
-        /// For how long from now.
-        lifetime: Span,
-        /// Why it is here.
-        standing: Standing,
+        /// For what, and how long from now.
+        terms: Terms<Span>,
+    },
+    /// Keep what is there of an object on these terms instead of its own; nothing if it is not there.
+    SetTerms {
+        /// Which.
+        object: Id,
+        /// For what, and how long from now.
+        terms: Terms<Span>,
     },
     /// Keep this pointer, replacing any other by the same holder under the same root.
     KeepPointer {
@@ -218,7 +223,7 @@ pub enum DiskOp {
 impl DiskOp {
     /// Whether it needs room on the disk, and so fails where that is full.
     pub fn adds(&self) -> bool {
-        matches!(self, DiskOp::KeepValue { .. } | DiskOp::KeepPointer { .. } | DiskOp::ExtendPointers { .. })
+        !matches!(self, DiskOp::DropValue { .. } | DiskOp::DropPointer { .. } | DiskOp::ReadValue { .. })
     }
 }
 
@@ -244,17 +249,6 @@ pub enum DiskFault {
     Io(String),
 }
 
-/// Why a value is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Standing {
-    /// This node is of its replica set.
-    Replica,
-    /// This node published it, and holds it for others.
-    Published,
-    /// Both.
-    PublishedReplica,
-}
-
 /// What was on disk at the start, handed to the shard that owns the id.
 #[derive(Clone, Debug)]
 pub enum Stored {
@@ -266,10 +260,8 @@ pub enum Stored {
         version: u64,
         /// Bytes of content.
         bytes: u64,
-        /// How much longer it is to be kept.
-        remaining: Span,
-        /// Why it is here.
-        standing: Standing,
+        /// For what it is to be kept, and how much longer.
+        terms: Terms<Span>,
     },
     /// A pointer.
     Pointer {
@@ -407,8 +399,8 @@ pub enum Command {
     Publish {
         /// The value.
         value: Value,
-        /// How long the claim shall stand; it is renewed until withdrawn.
-        lifetime: Span,
+        /// For how long; `None`: until it is withdrawn.
+        lifetime: Option<Span>,
     },
     /// Withdraw the claim, and forget the value.
     Unpublish {

@@ -10,6 +10,7 @@ pub mod directory;
 pub mod forwarder;
 pub mod loads;
 pub mod router;
+pub mod terms;
 pub mod view;
 
 pub use contract::{Command, Effect, Fact, Failure, Located, Reply, RequestId, Root};

@@ -129,10 +129,11 @@ impl Handle {
         }
     }
 
-    /// Keeps this here, and tells the overlay that this node holds it: id, and roots that know.
-    pub fn publish(&self, bytes: impl Into<bytes::Bytes>) -> Result<(Id, u8), Failure> {
+    /// Keeps this here for so long, or until it is withdrawn, and tells the overlay that this node holds it: id, and roots
+    /// that know.
+    pub fn publish(&self, bytes: impl Into<bytes::Bytes>, lifetime: Option<Span>) -> Result<(Id, u8), Failure> {
         let value = Value::Blob(Blob(bytes.into()));
-        match self.ask(Command::Publish { value, lifetime: self.kept.lifetime })? {
+        match self.ask(Command::Publish { value, lifetime })? {
             Reply::Published { object, roots } => Ok((object, roots)),
             _ => Err(Failure::NotFound),
         }

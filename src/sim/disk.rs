@@ -5,7 +5,7 @@
 //! that a crash before loses it and a crash after does not.
 
 use crate::base::{Id, Instant, Span};
-use crate::overlay::contract::{DiskDone, DiskFault, DiskOp, Standing, Stored};
+use crate::overlay::contract::{DiskDone, DiskFault, DiskOp, Stored, Terms};
 use crate::wire::object::{Pointer, Value};
 use std::collections::BTreeMap;
 
@@ -32,8 +32,7 @@ pub struct DiskWeather {
 #[derive(Clone, Debug)]
 struct KeptValue {
     value: Value,
-    expires: Instant,
-    standing: Standing,
+    terms: Terms<Instant>,
     /// Whether the bytes are still those that were written.
     is_sound: bool,
 }
@@ -42,6 +41,12 @@ struct KeptValue {
 struct KeptPointer {
     pointer: Pointer,
     expires: Instant,
+}
+
+impl KeptValue {
+    fn is_live(&self, now: Instant) -> bool {
+        self.terms.end().is_some_and(|end| end > now)
+    }
 }
 
 impl Disk {
@@ -54,10 +59,16 @@ impl Disk {
             return DiskDone::Failed(DiskFault::Full);
         }
         match op {
-            DiskOp::KeepValue { value, lifetime, standing } => {
+            DiskOp::KeepValue { value, terms } => {
                 let object = value.id();
-                let kept = KeptValue { value, expires: now + lifetime, standing, is_sound: true };
+                let kept = KeptValue { value, terms: terms.map(|span| now + span), is_sound: true };
                 self.values.insert(object, kept);
+                DiskDone::Kept
+            }
+            DiskOp::SetTerms { object, terms } => {
+                if let Some(kept) = self.values.get_mut(&object) {
+                    kept.terms = terms.map(|span| now + span);
+                }
                 DiskDone::Kept
             }
             DiskOp::KeepPointer { root, pointer, remaining } => {
@@ -83,7 +94,7 @@ impl Disk {
                 DiskDone::Dropped
             }
             DiskOp::ReadValue { object } => {
-                let kept = self.values.get(&object).filter(|kept| kept.expires > now && kept.is_sound);
+                let kept = self.values.get(&object).filter(|kept| kept.is_live(now) && kept.is_sound);
                 DiskDone::Read(kept.map(|kept| kept.value.clone()))
             }
         }
@@ -107,12 +118,11 @@ impl Disk {
 
     /// All that is there and has not expired, as a start finds it.
     pub(super) fn load(&self, now: Instant) -> Vec<Stored> {
-        let values = self.values.iter().filter(|(_, kept)| kept.expires > now).map(|(object, kept)| Stored::Value {
+        let values = self.values.iter().filter(|(_, kept)| kept.is_live(now)).map(|(object, kept)| Stored::Value {
             object: *object,
             version: kept.value.version(),
             bytes: kept.value.len() as u64,
-            remaining: now.until(kept.expires),
-            standing: kept.standing,
+            terms: kept.terms.running(now).map(|until| now.until(until)),
         });
         let pointers = self.pointers.iter().filter(|(_, kept)| kept.expires > now);
         let pointers = pointers.map(|((root, _), kept)| Stored::Pointer {
@@ -125,7 +135,7 @@ impl Disk {
 
     /// All values that are kept at this moment and sound: id and bytes.
     pub fn sound(&self, now: Instant) -> impl Iterator<Item = (&Id, u64)> {
-        let sound = self.values.iter().filter(move |(_, kept)| kept.expires > now && kept.is_sound);
+        let sound = self.values.iter().filter(move |(_, kept)| kept.is_live(now) && kept.is_sound);
         sound.map(|(object, kept)| (object, kept.value.len() as u64))
     }
 
@@ -135,10 +145,10 @@ impl Disk {
         kept.map(|kept| kept.is_sound = false).is_some()
     }
 
-    /// The version and standing of what is kept of this object, and sound, at this moment.
-    pub fn holds(&self, object: &Id, now: Instant) -> Option<(u64, Standing)> {
-        let kept = self.values.get(object).filter(|kept| kept.expires > now && kept.is_sound)?;
-        Some((kept.value.version(), kept.standing))
+    /// The version of what is kept of this object, and sound, at this moment, and for what it is.
+    pub fn holds(&self, object: &Id, now: Instant) -> Option<(u64, Terms<Instant>)> {
+        let kept = self.values.get(object).filter(|kept| kept.is_live(now) && kept.is_sound)?;
+        Some((kept.value.version(), kept.terms.running(now)))
     }
 
     /// Whether a holder's claim under this root is there at this moment: not withdrawn, not expired.
@@ -178,7 +188,7 @@ mod tests {
 
     fn keep(text: &str) -> (Id, DiskOp) {
         let value = Value::Blob(Blob::from(text.as_bytes().to_vec()));
-        (value.id(), DiskOp::KeepValue { value, lifetime: Span::from_secs(10), standing: Standing::Replica })
+        (value.id(), DiskOp::KeepValue { value, terms: Terms::replica(Span::from_secs(10)) })
     }
 
     #[test]

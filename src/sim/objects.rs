@@ -93,7 +93,7 @@ impl Stage {
         let claims: Vec<(usize, usize)> = (0..objects.len()).flat_map(of).collect();
         let wish = |_: &Stage, index: usize| {
             let (at, holder) = claims[index];
-            (holder, Command::Publish { value: objects[at].value(), lifetime: LIFETIME })
+            (holder, Command::Publish { value: objects[at].value(), lifetime: None })
         };
         let outcomes = self.at_pace(claims.len(), wish, Pace { per_second, wait: ANSWER_MAX }, progress);
         let mut published = Published { claims: outcomes.len(), ..Published::default() };
@@ -201,8 +201,6 @@ fn failure(result: Option<(Span, Result<Reply, Failure>)>) -> String {
 
 /// Longer than the patience of any operation of a directory.
 const ANSWER_MAX: Span = Span::from_secs(25);
-/// Longer than any run, so that no claim is renewed in between. What is granted is the Directory's to say.
-const LIFETIME: Span = Span::from_hours(2);
 
 #[cfg(test)]
 mod tests {

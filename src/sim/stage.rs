@@ -171,7 +171,7 @@ impl Stage {
     /// Publishes a blob for an hour; gives its id and at how many roots the claim stands.
     pub fn publish(&mut self, from: usize, bytes: &[u8]) -> Result<(Id, u8), Failure> {
         let value = Value::Blob(Blob::from(bytes.to_vec()));
-        match self.ask(from, Command::Publish { value, lifetime: HOUR })? {
+        match self.ask(from, Command::Publish { value, lifetime: None })? {
             Reply::Published { object, roots } => Ok((object, roots)),
             other => panic!("seed {}: a publish brought {other:?}", self.seed),
         }

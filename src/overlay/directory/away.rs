@@ -4,13 +4,14 @@
 //! when they come back. Each entry leaves by an answer or by its deadline.
 //! Never does: interpret an answer.
 
+use super::amend::{Row, Unpublished};
 use super::keep::Keeping;
 use super::representatives::Offered;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Label, Ticket};
 use crate::wire::Directory as Message;
 use crate::wire::directory::Request;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a shard must be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,8 @@ pub(super) enum Due {
     Leases,
     /// The next kept value is read, whether it is still sound.
     Scrub,
+    /// The disk is given again what it did not drop.
+    Amend,
     /// Leaving must be over.
     Leave,
 }
@@ -133,8 +136,8 @@ pub(super) enum Pending {
     Extended { to: Id, answer: Box<Message> },
     /// A value was read.
     Read { object: Id, then: ReadThen },
-    /// Nothing: something was dropped.
-    Drop,
+    /// Something was dropped, or its terms set.
+    Amend { row: Row, unpublished: Option<Unpublished> },
 }
 
 /// What a value was read for.
@@ -147,8 +150,6 @@ pub(super) enum ReadThen {
     Push(Id),
     /// To see whether it is still sound.
     Scrub,
-    /// To write it again with another standing: it is published no more.
-    Demote,
 }
 
 /// Everything given away.
@@ -157,6 +158,8 @@ pub(super) struct Away {
     pub(super) asks: BTreeMap<u64, Asked>,
     pub(super) routed: BTreeMap<u64, Routed>,
     pub(super) tickets: BTreeMap<Ticket, Pending>,
+    /// What the disk has otherwise than this shard, and is told again.
+    pub(super) amiss: BTreeSet<Row>,
 }
 
 impl Away {

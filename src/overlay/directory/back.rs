@@ -6,12 +6,11 @@
 use super::Directory;
 use super::away::{Due, Pending, Purpose, ReadThen, Replier};
 use super::ground::Counter;
-use super::keep::{Keep, KeptThen};
 use super::serve::trimmed;
 use super::values::Entry;
 use super::wishes::Work;
 use crate::base::Id;
-use crate::overlay::contract::{DiskDone, JobDone, Standing, Stored, Ticket};
+use crate::overlay::contract::{DiskDone, JobDone, Stored, Terms, Ticket};
 use crate::overlay::view::RouteView;
 use crate::wire::directory::{Answer, Refusal, Request};
 use crate::wire::object::Value;
@@ -84,7 +83,7 @@ impl Directory {
                 DiskDone::Read(value) => self.on_read(object, then, value),
                 _ => self.on_unread(object, then),
             },
-            Pending::Drop => {}
+            Pending::Amend { row, unpublished } => self.on_amended(row, unpublished, &done),
             _ => self.ground.tally.count(Counter::Ignored, "wrong_work"),
         }
     }
@@ -94,14 +93,11 @@ impl Directory {
         let now = self.ground.now;
         for stored in stored {
             match stored {
-                Stored::Value { object, version, bytes, remaining, standing } => {
-                    let expires = now + remaining;
-                    // How long a published value is kept for its root as well is not on disk.
-                    let replica_until = expires.min(now + self.ground.limits.lifetime_max);
-                    let (source, copies, settled) = (None, 1, 0);
-                    let stamp = None;
-                    let entry =
-                        Entry { version, bytes, expires, replica_until, stamp, source, standing, copies, settled };
+                Stored::Value { object, version, bytes, terms } => {
+                    // Limits may be lower than before the restart.
+                    let replica = terms.replica.map(|span| self.ground.limits.lifetime(span));
+                    let terms = Terms { replica, ..terms }.map(|span| now + span);
+                    let entry = Entry { version, bytes, terms, stamp: None, source: None, copies: 1, settled: 0 };
                     let is_published = entry.is_published();
                     self.enter(object, entry);
                     if is_published {
@@ -156,15 +152,14 @@ impl Directory {
         match then {
             ReadThen::Reply { replier, request } => self.cannot_read(replier, &object, &request),
             ReadThen::Scrub => self.on_read_to_scrub("unread"),
-            ReadThen::Wish(_) | ReadThen::Push(_) | ReadThen::Demote => self.on_read_done(object, then, None),
+            ReadThen::Wish(_) | ReadThen::Push(_) => self.on_read_done(object, then, None),
         }
     }
 
     fn on_read(&mut self, object: Id, then: ReadThen, value: Option<Value>) {
-        if value.is_none() && self.values.get(&object).is_some() && !self.values.is_being_written(&object) {
+        if value.is_none() && self.forget(&object) {
             self.ground.tally.count(Counter::Reads, "lost");
             log::warn!("the value {object} is on disk no more, or damaged: forgotten here, repair will bring it back");
-            self.forget(&object);
         }
         self.on_read_done(object, then, value);
     }
@@ -179,18 +174,6 @@ impl Directory {
             }
             ReadThen::Push(to) => self.on_read_to_push(object, to, value),
             ReadThen::Scrub => self.on_read_to_scrub(if value.is_some() { "sound" } else { "damaged" }),
-            ReadThen::Demote => {
-                let Some(value) = value else { return };
-                let Some(mut entry) = self.values.remove(&object) else { return };
-                let lifetime = entry.remaining(self.ground.now);
-                // Noted here as it is on disk but for this, so that it is written.
-                entry.standing = Standing::Replica;
-                entry.replica_until = self.ground.now;
-                entry.expires = self.ground.now + lifetime;
-                self.values.insert(object, entry);
-                let keep = Keep { value, lifetime, source: None, standing: Standing::Replica, then: KeptThen::Nobody };
-                self.keep(object, keep);
-            }
         }
     }
 

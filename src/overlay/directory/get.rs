@@ -41,8 +41,8 @@ impl Directory {
             return self.get_finish(number, value, self.ground.me(), 1);
         }
         // A record kept here may be outdated: its root knows.
-        match self.values.get(&object) {
-            Some(entry) if entry.version == 0 && entry.expires > self.ground.now => match self.cache.touch(&object) {
+        match self.values.live(&object, self.ground.now) {
+            Some(entry) if entry.version == 0 => match self.cache.touch(&object) {
                 Some(value) => self.get_finish(number, value, self.ground.me(), 1),
                 None => self.read_for(number, object),
             },
@@ -201,7 +201,10 @@ impl Directory {
         let Some(contact) = work.holders.pop() else {
             if work.waiting == 0 && work.checking == 0 && wish.current != 0 {
                 let which = wish.current;
-                self.get_failed(number, which, Failure::NotFound);
+                // What is here, and was not answered with, could not be read.
+                let is_here = self.values.live(&object, self.ground.now).is_some();
+                let failure = if is_here { Failure::Refused(Refusal::Disk) } else { Failure::NotFound };
+                self.get_failed(number, which, failure);
             }
             return;
         };

@@ -4,10 +4,11 @@
 //! Never does: acknowledge what is not on stable storage.
 
 use super::Directory;
+use super::amend::{Row, Unpublished};
 use super::away::{Due, Pending, Replier};
-use super::values::{Comparison, Entry, joined, stamp_of};
+use super::values::{Comparison, Entry, stamp_of};
 use crate::base::{Id, Span};
-use crate::overlay::contract::{DiskDone, DiskOp, Standing, Ticket};
+use crate::overlay::contract::{DiskDone, DiskOp, Terms, Ticket};
 use crate::wire::directory::{Answer, Refusal};
 use crate::wire::object::Value;
 
@@ -29,34 +30,31 @@ pub(super) enum KeptThen {
     Replica { replier: Replier, receipt: bool },
     /// A local publish.
     Published(u64),
-    /// Nobody: its standing changes.
-    Nobody,
 }
 
 /// What is to be kept, and for whom.
 pub(super) struct Keep {
     pub(super) value: Value,
-    pub(super) lifetime: Span,
+    /// For what, and how long from now.
+    pub(super) terms: Terms<Span>,
     /// Who handed it in; `None` for this node's own.
     pub(super) source: Option<Id>,
-    pub(super) standing: Standing,
     pub(super) then: KeptThen,
 }
 
 impl Directory {
     /// Writes a checked value, unless it is here already or may not be.
     pub(super) fn keep(&mut self, object: Id, keep: Keep) {
-        let Keep { value, lifetime, source, standing, then } = keep;
-        let lifetime = match standing {
-            Standing::Replica => self.ground.limits.lifetime(lifetime),
-            Standing::Published | Standing::PublishedReplica => lifetime,
-        };
-        let mut expires = self.ground.now + lifetime;
-        match self.values.compare(&object, &value, expires, standing) {
+        let Keep { value, terms, source, then } = keep;
+        let (now, limits) = (self.ground.now, &self.ground.limits);
+        let granted = Terms { replica: terms.replica.map(|span| limits.lifetime(span)), ..terms };
+        let mut terms = granted.map(|span| now + span);
+        match self.values.compare(&object, &value, &terms) {
             Comparison::Newer => {}
             Comparison::Same => {
-                let remaining = self.values.get(&object).map_or(lifetime, |entry| entry.remaining(self.ground.now));
-                return self.kept(object, then, Ok((value.version(), lifetime.min(remaining))));
+                let remaining = self.values.get(&object).map_or(Span::ZERO, |entry| entry.remaining(now));
+                let granted = granted.replica.unwrap_or(Span::ZERO).min(remaining);
+                return self.kept(object, then, Ok((value.version(), granted)));
             }
             Comparison::Older { version } => return self.kept(object, then, Err(Refusal::Stale { version })),
             Comparison::UnderWay => return self.kept(object, then, Err(Refusal::Busy)),
@@ -65,20 +63,17 @@ impl Directory {
         if let Err(refusal) = self.ground.limits.fits(bytes, self.values.room(&object)) {
             return self.kept(object, then, Err(refusal));
         }
-        let mut replica_until = if standing == Standing::Replica { expires } else { self.ground.now };
-        let mut standing = standing;
         if let Some(here) = self.values.get(&object) {
-            standing = joined(here.standing, standing);
+            terms = terms.or(here.terms);
             if here.version == value.version() {
-                expires = expires.max(here.expires);
-                replica_until = replica_until.max(here.replica_until);
+                terms.replica = terms.replica.max(here.terms.replica);
             }
         }
         let stamp = stamp_of(&value);
         let version = value.version();
-        let entry = Entry { version, bytes, expires, replica_until, stamp, source, standing, copies: 1, settled: 0 };
+        let entry = Entry { version, bytes, terms, stamp, source, copies: 1, settled: 0 };
         self.values.begin(object, version, bytes);
-        let op = DiskOp::KeepValue { value: value.clone(), lifetime: self.ground.now.until(expires), standing };
+        let op = DiskOp::KeepValue { value: value.clone(), terms: terms.map(|until| now.until(until)) };
         let keeping = Keeping { object, entry, value, then };
         self.give_to_disk(Pending::Keep(Box::new(keeping)), op);
     }
@@ -116,27 +111,50 @@ impl Directory {
         self.schedule_expiry();
     }
 
-    /// Forgets a value, here and on disk. Not while it is being written: the disk would drop the new one with it.
-    pub(super) fn forget(&mut self, object: &Id) {
-        let Some(entry) = self.values.remove(object) else { return };
+    /// Forgets a value, here and on disk. Not while it is being written: the disk would drop the new one with it. Says
+    /// whether it is forgotten.
+    pub(super) fn forget(&mut self, object: &Id) -> bool {
+        self.forget_unpublished(object, None)
+    }
+
+    /// The same for a client who waits for it.
+    pub(super) fn forget_unpublished(&mut self, object: &Id, unpublished: Option<Unpublished>) -> bool {
+        if self.values.is_being_written(object) {
+            return false;
+        }
+        let Some(entry) = self.values.remove(object) else { return false };
         if let Some(source) = entry.source {
             self.admission.remove_value(source);
         }
         self.cache.remove(object);
         self.dismiss(object);
-        self.give_to_disk(Pending::Drop, DiskOp::DropValue { object: *object });
+        self.amend(Row::Value(*object), unpublished);
+        true
     }
 
     /// Ends what has outlived its time.
     pub(super) fn on_expiry(&mut self) {
         for _ in 0..EXPIRED_AT_ONCE {
             let Some(object) = self.values.expired(self.ground.now) else { break };
-            self.forget(&object);
+            self.lapse(object);
         }
         for (root, holder) in self.pointers.expire(self.ground.now, EXPIRED_AT_ONCE) {
-            self.give_to_disk(Pending::Drop, DiskOp::DropPointer { root, holder });
+            self.amend(Row::Pointer { root, holder }, None);
         }
         self.schedule_expiry();
+    }
+
+    /// A value is not to be kept any more for something: for anything else it stays. What the disk has says when that ends, too.
+    fn lapse(&mut self, object: Id) {
+        let Some(entry) = self.values.get(&object) else { return };
+        let (before, running) = (entry.terms, entry.terms.running(self.ground.now));
+        if before.published.is_some() && running.published.is_none() {
+            self.publication_over(&object);
+        }
+        match running.end() {
+            Some(_) => self.values.set_terms(&object, running),
+            None => _ = self.forget(&object),
+        }
     }
 
     /// Wakes for the next expiry.
@@ -170,7 +188,6 @@ impl Directory {
                 };
                 self.reply(replier, answer);
             }
-            KeptThen::Nobody => {}
         }
     }
 }

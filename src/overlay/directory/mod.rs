@@ -4,6 +4,7 @@
 //! Never does: choose a hop, or decide who belongs to the overlay.
 
 mod admission;
+mod amend;
 mod away;
 mod back;
 mod cache;
@@ -237,6 +238,7 @@ impl Directory {
             Due::Repair => self.on_repair(),
             Due::Leases => self.on_leases_due(),
             Due::Scrub => self.on_scrub(),
+            Due::Amend => self.on_amend_due(),
             Due::Leave => self.leave(),
         }
     }

@@ -7,13 +7,14 @@
 //! the lifetime they were made for, and from then on a locate goes all the way to a root.
 
 use super::Directory;
-use super::away::{Due, ReadThen, Routed};
+use super::amend::{Row, Unpublished};
+use super::away::{Due, Routed};
 use super::ground::Counter;
 use super::keep::{Keep, KeptThen};
 use super::renewal::{Round, Single};
 use super::wishes::Work;
 use crate::base::{Id, Span};
-use crate::overlay::contract::{Failure, Reply, Standing};
+use crate::overlay::contract::{Failure, Reply, Terms};
 use crate::wire::directory::{Answer, Refusal, Request};
 use crate::wire::object::{Pointer, Value};
 use crate::wire::routing::Errand;
@@ -70,9 +71,12 @@ impl Directory {
         if let Err(refusal) = self.ground.limits.form(&value) {
             return self.finish(number, Err(Failure::Refused(refusal)));
         }
-        let (then, standing) = (KeptThen::Published(number), Standing::Published);
-        let object = value.id();
-        self.keep(object, Keep { value, lifetime: PUBLISHED_LIFETIME, source: None, standing, then });
+        let lifetime = match self.wishes.get(number).map(|wish| &wish.work) {
+            Some(Work::Publish { lifetime: Some(lifetime) }) => PUBLISHED_LIFETIME.min(*lifetime),
+            _ => PUBLISHED_LIFETIME,
+        };
+        let (object, then) = (value.id(), KeptThen::Published(number));
+        self.keep(object, Keep { value, terms: Terms::published(lifetime), source: None, then });
     }
 
     /// The value is on disk, or is not.
@@ -80,12 +84,7 @@ impl Directory {
         if let Err(refusal) = result {
             return self.finish(number, Err(Failure::Refused(refusal)));
         }
-        let longest = self.ground.tuning.pointer_lifetime.min(self.ground.limits.lifetime_max);
-        let lifetime = match self.wishes.get(number).map(|wish| &wish.work) {
-            Some(Work::Publish { lifetime }) if *lifetime > Span::ZERO => longest.min(*lifetime),
-            _ => longest,
-        };
-        let first = self.first_sequence();
+        let (first, lifetime) = (self.first_sequence(), self.claim_lifetime(&object));
         let publication =
             self.publications.by_object.entry(object).or_insert(Publication { sequence: first, lifetime, round: 0 });
         publication.lifetime = lifetime;
@@ -96,25 +95,51 @@ impl Directory {
     /// A local client withdraws.
     pub(super) fn unpublish_start(&mut self, number: u64) {
         let Some(object) = self.wishes.get(number).map(|wish| wish.object) else { return };
-        let is_published = self.values.get(&object).is_some_and(|entry| entry.is_published());
-        let Some(publication) = self.publications.by_object.remove(&object).filter(|_| is_published) else {
+        let Some(entry) = self.values.get(&object).filter(|entry| entry.is_published()) else {
             return self.finish(number, Err(Failure::NotFound));
         };
-        self.ground.deadlines.clear(&Due::Renew(object));
-        self.unlist(&object);
-        let is_replica = self.values.get(&object).is_some_and(|entry| entry.is_replica());
-        // What is being written for its root is on disk before it is read.
-        match is_replica || self.values.is_being_written(&object) {
-            true => self.read(object, ReadThen::Demote),
-            false => self.forget(&object),
+        if self.values.is_being_written(&object) {
+            // What is written says that it is published.
+            return self.finish(number, Err(Failure::Refused(Refusal::Busy)));
         }
-        self.withdraw(object, &publication, Some(number));
+        let terms = Terms { published: None, ..entry.terms };
+        let Some(publication) = self.end_publication(&object) else {
+            return self.finish(number, Err(Failure::NotFound));
+        };
+        let unpublished = Some(Unpublished { publication, wish: number });
+        if terms.end().is_some() {
+            self.values.set_terms(&object, terms);
+            return self.amend(Row::Value(object), unpublished);
+        }
+        self.forget_unpublished(&object, unpublished);
+    }
+
+    /// The disk has the word that this is published no more, or is given it again later: roots are told.
+    pub(super) fn on_unpublished(&mut self, object: Id, unpublished: &Unpublished, is_on_disk: bool) {
+        if !is_on_disk {
+            self.finish(unpublished.wish, Err(Failure::Refused(Refusal::Disk)));
+        }
+        let wish = self.wishes.get(unpublished.wish).is_some().then_some(unpublished.wish);
+        self.withdraw(object, &unpublished.publication, wish);
+    }
+
+    /// The time for which it was published is over. Its roots are told at their pace: many may end together.
+    pub(super) fn publication_over(&mut self, object: &Id) {
+        if self.end_publication(object).is_some() {
+            let salts = 0..super::ROOTS_PER_OBJECT;
+            salts.for_each(|salt| self.queue_single(Single::Root { object: *object, salt }));
+        }
+    }
+
+    fn end_publication(&mut self, object: &Id) -> Option<Publication> {
+        self.ground.deadlines.clear(&Due::Renew(*object));
+        self.unlist(object);
+        self.publications.by_object.remove(object)
     }
 
     /// An object loaded from disk was published before the restart: renew it soon, not all at once.
     pub(super) fn publish_again(&mut self, object: Id) {
-        let lifetime = self.ground.tuning.pointer_lifetime.min(self.ground.limits.lifetime_max);
-        let sequence = self.first_sequence();
+        let (sequence, lifetime) = (self.first_sequence(), self.claim_lifetime(&object));
         self.publications.by_object.insert(object, Publication { sequence, lifetime, round: 0 });
         let spread = RENEW_SPREAD * self.publications.by_object.len() as u64 + RENEW_SPREAD;
         let after = Span::from_micros(self.ground.chance.below(spread.as_micros()));
@@ -207,6 +232,13 @@ impl Directory {
         }
         // If the root knows a later claim, it will say so.
         (self.signed(object, self.first_sequence(), Span::ZERO), self.ground.tuning.pointer_lifetime)
+    }
+
+    /// How long each claim of this is to last: no longer than it is published, but long enough to be worth renewing.
+    fn claim_lifetime(&self, object: &Id) -> Span {
+        let longest = self.ground.tuning.pointer_lifetime.min(self.ground.limits.lifetime_max);
+        let published = self.values.get(object).and_then(|entry| entry.terms.published);
+        published.map_or(longest, |until| self.ground.now.until(until).max(CLAIM_LIFETIME_MIN).min(longest))
     }
 
     fn signed(&self, object: Id, sequence: u64, lifetime: Span) -> Pointer {
@@ -376,6 +408,8 @@ impl Publications {
 
 /// A published value stays until it is withdrawn: ten years.
 const PUBLISHED_LIFETIME: Span = Span::from_hours(24 * 365 * 10);
+/// Claims of what is published for less are for so long: more than the tries at its roots take. A guess.
+const CLAIM_LIFETIME_MIN: Span = Span::from_secs(60);
 /// After a restart objects are spread at 200 a second, unless so many are renewed by region. A guess.
 const RENEW_SPREAD: Span = Span::from_millis(5);
 /// Tries for one root, and the pause after the first, doubled with each. Guesses.

@@ -15,7 +15,6 @@ use super::push::Pushes;
 use super::scrub::Scrub;
 use super::values::Entry;
 use crate::base::{Id, Instant, Span};
-use crate::overlay::contract::DiskOp;
 use crate::wire::Directory as Message;
 use crate::wire::directory::{Answer, OFFER_MAX, OfferEntry, Refusal, Request};
 use std::collections::BTreeMap;
@@ -191,7 +190,7 @@ impl Directory {
                 self.ground.tally.count(Counter::Repairs, "pointer_handed_over");
                 if !self.ground.view.is_root_of(&root) && self.leaving.is_none() {
                     self.pointers.demote(&self.ground.limits, &root, &holder);
-                    self.give_to_disk(super::away::Pending::Drop, DiskOp::DropPointer { root, holder });
+                    self.amend(super::amend::Row::Pointer { root, holder }, None);
                 }
             }
             _ => self.repair.is_unfinished = true,
@@ -339,13 +338,12 @@ impl Directory {
             self.repair.is_unfinished = true;
             return;
         };
-        if in_hand.departs && self.values.is_being_written(object) {
-            self.repair.is_unfinished = true;
-            return;
-        }
         if in_hand.departs && !entry.is_published() {
-            self.ground.tally.count(Counter::Repairs, "copy_dropped");
-            return self.forget(object);
+            match self.forget(object) {
+                true => self.ground.tally.count(Counter::Repairs, "copy_dropped"),
+                false => self.repair.is_unfinished = true,
+            }
+            return;
         }
         let copies = in_hand.audience as u8 + 1;
         let counts = self.ground.view.is_root_of(object) || entry.copies < copies;

@@ -319,7 +319,7 @@ impl Directory {
         // No longer than what it is given of.
         let left = match (stand, self.values.get(root)) {
             (Some(stand), _) => self.ground.now.until(stand.until),
-            (None, Some(entry)) => self.ground.now.until(entry.expires),
+            (None, Some(entry)) => entry.left(self.ground.now),
             (None, None) => longest,
         };
         // Too short a lease is not worth giving: the next request after this node's own is renewed will do.

@@ -10,7 +10,7 @@ use super::away::{Due, Pending, Purpose, Replier};
 use super::ground::{Counter, majority};
 use super::keep::{Keep, KeptThen};
 use crate::base::{Id, Span};
-use crate::overlay::contract::{Job, Standing, Ticket};
+use crate::overlay::contract::{Job, Terms, Ticket};
 use crate::wire::directory::{Answer, Refusal, Request};
 use crate::wire::object::{Receipt, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -207,9 +207,8 @@ impl Directory {
         let (object, first) = (put.object, put.copies - 1);
         let keep = Keep {
             value: put.value.clone(),
-            lifetime: put.lifetime,
+            terms: Terms::replica(put.lifetime),
             source: put.source,
-            standing: Standing::Replica,
             then: KeptThen::Root(number),
         };
         for _ in 0..first {

@@ -53,7 +53,7 @@ impl Directory {
             self.repair.scrub.owed -= 1.0;
             self.repair.scrub.cursor = Some(object);
             // What has outlived its time may be gone from disk already.
-            if entry.expires > now {
+            if entry.is_live(now) {
                 self.repair.scrub.is_reading = true;
                 self.read(object, ReadThen::Scrub);
             }

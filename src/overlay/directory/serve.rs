@@ -14,7 +14,7 @@ use super::root_put::PutAsked;
 use super::values::Entry;
 use crate::base::{Coordinate, Id, Span};
 use crate::identity::Contact;
-use crate::overlay::contract::{Arrival, DiskDone, DiskOp, Effect, Fact, Job, Place, Standing, Ticket};
+use crate::overlay::contract::{Arrival, DiskDone, DiskOp, Effect, Fact, Job, Place, Terms, Ticket};
 use crate::wire::Directory as Message;
 use crate::wire::codec;
 use crate::wire::directory::{Answer, HOLDERS_MAX, Holder, KnownAs, Refusal, Request};
@@ -176,7 +176,7 @@ impl Directory {
             return self.reply(replier, answer);
         }
         let now = self.ground.now;
-        let Some(entry) = self.values.get(&object).filter(|entry| entry.expires > now).cloned() else {
+        let Some(entry) = self.values.live(&object, now).cloned() else {
             let is_new_here = self.is_new_here();
             let may_point =
                 matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));
@@ -339,7 +339,7 @@ impl Directory {
         let (replier, receipt) = whose;
         let then = KeptThen::Replica { replier, receipt };
         let object = value.id();
-        self.keep(object, Keep { value, lifetime, source: Some(source), standing: Standing::Replica, then });
+        self.keep(object, Keep { value, terms: Terms::replica(lifetime), source: Some(source), then });
     }
 
     fn serve_publish(&mut self, replier: Replier, source: Option<Id>, root: Id, pointer: Pointer, remaining: Span) {

@@ -101,6 +101,7 @@ impl Directory {
             ("directory_surveys", self.surveys.len() as f64),
             ("directory_asks", self.away.asks.len() as f64),
             ("directory_routed", self.away.routed.len() as f64),
+            ("directory_disk_amiss", self.away.amiss.len() as f64),
             ("directory_work", self.away.tickets.len() as f64),
             ("directory_repair_queue", self.repair.len() as f64),
             ("directory_stands", self.spread.stands.len() as f64),

@@ -5,6 +5,7 @@
 
 mod busy;
 mod durable;
+mod publications;
 mod renewal;
 mod representatives;
 mod town;
@@ -43,7 +44,7 @@ fn get(object: Id) -> Command {
 }
 
 fn publish(value: &Value) -> Command {
-    Command::Publish { value: value.clone(), lifetime: HOUR }
+    Command::Publish { value: value.clone(), lifetime: None }
 }
 
 fn receipts(answer: Answered) -> Vec<Receipt> {
@@ -215,9 +216,9 @@ fn a_root_back_from_the_dead_does_not_answer_with_an_old_record() {
 
 #[test]
 fn a_claim_withdrawn_while_it_is_renewed_stays_withdrawn() {
-    let mut town = Town::of(8, Tuning::default());
+    let mut town = Town::of(8, Tuning { pointer_lifetime: Span::from_secs(20), ..Tuning::default() });
     let value = blob("value");
-    assert!(town.ask(0, Command::Publish { value: value.clone(), lifetime: Span::from_secs(20) }).is_ok());
+    assert!(town.ask(0, publish(&value)).is_ok());
     town.loss = 0.3;
     for _ in 0..6 {
         town.rest(Span::from_secs(9));
@@ -269,13 +270,12 @@ fn the_quota_and_the_shares_are_named_when_they_refuse() {
 
 #[test]
 fn values_and_claims_end_with_their_lifetime() {
-    let mut town = Town::of(6, Tuning::default());
+    let mut town = Town::of(6, Tuning { pointer_lifetime: Span::from_secs(20), ..Tuning::default() });
     let value = blob("short-lived");
     let command = Command::Put { value: value.clone(), lifetime: Span::from_secs(20), replicas: 0, expected: None };
     receipts(town.ask(0, command));
     let published = blob("published");
-    let lifetime = Span::from_secs(20);
-    assert!(town.ask(1, Command::Publish { value: published.clone(), lifetime }).is_ok());
+    assert!(town.ask(1, publish(&published)).is_ok());
     town.rest(Span::from_secs(60));
     assert_eq!(town.copies(&value.id()), 0);
     assert!(matches!(town.ask(3, get(value.id())), Err(Failure::NotFound)));
@@ -467,12 +467,12 @@ fn every_wish_has_exactly_one_result_whatever_is_lost() {
 
 #[test]
 fn nothing_is_left_behind_when_all_is_withdrawn_and_expired() {
-    let mut town = Town::of(6, Tuning::default());
+    let mut town = Town::of(6, Tuning { pointer_lifetime: Span::from_secs(30), ..Tuning::default() });
     for n in 0..10 {
         let value = blob(&n.to_string());
         let lifetime = Span::from_secs(30);
         receipts(town.ask(0, Command::Put { value: value.clone(), lifetime, replicas: 0, expected: None }));
-        assert!(town.ask(n % 6, Command::Publish { value: value.clone(), lifetime }).is_ok());
+        assert!(town.ask(n % 6, Command::Publish { value: value.clone(), lifetime: None }).is_ok());
         assert!(town.ask(n % 6, Command::Unpublish { object: value.id() }).is_ok());
     }
     town.rest(Span::from_mins(5));

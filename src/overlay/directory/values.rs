@@ -7,7 +7,7 @@
 
 use super::admission::Room;
 use crate::base::{Id, Instant, Span};
-use crate::overlay::contract::Standing;
+use crate::overlay::contract::Terms;
 use crate::overlay::view::Interest;
 use crate::wire::object::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,14 +32,12 @@ pub(super) struct Entry {
     /// A record's sequence number; 0 for a blob.
     pub(super) version: u64,
     pub(super) bytes: u64,
-    pub(super) expires: Instant,
-    /// The same as far as it is kept for its root: what is published stays on.
-    pub(super) replica_until: Instant,
+    /// For what, and until when.
+    pub(super) terms: Terms<Instant>,
     /// Tells two records of equal version apart, if it is known: the head of the signature.
     pub(super) stamp: Option<u64>,
     /// For whom it is kept; nobody if it is this node's own, or was loaded.
     pub(super) source: Option<Id>,
-    pub(super) standing: Standing,
     /// Nodes known to keep it, this one included.
     pub(super) copies: u8,
     /// The replica set all of which is known to have what it should have of this, as
@@ -105,7 +103,7 @@ impl Values {
             self.interest.add(&object);
         }
         self.bytes += entry.bytes;
-        self.by_expiry.insert((entry.expires, object));
+        self.by_expiry.insert((entry.first_end(), object));
         self.entries.insert(object, entry);
         old
     }
@@ -117,9 +115,17 @@ impl Values {
             self.interest.remove(object);
         }
         self.bytes -= entry.bytes;
-        self.by_expiry.remove(&(entry.expires, *object));
+        self.by_expiry.remove(&(entry.first_end(), *object));
         self.overtaken.remove(object);
         Some(entry)
+    }
+
+    /// Notes that it is kept on these terms now.
+    pub(super) fn set_terms(&mut self, object: &Id, terms: Terms<Instant>) {
+        let Some(entry) = self.entries.get_mut(object) else { return };
+        self.by_expiry.remove(&(entry.first_end(), *object));
+        entry.terms = terms;
+        self.by_expiry.insert((entry.first_end(), *object));
     }
 
     /// Notes how many nodes are known to keep it.
@@ -159,14 +165,19 @@ impl Values {
         self.entries.get(object)
     }
 
+    /// The same, if its time is not up.
+    pub(super) fn live(&self, object: &Id, now: Instant) -> Option<&Entry> {
+        self.get(object).filter(|entry| entry.is_live(now))
+    }
+
     /// The newest version here, those being written included; `None` if there is none.
     pub(super) fn newest(&self, object: &Id) -> Option<u64> {
         let kept = self.entries.get(object).map(|entry| entry.version);
         kept.max(self.writing.get(object).map(|writing| writing.version))
     }
 
-    /// How this value, to be kept until `expires` with `standing`, compares with what is here.
-    pub(super) fn compare(&self, object: &Id, value: &Value, expires: Instant, standing: Standing) -> Comparison {
+    /// How this value, to be kept on these terms, compares with what is here.
+    pub(super) fn compare(&self, object: &Id, value: &Value, terms: &Terms<Instant>) -> Comparison {
         let version = value.version();
         if let Some(writing) = self.writing.get(object) {
             if writing.version > version {
@@ -181,12 +192,13 @@ impl Values {
         if entry.version > version || (entry.version == version && is_other) {
             return Comparison::Older { version: entry.version };
         }
-        let until = if standing == Standing::Replica { entry.replica_until } else { entry.expires };
-        let is_longer = expires > until + LIFETIME_SLACK;
-        if entry.version < version || is_longer || joined(entry.standing, standing) != entry.standing {
-            return Comparison::Newer;
-        }
-        Comparison::Same
+        // Of a replica the longest wish holds, of what is published here the latest.
+        let is_longer = |wish: Instant, here: Option<Instant>| here.is_none_or(|here| wish > here + LIFETIME_SLACK);
+        let is_shorter = |wish: Instant, here: Option<Instant>| here.is_some_and(|here| wish + LIFETIME_SLACK < here);
+        let (kept, published) = (entry.terms.replica, entry.terms.published);
+        let is_changed = terms.replica.is_some_and(|wish| is_longer(wish, kept))
+            || terms.published.is_some_and(|wish| is_longer(wish, published) || is_shorter(wish, published));
+        if entry.version < version || is_changed { Comparison::Newer } else { Comparison::Same }
     }
 
     /// The room there is for a value under this id.
@@ -227,13 +239,14 @@ impl Values {
         self.entries.iter()
     }
 
-    /// Whose time is up. What is being written anew waits for that: the disk would drop the new for the old.
+    /// What is not to be kept any more for something. What is being written anew waits for that: the disk would drop the
+    /// new for the old.
     pub(super) fn expired(&self, now: Instant) -> Option<Id> {
         let mut due = self.by_expiry.iter().take_while(|(at, _)| *at <= now).map(|(_, object)| *object);
         due.find(|object| !self.is_being_written(object))
     }
 
-    /// When the next one's time is up.
+    /// When that is so of the next one.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
         self.by_expiry.first().map(|(at, _)| *at)
     }
@@ -258,17 +271,31 @@ impl Values {
 impl Entry {
     /// How much longer it is to be kept for its root.
     pub(super) fn remaining(&self, now: Instant) -> Span {
-        now.until(self.replica_until)
+        self.terms.replica.map_or(Span::ZERO, |until| now.until(until))
+    }
+
+    /// How much longer it is to be kept at all.
+    pub(super) fn left(&self, now: Instant) -> Span {
+        self.terms.end().map_or(Span::ZERO, |end| now.until(end))
+    }
+
+    /// Whether its time is not up.
+    pub(super) fn is_live(&self, now: Instant) -> bool {
+        self.left(now) > Span::ZERO
     }
 
     /// Whether this node published it.
     pub(super) fn is_published(&self) -> bool {
-        self.standing != Standing::Replica
+        self.terms.published.is_some()
     }
 
     /// Whether it is kept for its root.
     pub(super) fn is_replica(&self) -> bool {
-        self.standing != Standing::Published
+        self.terms.replica.is_some()
+    }
+
+    fn first_end(&self) -> Instant {
+        self.terms.first_end().unwrap_or(Instant::ORIGIN)
     }
 
     /// Whether it is kept for its root, and its time is not up.
@@ -290,11 +317,6 @@ pub(super) fn stamp_of(value: &Value) -> Option<u64> {
     }
 }
 
-/// Both reasons to keep a value.
-pub(super) fn joined(one: Standing, other: Standing) -> Standing {
-    if one == other { one } else { Standing::PublishedReplica }
-}
-
 /// A lifetime longer by less than this is not worth a write. A guess.
 const LIFETIME_SLACK: Span = Span::from_secs(1);
 
@@ -310,11 +332,9 @@ mod tests {
         Entry {
             version,
             bytes,
-            expires: Instant::from_micros(expires),
-            replica_until: Instant::from_micros(expires),
+            terms: Terms::replica(Instant::from_micros(expires)),
             stamp: None,
             source: None,
-            standing: Standing::Replica,
             copies: 1,
             settled: 0,
         }
@@ -328,9 +348,8 @@ mod tests {
         let (one, other) = (record(3, "one"), record(3, "other"));
         let kept = Entry { stamp: stamp_of(&one), ..entry(3, 3, 50) };
         values.insert(one.id(), kept);
-        let compare = |value: &Value, expires| {
-            values.compare(&value.id(), value, Instant::from_micros(expires), Standing::Replica)
-        };
+        let compare =
+            |value: &Value, expires| values.compare(&value.id(), value, &Terms::replica(Instant::from_micros(expires)));
         assert_eq!(compare(&one, 50), Comparison::Same);
         assert_eq!(compare(&one, 5_000_000), Comparison::Newer);
         assert_eq!(compare(&other, 50), Comparison::Older { version: 3 });
@@ -364,7 +383,7 @@ mod tests {
                 prop_assert_eq!(interest.len(), blobs.len());
                 prop_assert!(blobs.iter().all(|id| interest.contains(id)));
                 prop_assert_eq!(values.bytes(), values.iter().map(|(_, e)| e.bytes).sum::<u64>());
-                prop_assert_eq!(values.next_expiry(), values.iter().map(|(_, e)| e.expires).min());
+                prop_assert_eq!(values.next_expiry(), values.iter().filter_map(|(_, e)| e.terms.end()).min());
             }
         }
     }

@@ -46,7 +46,7 @@ pub(super) enum Work {
     Locate(LocateWork),
     /// A publish before its value is on disk, or the deposit of its claims.
     Publish {
-        lifetime: Span,
+        lifetime: Option<Span>,
     },
     Unpublish,
 }

@@ -6,7 +6,6 @@
 use super::problem::Problem;
 use super::stream::drain;
 use super::{Node, Query, object, shape};
-use crate::base::Span;
 use crate::identity::{PublicKey, Signature};
 use crate::overlay::{Command, Failure, Reply};
 use crate::wire::codec::Blob;
@@ -90,7 +89,7 @@ pub(super) async fn fetch_record(
 
 pub(super) async fn publish(State(node): State<Node>, Asked(query): Asked<Query>, body: Body) -> Answer {
     let value = Content::Blob(Blob(whole(body, VALUE_BYTES_MAX).await?));
-    let lifetime: Span = query.kept()?.lifetime;
+    let lifetime = query.lifetime()?;
     match node.ask(Command::Publish { value, lifetime }, query.timeout()?).await? {
         Reply::Published { object, roots } => Ok(Json(json!({ "id": shape::id(&object), "roots": roots }))),
         _ => Err(Failure::NotFound.into()),

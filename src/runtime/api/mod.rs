@@ -157,11 +157,16 @@ impl Query {
 
     fn kept(&self) -> Result<super::objects::Kept, Problem> {
         let default = super::objects::Kept::default();
-        let lifetime = self.span(&self.lifetime, "lifetime")?.unwrap_or(default.lifetime);
-        if lifetime == Span::ZERO {
+        let lifetime = self.lifetime()?.unwrap_or(default.lifetime);
+        Ok(super::objects::Kept { lifetime, replicas: self.replicas.unwrap_or(default.replicas) })
+    }
+
+    fn lifetime(&self) -> Result<Option<Span>, Problem> {
+        let lifetime = self.span(&self.lifetime, "lifetime")?;
+        if lifetime == Some(Span::ZERO) {
             return Err(Problem::usage("lifetime must be above zero".to_owned()));
         }
-        Ok(super::objects::Kept { lifetime, replicas: self.replicas.unwrap_or(default.replicas) })
+        Ok(lifetime)
     }
 
     fn span(&self, text: &Option<String>, name: &str) -> Result<Option<Span>, Problem> {

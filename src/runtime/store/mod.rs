@@ -21,7 +21,7 @@ use crate::wire::object::Value;
 use fault::Trouble;
 use log::warn;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, Table, WriteTransaction};
-use row::{HEADERS, Header, LAYOUT, LAYOUT_NOW, PARTICULARS, PIECES, POINTERS, piece_key};
+use row::{HEADERS, Header, LAYOUT, LAYOUT_BEFORE, LAYOUT_NOW, PARTICULARS, PIECES, POINTERS, piece_key};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -259,12 +259,13 @@ impl Waste {
     }
 }
 
-/// Makes the tables of a new database, and says which layout an old one has.
+/// Makes the tables of a new database, and says which layout an old one has. One of the layout before is of the present one
+/// from now on: its rows are read as they are, and earlier releases would not understand those that are written now.
 fn prepare(database: &Database) -> Result<u64, Trouble> {
     if let Ok(table) = database.begin_read()?.open_table(PARTICULARS)
-        && let Some(layout) = table.get(LAYOUT)?
+        && let Some(layout) = table.get(LAYOUT)?.map(|layout| layout.value()).filter(|layout| *layout != LAYOUT_BEFORE)
     {
-        return Ok(layout.value());
+        return Ok(layout);
     }
     let transaction = database.begin_write()?;
     transaction.open_table(PARTICULARS)?.insert(LAYOUT, LAYOUT_NOW)?;
@@ -292,11 +293,12 @@ fn scan(
     };
     for entry in transaction.open_table(HEADERS)?.iter()? {
         let (key, row) = entry?;
-        match Header::decode(row.value()) {
-            Some(header) if header.expiry > now => hand_over(header.stored(Id::from_bytes(*key.value()), now)),
-            header => {
+        let (object, header) = (Id::from_bytes(*key.value()), Header::decode(row.value()));
+        match header.and_then(|header| header.stored(object, now)) {
+            Some(stored) => hand_over(stored),
+            None => {
                 waste.unreadable += u64::from(header.is_none());
-                waste.values.push(Id::from_bytes(*key.value()));
+                waste.values.push(object);
             }
         }
     }
@@ -348,15 +350,14 @@ impl<'t> Tables<'t> {
 
     fn write(&mut self, op: &DiskOp, now: UnixMillis) -> Result<(), Trouble> {
         match op {
-            DiskOp::KeepValue { value, lifetime, standing } => {
+            DiskOp::KeepValue { value, terms } => {
                 let (object, bytes) = (value.id(), codec::encode(value));
                 let pieces = bytes.chunks(row::PIECE_BYTES);
                 let header = Header {
                     version: value.version(),
-                    expiry: now.after(*lifetime),
+                    terms: terms.map(|span| now.after(span)),
                     bytes: value.len() as u64,
                     pieces: pieces.len() as u16,
-                    standing: *standing,
                 };
                 let before = self.headers.insert(object.as_bytes(), header.encode().as_slice())?;
                 let before = before.and_then(|row| Header::decode(row.value())).map_or(0, |header| header.pieces);
@@ -365,6 +366,13 @@ impl<'t> Tables<'t> {
                 }
                 for number in header.pieces..before {
                     self.pieces.remove(&piece_key(&object, number))?;
+                }
+            }
+            DiskOp::SetTerms { object, terms } => {
+                let header = self.headers.get(object.as_bytes())?.and_then(|row| Header::decode(row.value()));
+                if let Some(header) = header {
+                    let header = Header { terms: terms.map(|span| now.after(span)), ..header };
+                    self.headers.insert(object.as_bytes(), header.encode().as_slice())?;
                 }
             }
             DiskOp::KeepPointer { root, pointer, remaining } => {

@@ -4,7 +4,7 @@
 //! Never does: open a transaction, or ask what time it is.
 
 use crate::base::{Id, Span};
-use crate::overlay::contract::{Standing, Stored};
+use crate::overlay::contract::{Stored, Terms};
 use crate::wire::codec;
 use crate::wire::object::Pointer;
 use redb::TableDefinition;
@@ -17,10 +17,9 @@ pub struct UnixMillis(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub version: u64,
-    pub expiry: UnixMillis,
+    pub terms: Terms<UnixMillis>,
     pub bytes: u64,
     pub pieces: u16,
-    pub standing: Standing,
 }
 
 impl UnixMillis {
@@ -43,40 +42,49 @@ impl UnixMillis {
 
 impl Header {
     pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
+        let moment = |until: Option<UnixMillis>| until.map_or(0, |until| until.0);
         let mut row = [0; HEADER_BYTES];
         row[..8].copy_from_slice(&self.version.to_le_bytes());
-        row[8..16].copy_from_slice(&self.expiry.0.to_le_bytes());
-        row[16..24].copy_from_slice(&self.bytes.to_le_bytes());
-        row[24] = match self.standing {
-            Standing::Replica => 0,
-            Standing::Published => 1,
-            Standing::PublishedReplica => 2,
-        };
-        row[25..].copy_from_slice(&self.pieces.to_le_bytes());
+        row[8..16].copy_from_slice(&moment(self.terms.replica).to_le_bytes());
+        row[16..24].copy_from_slice(&moment(self.terms.published).to_le_bytes());
+        row[24..32].copy_from_slice(&self.bytes.to_le_bytes());
+        row[32..].copy_from_slice(&self.pieces.to_le_bytes());
         row
     }
 
     pub(super) fn decode(row: &[u8]) -> Option<Header> {
-        let row: &[u8; HEADER_BYTES] = row.try_into().ok()?;
-        let standing = match row[24] {
-            0 => Standing::Replica,
-            1 => Standing::Published,
-            2 => Standing::PublishedReplica,
+        let moment = |at: usize| Some(UnixMillis(word(row, at))).filter(|until| until.0 > 0);
+        match row.len() {
+            HEADER_BYTES => Some(Header {
+                version: word(row, 0),
+                terms: Terms { replica: moment(8), published: moment(16) },
+                bytes: word(row, 24),
+                pieces: u16::from_le_bytes([row[32], row[33]]),
+            }),
+            OLD_HEADER_BYTES => Header::decode_old(row),
+            _ => None,
+        }
+    }
+
+    /// A row of the first layout: one moment for all that a value is kept for, and which that is.
+    fn decode_old(row: &[u8]) -> Option<Header> {
+        let until = UnixMillis(word(row, 8));
+        let terms = match row[24] {
+            0 => Terms::replica(until),
+            1 => Terms::published(until),
+            2 => Terms { replica: Some(until), published: Some(until) },
             _ => return None,
         };
         let pieces = u16::from_le_bytes([row[25], row[26]]);
-        Some(Header { version: word(row, 0), expiry: UnixMillis(word(row, 8)), bytes: word(row, 16), pieces, standing })
+        Some(Header { version: word(row, 0), terms, bytes: word(row, 16), pieces })
     }
 
-    /// What a shard is told of it at the start.
-    pub(super) fn stored(&self, object: Id, now: UnixMillis) -> Stored {
-        Stored::Value {
-            object,
-            version: self.version,
-            bytes: self.bytes,
-            remaining: now.until(self.expiry),
-            standing: self.standing,
-        }
+    /// What a shard is told of it at the start, if it is to be kept for anything still.
+    pub(super) fn stored(&self, object: Id, now: UnixMillis) -> Option<Stored> {
+        let terms = self.terms.running(now);
+        terms.end()?;
+        let terms = terms.map(|until| now.until(until));
+        Some(Stored::Value { object, version: self.version, bytes: self.bytes, terms })
     }
 }
 
@@ -134,7 +142,9 @@ pub(super) const PARTICULARS: TableDefinition<&str, u64> = TableDefinition::new(
 /// The key of the layout's number in [`PARTICULARS`].
 pub(super) const LAYOUT: &str = "layout";
 /// The layout this code writes. It grows when rows change in a way older code misreads.
-pub(super) const LAYOUT_NOW: u64 = 1;
+pub(super) const LAYOUT_NOW: u64 = 2;
+/// The earlier layout, all of whose rows are still read: its headers had one moment of expiry.
+pub(super) const LAYOUT_BEFORE: u64 = 1;
 
 /// Bytes of an encoded value in one row. redb gives a row the next power of two of pages: a value of 1 MiB
 /// and a few bytes in one row takes 2 MiB (measured 2026-11-23: 204 MiB for 100), in such pieces 1.06.
@@ -142,7 +152,8 @@ pub(super) const PIECE_BYTES: usize = (64 << 10) - 256;
 
 pub(super) const POINTER_KEY_BYTES: usize = 64;
 pub(super) const PIECE_KEY_BYTES: usize = 34;
-const HEADER_BYTES: usize = 27;
+const HEADER_BYTES: usize = 34;
+const OLD_HEADER_BYTES: usize = 27;
 
 #[cfg(test)]
 mod tests {
@@ -150,11 +161,19 @@ mod tests {
 
     #[test]
     fn a_header_survives_its_bytes_and_nonsense_does_not_pass() {
-        let header =
-            Header { version: 7, expiry: UnixMillis(99), bytes: 1 << 20, pieces: 17, standing: Standing::Published };
+        let terms = Terms { replica: None, published: Some(UnixMillis(99)) };
+        let header = Header { version: 7, terms, bytes: 1 << 20, pieces: 17 };
         assert_eq!(Header::decode(&header.encode()), Some(header));
         assert_eq!(Header::decode(&[0; 3]), None);
-        assert_eq!(Header::decode(&[9; HEADER_BYTES]), None);
+        assert_eq!(Header::decode(&[9; OLD_HEADER_BYTES]), None);
+    }
+
+    #[test]
+    fn a_header_of_the_first_layout_is_read() {
+        let mut row = [0; OLD_HEADER_BYTES];
+        (row[0], row[8], row[16], row[24], row[25]) = (7, 99, 5, 2, 1);
+        let terms = Terms { replica: Some(UnixMillis(99)), published: Some(UnixMillis(99)) };
+        assert_eq!(Header::decode(&row), Some(Header { version: 7, terms, bytes: 5, pieces: 1 }));
     }
 
     #[test]

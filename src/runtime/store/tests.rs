@@ -6,7 +6,7 @@
 use super::*;
 use crate::base::Span;
 use crate::identity::{Contact, NodeName, Role, SecretKey};
-use crate::overlay::contract::Standing;
+use crate::overlay::contract::Terms;
 use crate::wire::codec::Blob;
 use crate::wire::object::{Pointer, Record};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ pub(super) fn blob(text: &str) -> Value {
 }
 
 pub(super) fn keep(value: &Value, secs: u64) -> DiskOp {
-    DiskOp::KeepValue { value: value.clone(), lifetime: Span::from_secs(secs), standing: Standing::Replica }
+    DiskOp::KeepValue { value: value.clone(), terms: Terms::replica(Span::from_secs(secs)) }
 }
 
 pub(super) fn pointer(seed: u8, object: Id) -> Pointer {
@@ -75,10 +75,13 @@ fn what_is_kept_is_there_after_a_restart_with_the_rest_of_its_lifetime() {
     let later = NOW.after(Span::from_secs(10));
     match &loaded(&mut store, later)[..] {
         [
-            Stored::Value { object, version: 0, bytes: 5, remaining, standing: Standing::Replica },
+            Stored::Value { object, version: 0, bytes: 5, terms },
             Stored::Pointer { root: Id::ZERO, pointer, remaining: rest },
         ] => {
-            assert_eq!((*object, *remaining, *rest), (value.id(), Span::from_secs(90), Span::from_secs(40)));
+            assert_eq!(
+                (*object, *terms, *rest),
+                (value.id(), Terms::replica(Span::from_secs(90)), Span::from_secs(40))
+            );
             assert_eq!(**pointer, claim);
         }
         other => panic!("{other:?}"),
@@ -362,7 +365,8 @@ proptest! {
                     drop(store);
                     store = Store::open(dir.path(), 1 << 20).expect("opens");
                     let mut lifetimes: Vec<Span> = loaded(&mut store, NOW).iter().map(|stored| match stored {
-                        Stored::Value { remaining, .. } | Stored::Pointer { remaining, .. } => *remaining,
+                        Stored::Value { terms, .. } => terms.end().expect("kept for something"),
+                        Stored::Pointer { remaining, .. } => *remaining,
                     }).collect();
                     lifetimes.sort();
                     let mut expected: Vec<Span> = model.values().map(|secs| Span::from_secs(*secs)).collect();

@@ -7,7 +7,6 @@
 use super::objects::promises;
 use super::{LOOKUP_MAX, Wrong};
 use crate::base::Id;
-use crate::overlay::contract::Standing;
 use crate::overlay::{Command, Reply, RequestId};
 use crate::sim::narrate::node_name;
 use crate::sim::stage::Stage;
@@ -53,8 +52,8 @@ fn stale(stage: &Stage, object: &Id, acknowledged: u64) -> Vec<Wrong> {
     nearest.sort_by_key(|node| (stage.id(*node).distance(object), stage.id(*node)));
     nearest.truncate(usize::from(stage.world.plan().directory.replicas));
     let copy = |node: &usize| {
-        let (version, standing) = nodes[*node].disk.holds(object, now)?;
-        (standing != Standing::Published).then_some((*node, version))
+        let (version, terms) = nodes[*node].disk.holds(object, now)?;
+        terms.replica.map(|_| (*node, version))
     };
     let copies: Vec<(usize, u64)> = nearest.iter().filter_map(copy).collect();
     let newest = copies.iter().map(|(_, version)| *version).max().unwrap_or(0).max(acknowledged);
@@ -73,7 +72,7 @@ const ASKERS: usize = 6;
 mod tests {
     use super::*;
     use crate::base::Span;
-    use crate::overlay::contract::DiskOp;
+    use crate::overlay::contract::{DiskOp, Terms};
     use crate::wire::object::{Record, Value};
 
     #[test]
@@ -86,9 +85,8 @@ mod tests {
         stage.rest();
         assert_eq!(check(&mut stage), []);
         let root = stage.root_of(&object).expect("a root");
-        let (lifetime, standing) = (Span::from_hours(1), Standing::Replica);
         let now = stage.now();
-        let op = DiskOp::KeepValue { value: Value::Record(old), lifetime, standing };
+        let op = DiskOp::KeepValue { value: Value::Record(old), terms: Terms::replica(Span::from_hours(1)) };
         stage.world.nodes[root].disk.carry_out(now, op);
         let wrongs = check(&mut stage);
         assert!(wrongs.iter().any(|wrong| wrong.what.contains("keeps version 1")), "{wrongs:?}");

@@ -182,8 +182,44 @@ fn a_value_that_cannot_be_read_for_a_while_is_not_given_up() {
     receipts(town.ask(0, put_for_a_day(value.clone())));
     town.restart(0);
     town.nodes[0].reads_fail = true;
-    assert!(town.ask(0, get(value.id())).is_err());
+    assert!(
+        matches!(town.ask(0, get(value.id())), Err(Failure::Refused(Refusal::Disk))),
+        "it is here, and not found is no answer"
+    );
     town.rest(Span::from_hours(1));
     town.nodes[0].reads_fail = false;
     assert_eq!(value_of(town.ask(0, get(value.id()))), value);
+}
+
+#[test]
+fn a_claim_that_a_disk_did_not_take_is_not_promised_at_the_second_try() {
+    let mut town = Town::of(6, Tuning::default());
+    let value = blob("claimed");
+    let roots: Vec<Id> = (0..ROOTS_PER_OBJECT).map(|salt| value.id().salted(salt)).collect();
+    let failing = town.nearest(&roots[0])[0];
+    let publisher = (0..6).find(|node| *node != failing).unwrap();
+    let at_failing = roots.iter().filter(|root| town.nearest(root)[0] == failing).count();
+    town.nodes[failing].disk_fails = true;
+    let told = match town.ask(publisher, publish(&value)) {
+        Ok(Reply::Published { roots, .. }) => usize::from(roots),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told, roots.len() - at_failing, "as many as have it on disk");
+    assert!(town.nodes[failing].pointers.is_empty());
+    town.nodes[failing].disk_fails = false;
+    town.rest(Span::from_mins(30));
+    assert_eq!(town.nodes[failing].pointers.len(), at_failing, "and the next renewal brings it there");
+}
+
+#[test]
+fn a_compare_and_swap_without_the_word_of_a_majority_changes_nothing() {
+    let mut town = Town::of(8, Tuning { patience: Span::from_secs(3), ..Tuning::default() });
+    let object = record(1, "").id();
+    receipts(town.ask(0, put_for_a_day(record(1, "one"))));
+    let order = town.nearest(&object);
+    // Everybody but the root is unreachable, and nobody has noticed.
+    order[1..].iter().for_each(|node| town.kill(*node));
+    let refused = refusal(town.ask(order[0], swap(&record(2, "two"), 1)));
+    assert!(matches!(refused, Refusal::TooFewReplicas { stored: 0, .. }), "{refused:?}");
+    assert_eq!(town.nodes[order[0]].values[&object].0, record(1, "one"));
 }

@@ -16,7 +16,7 @@ fn publishers(objects: usize) -> (Town, Vec<Value>) {
     let mut town = Town::of(8, Tuning { pointer_lifetime: LIFETIME, ..Tuning::default() });
     let values: Vec<Value> = (0..objects).map(|n| blob(&n.to_string())).collect();
     for value in &values {
-        let command = Command::Publish { value: value.clone(), lifetime: LIFETIME };
+        let command = Command::Publish { value: value.clone(), lifetime: None };
         assert!(matches!(town.ask(HOLDER, command), Ok(Reply::Published { roots: ROOTS_PER_OBJECT, .. })));
     }
     (town, values)

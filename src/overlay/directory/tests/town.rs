@@ -7,7 +7,9 @@
 use crate::base::{Chance, Id, Instant, Span};
 use crate::identity::{Contact, NodeName, Role, SecretKey};
 use crate::machine::{Machine, Outbox};
-use crate::overlay::contract::{Arrival, DiskDone, DiskFault, DiskOp, Job, JobDone, Label, Place, Stored, Ticket};
+use crate::overlay::contract::{
+    Arrival, DiskDone, DiskFault, DiskOp, Job, JobDone, Label, Place, Stored, Terms, Ticket,
+};
 use crate::overlay::directory::{Directory, Input, Setup, Tuning};
 use crate::overlay::view::{LeafView, PeerView, RouteView, Way};
 use crate::overlay::{Command, Effect, Fact, Failure, Hearers, Interest, Reply, RequestId, Sharding, Station};
@@ -48,7 +50,9 @@ pub(super) struct Node {
     pub(super) disk_fails: bool,
     /// Whether nothing can be read from the disk just now.
     pub(super) reads_fail: bool,
-    pub(super) values: BTreeMap<Id, (Value, Instant, crate::overlay::contract::Standing)>,
+    /// Whether what is to be dropped stays.
+    pub(super) drops_fail: bool,
+    pub(super) values: BTreeMap<Id, (Value, Terms<Instant>)>,
     pub(super) pointers: BTreeMap<(Id, Id), (Pointer, Instant)>,
     pub(super) left: usize,
     seed: u8,
@@ -106,6 +110,7 @@ impl Town {
             is_alive: true,
             disk_fails: false,
             reads_fail: false,
+            drops_fail: false,
             values: BTreeMap::new(),
             pointers: BTreeMap::new(),
             left: 0,
@@ -133,12 +138,12 @@ impl Town {
         node.interest = Arc::new(Interest::new((1, 2)));
         node.start(&tuning);
         node.is_alive = true;
-        let values = node.values.iter().map(|(object, (value, until, standing))| Stored::Value {
+        let live = node.values.iter().filter(|(_, (_, terms))| terms.end() > Some(now));
+        let values = live.map(|(object, (value, terms))| Stored::Value {
             object: *object,
             version: value.version(),
             bytes: value.len() as u64,
-            remaining: now.until(*until),
-            standing: *standing,
+            terms: terms.running(now).map(|until| now.until(until)),
         });
         let pointers = node.pointers.iter().map(|((root, _), (pointer, until))| Stored::Pointer {
             root: *root,
@@ -429,9 +434,18 @@ impl Town {
         let node = &mut self.nodes[index];
         let done = match op {
             op if op.adds() && node.disk_fails => DiskDone::Failed(DiskFault::Full),
+            DiskOp::DropValue { .. } | DiskOp::DropPointer { .. } if node.drops_fail => {
+                DiskDone::Failed(DiskFault::Full)
+            }
             DiskOp::ReadValue { .. } if node.reads_fail => DiskDone::Failed(DiskFault::Full),
-            DiskOp::KeepValue { value, lifetime, standing } => {
-                node.values.insert(value.id(), (value, now + lifetime, standing));
+            DiskOp::KeepValue { value, terms } => {
+                node.values.insert(value.id(), (value, terms.map(|span| now + span)));
+                DiskDone::Kept
+            }
+            DiskOp::SetTerms { object, terms } => {
+                if let Some(kept) = node.values.get_mut(&object) {
+                    kept.1 = terms.map(|span| now + span);
+                }
                 DiskDone::Kept
             }
             DiskOp::KeepPointer { root, pointer, remaining } => {
@@ -455,7 +469,7 @@ impl Town {
                 node.pointers.remove(&(root, holder));
                 DiskDone::Dropped
             }
-            DiskOp::ReadValue { object } => DiskDone::Read(node.values.get(&object).map(|(value, _, _)| value.clone())),
+            DiskOp::ReadValue { object } => DiskDone::Read(node.values.get(&object).map(|(value, _)| value.clone())),
         };
         self.later(self.disk_time, index, shard, Input::DiskDone { ticket, done });
     }

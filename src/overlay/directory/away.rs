@@ -4,14 +4,14 @@
 //! when they come back. Each entry leaves by an answer or by its deadline.
 //! Never does: interpret an answer.
 
-use super::amend::{Row, Unpublished};
+use super::amend::{Amiss, Row, Why};
 use super::keep::Keeping;
 use super::representatives::Offered;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Label, Ticket};
 use crate::wire::Directory as Message;
 use crate::wire::directory::Request;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Why a shard must be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,7 +137,7 @@ pub(super) enum Pending {
     /// A value was read.
     Read { object: Id, then: ReadThen },
     /// Something was dropped, or its terms set.
-    Amend { row: Row, unpublished: Option<Unpublished> },
+    Amend { row: Row, why: Why },
 }
 
 /// What a value was read for.
@@ -159,7 +159,7 @@ pub(super) struct Away {
     pub(super) routed: BTreeMap<u64, Routed>,
     pub(super) tickets: BTreeMap<Ticket, Pending>,
     /// What the disk has otherwise than this shard, and is told again.
-    pub(super) amiss: BTreeSet<Row>,
+    pub(super) amiss: Amiss,
 }
 
 impl Away {

@@ -83,7 +83,7 @@ impl Directory {
                 DiskDone::Read(value) => self.on_read(object, then, value),
                 _ => self.on_unread(object, then),
             },
-            Pending::Amend { row, unpublished } => self.on_amended(row, unpublished, &done),
+            Pending::Amend { row, why } => self.on_amended(row, why, &done),
             _ => self.ground.tally.count(Counter::Ignored, "wrong_work"),
         }
     }

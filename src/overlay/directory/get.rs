@@ -202,7 +202,8 @@ impl Directory {
             if work.waiting == 0 && work.checking == 0 && wish.current != 0 {
                 let which = wish.current;
                 // What is here, and was not answered with, could not be read.
-                let is_here = self.values.live(&object, self.ground.now).is_some();
+                let here = self.values.live(&object, self.ground.now);
+                let is_here = here.is_some_and(|entry| entry.version == 0);
                 let failure = if is_here { Failure::Refused(Refusal::Disk) } else { Failure::NotFound };
                 self.get_failed(number, which, failure);
             }

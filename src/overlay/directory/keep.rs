@@ -4,7 +4,7 @@
 //! Never does: acknowledge what is not on stable storage.
 
 use super::Directory;
-use super::amend::{Row, Unpublished};
+use super::amend::{Row, Why};
 use super::away::{Due, Pending, Replier};
 use super::values::{Comparison, Entry, stamp_of};
 use crate::base::{Id, Span};
@@ -48,7 +48,7 @@ impl Directory {
         let Keep { value, terms, source, then } = keep;
         let (now, limits) = (self.ground.now, &self.ground.limits);
         let granted = Terms { replica: terms.replica.map(|span| limits.lifetime(span)), ..terms };
-        let mut terms = granted.map(|span| now + span);
+        let terms = granted.map(|span| now + span);
         match self.values.compare(&object, &value, &terms) {
             Comparison::Newer => {}
             Comparison::Same => {
@@ -63,16 +63,10 @@ impl Directory {
         if let Err(refusal) = self.ground.limits.fits(bytes, self.values.room(&object)) {
             return self.kept(object, then, Err(refusal));
         }
-        if let Some(here) = self.values.get(&object) {
-            terms = terms.or(here.terms);
-            if here.version == value.version() {
-                terms.replica = terms.replica.max(here.terms.replica);
-            }
-        }
-        let stamp = stamp_of(&value);
-        let version = value.version();
+        let (stamp, version) = (stamp_of(&value), value.version());
+        let terms = self.values.joined(&object, version, terms);
         let entry = Entry { version, bytes, terms, stamp, source, copies: 1, settled: 0 };
-        self.values.begin(object, version, bytes);
+        self.values.begin(object, version, bytes, terms);
         let op = DiskOp::KeepValue { value: value.clone(), terms: terms.map(|until| now.until(until)) };
         let keeping = Keeping { object, entry, value, then };
         self.give_to_disk(Pending::Keep(Box::new(keeping)), op);
@@ -89,8 +83,12 @@ impl Directory {
             }
             return self.kept(object, then, Err(Refusal::Disk));
         }
-        let (version, remaining) = (entry.version, entry.remaining(self.ground.now));
+        let (version, remaining, is_published) =
+            (entry.version, entry.remaining(self.ground.now), entry.is_published());
         self.enter(object, entry);
+        if is_published && !matches!(then, KeptThen::Published(_)) {
+            self.unpublish_if_failed(&object);
+        }
         self.cache.insert(object, value);
         if version > 0 {
             self.spread_change(&object, None);
@@ -114,11 +112,11 @@ impl Directory {
     /// Forgets a value, here and on disk. Not while it is being written: the disk would drop the new one with it. Says
     /// whether it is forgotten.
     pub(super) fn forget(&mut self, object: &Id) -> bool {
-        self.forget_unpublished(object, None)
+        self.forget_for(object, Why::Wrong)
     }
 
-    /// The same for a client who waits for it.
-    pub(super) fn forget_unpublished(&mut self, object: &Id, unpublished: Option<Unpublished>) -> bool {
+    /// The same, and why.
+    pub(super) fn forget_for(&mut self, object: &Id, why: Why) -> bool {
         if self.values.is_being_written(object) {
             return false;
         }
@@ -126,10 +124,24 @@ impl Directory {
         if let Some(source) = entry.source {
             self.admission.remove_value(source);
         }
+        // Nobody holds what is damaged.
+        if entry.is_published() {
+            self.publication_over(object);
+        }
         self.cache.remove(object);
         self.dismiss(object);
-        self.amend(Row::Value(*object), unpublished);
+        self.amend(Row::Value(*object), why);
         true
+    }
+
+    /// A write says that this is published here, as the one before it did that failed: then it is not.
+    fn unpublish_if_failed(&mut self, object: &Id) {
+        let Some(entry) = self.values.get(object).filter(|_| self.leaving.is_none()) else { return };
+        if !self.publications.is_published(object) && !self.values.is_being_written(object) {
+            let terms = Terms { published: None, ..entry.terms };
+            self.values.set_terms(object, terms);
+            self.amend(Row::Value(*object), Why::Wrong);
+        }
     }
 
     /// Ends what has outlived its time.
@@ -139,7 +151,7 @@ impl Directory {
             self.lapse(object);
         }
         for (root, holder) in self.pointers.expire(self.ground.now, EXPIRED_AT_ONCE) {
-            self.amend(Row::Pointer { root, holder }, None);
+            self.amend(Row::Pointer { root, holder }, Why::Over);
         }
         self.schedule_expiry();
     }
@@ -153,7 +165,7 @@ impl Directory {
         }
         match running.end() {
             Some(_) => self.values.set_terms(&object, running),
-            None => _ = self.forget(&object),
+            None => _ = self.forget_for(&object, Why::Over),
         }
     }
 

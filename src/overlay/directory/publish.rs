@@ -7,11 +7,11 @@
 //! the lifetime they were made for, and from then on a locate goes all the way to a root.
 
 use super::Directory;
-use super::amend::{Row, Unpublished};
+use super::amend::{Row, Why};
 use super::away::{Due, Routed};
 use super::ground::Counter;
 use super::keep::{Keep, KeptThen};
-use super::renewal::{Round, Single};
+use super::renewal::{Round, SINGLY_MAX, Single};
 use super::wishes::Work;
 use crate::base::{Id, Span};
 use crate::overlay::contract::{Failure, Reply, Terms};
@@ -84,6 +84,9 @@ impl Directory {
         if let Err(refusal) = result {
             return self.finish(number, Err(Failure::Refused(refusal)));
         }
+        if self.leaving.is_some() {
+            return; // Told already. The next start publishes it.
+        }
         let (first, lifetime) = (self.first_sequence(), self.claim_lifetime(&object));
         let publication =
             self.publications.by_object.entry(object).or_insert(Publication { sequence: first, lifetime, round: 0 });
@@ -96,7 +99,9 @@ impl Directory {
     pub(super) fn unpublish_start(&mut self, number: u64) {
         let Some(object) = self.wishes.get(number).map(|wish| wish.object) else { return };
         let Some(entry) = self.values.get(&object).filter(|entry| entry.is_published()) else {
-            return self.finish(number, Err(Failure::NotFound));
+            // What the disk has not been told, or has not done, a start would bring back.
+            let failure = if self.is_amiss(&object) { Failure::Refused(Refusal::Disk) } else { Failure::NotFound };
+            return self.finish(number, Err(failure));
         };
         if self.values.is_being_written(&object) {
             // What is written says that it is published.
@@ -106,26 +111,33 @@ impl Directory {
         let Some(publication) = self.end_publication(&object) else {
             return self.finish(number, Err(Failure::NotFound));
         };
-        let unpublished = Some(Unpublished { publication, wish: number });
+        let why = Why::Unpublished { publication, wish: number };
         if terms.end().is_some() {
             self.values.set_terms(&object, terms);
-            return self.amend(Row::Value(object), unpublished);
+            return self.amend(Row::Value(object), why);
         }
-        self.forget_unpublished(&object, unpublished);
+        self.forget_for(&object, why);
     }
 
     /// The disk has the word that this is published no more, or is given it again later: roots are told.
-    pub(super) fn on_unpublished(&mut self, object: Id, unpublished: &Unpublished, is_on_disk: bool) {
+    pub(super) fn on_unpublished(&mut self, object: Id, publication: &Publication, wish: u64, is_on_disk: bool) {
         if !is_on_disk {
-            self.finish(unpublished.wish, Err(Failure::Refused(Refusal::Disk)));
+            self.finish(wish, Err(Failure::Refused(Refusal::Disk)));
         }
-        let wish = self.wishes.get(unpublished.wish).is_some().then_some(unpublished.wish);
-        self.withdraw(object, &unpublished.publication, wish);
+        let wish = self.wishes.get(wish).is_some().then_some(wish);
+        self.withdraw(object, publication, wish);
     }
 
-    /// The time for which it was published is over. Its roots are told at their pace: many may end together.
+    /// The time for which it was published is over. Its roots are told at a pace: many may end together. Where too many do,
+    /// claims are left to end by themselves, as those of a node that crashed.
     pub(super) fn publication_over(&mut self, object: &Id) {
-        if self.end_publication(object).is_some() {
+        if self.end_publication(object).is_none() {
+            return;
+        }
+        // Walkers wait for a queue that is full.
+        if self.publications.singly.len() >= SINGLY_MAX / 2 {
+            self.ground.tally.count(Counter::Renewals, "left_to_end");
+        } else {
             let salts = 0..super::ROOTS_PER_OBJECT;
             salts.for_each(|salt| self.queue_single(Single::Root { object: *object, salt }));
         }
@@ -172,6 +184,13 @@ impl Directory {
     /// One root is tried (again).
     pub(super) fn deposit_try(&mut self, number: u64, salt: u8) {
         let Some(deposit) = self.publications.deposits.get_mut(&number) else { return };
+        let is_published = self.publications.by_object.contains_key(&deposit.pointer.object);
+        let is_history = is_published == deposit.pointer.withdraws();
+        if let Some(rooting) = deposit.roots.get_mut(usize::from(salt)).filter(|_| is_history) {
+            // Withdrawn, or published again, since the last try.
+            *rooting = Rooting::Failed;
+            return self.deposit_judge(number);
+        }
         if let Some(Rooting::UnderWay { tries }) = deposit.roots.get_mut(usize::from(salt)) {
             *tries += 1;
         }
@@ -194,6 +213,9 @@ impl Directory {
     /// Withdraws every claim of this node, since it leaves. The values stay on disk: a node that
     /// comes back publishes them again.
     pub(super) fn withdraw_all(&mut self) {
+        let ended = self.publications.singly.iter().copied();
+        let ended: Vec<Single> = ended.filter(|single| self.publications.is_withdrawal(single)).collect();
+        ended.into_iter().take(WITHDRAWALS_MAX).for_each(|single| self.renew_singly(single));
         self.publications.end_renewals();
         let all = std::mem::take(&mut self.publications.by_object);
         for (object, publication) in all.into_iter().take(WITHDRAWALS_MAX) {
@@ -393,11 +415,22 @@ impl Publications {
         self.round.as_ref().map_or(0, |round| round.list.len())
     }
 
+    /// Whether a claim of this is on its way there, or a withdrawal if it is published no more.
     fn is_under_way(&self, object: &Id, salt: u8) -> bool {
         self.deposits.values().any(|deposit| {
             let rooting = deposit.roots.get(usize::from(salt));
-            deposit.pointer.object == *object && matches!(rooting, Some(Rooting::UnderWay { .. }))
+            let is_it = deposit.pointer.object == *object && deposit.pointer.withdraws() != self.is_published(object);
+            is_it && matches!(rooting, Some(Rooting::UnderWay { .. }))
         })
+    }
+
+    fn is_withdrawal(&self, single: &Single) -> bool {
+        matches!(single, Single::Root { object, .. } if !self.is_published(object))
+    }
+
+    /// Whether this is published.
+    pub(super) fn is_published(&self, object: &Id) -> bool {
+        self.by_object.contains_key(object)
     }
 
     /// Claims on their way.

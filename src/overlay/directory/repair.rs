@@ -6,6 +6,7 @@
 //! (`push`), or hurry: everything is paced.
 
 use super::Directory;
+use super::amend::{Row, Why};
 use super::away::{Due, Purpose};
 use super::compare::{COMPARISONS_MAX, Comparisons, Run};
 use super::duty::{Duty, duty, is_welcome};
@@ -190,7 +191,7 @@ impl Directory {
                 self.ground.tally.count(Counter::Repairs, "pointer_handed_over");
                 if !self.ground.view.is_root_of(&root) && self.leaving.is_none() {
                     self.pointers.demote(&self.ground.limits, &root, &holder);
-                    self.amend(super::amend::Row::Pointer { root, holder }, None);
+                    self.amend(Row::Pointer { root, holder }, Why::Wrong);
                 }
             }
             _ => self.repair.is_unfinished = true,

@@ -49,6 +49,8 @@ pub(super) struct Entry {
 struct Writing {
     count: u32,
     version: u64,
+    /// Of the last of them: what is behind it in the disk's order is to keep at least these.
+    terms: Terms<Instant>,
 }
 
 /// How a value compares with what is here.
@@ -78,9 +80,10 @@ impl Values {
     }
 
     /// Notes that a write has been given to the disk.
-    pub(super) fn begin(&mut self, object: Id, version: u64, bytes: u64) {
-        let writing = self.writing.entry(object).or_insert(Writing { count: 0, version });
+    pub(super) fn begin(&mut self, object: Id, version: u64, bytes: u64, terms: Terms<Instant>) {
+        let writing = self.writing.entry(object).or_insert(Writing { count: 0, version, terms });
         writing.count += 1;
+        writing.terms = terms;
         writing.version = writing.version.max(version);
         self.bytes_being_written += bytes;
     }
@@ -199,6 +202,19 @@ impl Values {
         let is_changed = terms.replica.is_some_and(|wish| is_longer(wish, kept))
             || terms.published.is_some_and(|wish| is_longer(wish, published) || is_shorter(wish, published));
         if entry.version < version || is_changed { Comparison::Newer } else { Comparison::Same }
+    }
+
+    /// On what terms this version is to be kept, if it is wished on these: what is kept, or being written, is kept on.
+    pub(super) fn joined(&self, object: &Id, version: u64, wished: Terms<Instant>) -> Terms<Instant> {
+        let written = self.writing.get(object).map(|writing| (writing.version, writing.terms));
+        let kept = self.entries.get(object).map(|entry| (entry.version, entry.terms));
+        let Some((version_before, before)) = written.or(kept) else { return wished };
+        let joined = wished.or(before);
+        // Another version is put for as long as its client says.
+        if version_before != version {
+            return joined;
+        }
+        Terms { replica: joined.replica.max(before.replica), ..joined }
     }
 
     /// The room there is for a value under this id.

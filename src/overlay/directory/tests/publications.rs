@@ -94,10 +94,12 @@ fn a_disk_that_does_not_forget_is_told_again_and_its_client_is_told() {
     assert!(matches!(refused, Err(Failure::Refused(Refusal::Disk))), "{refused:?}");
     town.rest(Span::from_hours(2));
     assert_eq!(found(&mut town, 3, &value), None, "its roots were told all the same");
+    let refused = town.ask(1, Command::Unpublish { object: value.id() });
+    assert!(matches!(refused, Err(Failure::Refused(Refusal::Disk))), "a restart would publish it again: {refused:?}");
     assert!(town.nodes[1].values.contains_key(&value.id()) && town.copies(&kept.id()) > 0, "the disks did not forget");
     assert!((0..6).any(|node| town.reading(node, "directory_disk_amiss") > 0.0));
     (0..6).for_each(|node| town.nodes[node].drops_fail = false);
-    town.rest(Span::from_mins(1));
+    town.rest(Span::from_mins(20));
     assert_eq!((town.copies(&value.id()), town.copies(&kept.id())), (0, 0));
     assert!((0..6).all(|node| town.nodes[node].pointers.is_empty()), "claims as well");
     assert!((0..6).all(|node| town.reading(node, "directory_disk_amiss") == 0.0));
@@ -119,4 +121,60 @@ fn a_value_written_while_its_old_row_waits_to_be_dropped_stays() {
     town.restart(0);
     assert_eq!(town.reading(0, "directory_published"), 1.0);
     assert_eq!(value_of(town.ask(0, get(value.id()))), value);
+}
+
+/// Both at once: the second is asked before the disk has done the first.
+fn at_once(town: &mut Town, node: usize, commands: [Command; 2]) {
+    town.disk_time = Span::from_secs(1);
+    let asked = commands.map(|command| town.wish(node, command));
+    town.rest(Span::from_secs(5));
+    for request in asked {
+        assert!(matches!(town.answers[&request][..], [Ok(_)]), "{:?}", town.answers[&request]);
+    }
+    town.disk_time = Span::ZERO;
+}
+
+#[test]
+fn a_put_and_a_publish_at_once_are_both_kept() {
+    for is_put_first in [false, true] {
+        let mut town = Town::of(1, Tuning::default());
+        let value = blob("both");
+        let mut commands = [publish_for(&value, Span::from_hours(5)), put(&value)];
+        if is_put_first {
+            commands.reverse();
+        }
+        at_once(&mut town, 0, commands);
+        town.restart(0);
+        assert_eq!(town.reading(0, "directory_published"), 1.0);
+        assert!(town.nodes[0].values[&value.id()].1.replica.is_some(), "kept for its root as well");
+        town.rest(Span::from_hours(2));
+        assert_eq!(value_of(town.ask(0, get(value.id()))), value);
+        assert!(town.ask(0, Command::Unpublish { object: value.id() }).is_ok());
+        assert!(town.nodes[0].values.is_empty());
+    }
+}
+
+#[test]
+fn of_two_puts_at_once_the_longer_holds() {
+    let mut town = Town::of(1, Tuning::default());
+    let value = blob("twice");
+    let put_for = |lifetime| Command::Put { value: value.clone(), lifetime, replicas: 0, expected: None };
+    at_once(&mut town, 0, [put_for(Span::from_hours(24)), put_for(Span::from_mins(1))]);
+    town.rest(Span::from_hours(20));
+    assert_eq!(value_of(town.ask(0, get(value.id()))), value);
+}
+
+#[test]
+fn nobody_is_said_to_hold_what_was_damaged() {
+    let mut town = Town::of(6, Tuning::default());
+    let value = blob("damaged");
+    assert!(town.ask(1, publish(&value)).is_ok());
+    town.restart(1);
+    town.rest(Span::from_mins(1));
+    assert_eq!(found(&mut town, 3, &value), Some(vec![town.id(1)]));
+    town.nodes[1].values.remove(&value.id());
+    assert!(town.ask(1, get(value.id())).is_err());
+    town.rest(Span::from_mins(1));
+    assert_eq!(found(&mut town, 3, &value), None, "long before its claims end");
+    assert_eq!(town.reading(1, "directory_published"), 0.0);
 }

@@ -114,7 +114,9 @@ fn bad_input_is_one_line_and_the_right_code() {
         (vec!["locate", &short_id], USAGE, "malformed id"),
         (vec!["unpublish", "1"], USAGE, "malformed id"),
         (vec!["unpublish", &id], NOT_FOUND, "not found"),
-        (vec!["locate", &id], NOT_FOUND, "not found"),
+        (vec!["locate", &id], NOT_FOUND, &format!("{id}: not found")),
+        (vec!["locate", "some text"], NOT_FOUND, &format!("{}: not found", Id::hash_of(b"some text"))),
+        (vec!["place", &large, "--replicas", "17"], USAGE, "replicas is 17, but must be 1 to 16"),
         (vec!["get", &id, "-o", &dir], FAILED, "is a directory"),
         (vec!["status", "--timeout", "soon"], USAGE, "--timeout"),
     ] {

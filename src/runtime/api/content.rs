@@ -5,38 +5,26 @@
 
 use super::problem::Problem;
 use super::stream::drain;
-use super::{Node, Query, object, shape};
-use crate::identity::{PublicKey, Signature};
+use super::{Node, Query, Written, object, shape};
+use crate::base::Id;
 use crate::overlay::{Command, Failure, Reply};
 use crate::wire::codec::Blob;
-use crate::wire::object::{Record, VALUE_BYTES_MAX, Value as Content};
+use crate::wire::object::{VALUE_BYTES_MAX, Value as Content};
 use axum::Json;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Path, Query as Asked, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::future::poll_fn;
 use std::pin::Pin;
 
 type Answer = Result<Json<Value>, Problem>;
 
-/// A record as it is sent: every run of bytes in hex.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    owner: String,
-    #[serde(default)]
-    salt: String,
-    sequence: u64,
-    bytes: String,
-    signature: String,
-}
-
 pub(super) async fn put_blob(State(node): State<Node>, Asked(query): Asked<Query>, body: Body) -> Answer {
     let value = Content::Blob(Blob(whole(body, VALUE_BYTES_MAX).await?));
+    query.expects_nothing()?;
     keep(&node, value, &query).await
 }
 
@@ -46,7 +34,7 @@ pub(super) async fn fetch_blob(
     Asked(query): Asked<Query>,
 ) -> Result<Response, Problem> {
     let id = object(&text)?;
-    match node.ask(Command::Get { object: id }, query.timeout()?).await? {
+    match found(&node, id, &query).await? {
         Reply::Value { value: Content::Blob(Blob(bytes)), from, replicas } => {
             let headers = [
                 (header::CONTENT_TYPE.as_str(), "application/octet-stream".to_owned()),
@@ -55,7 +43,7 @@ pub(super) async fn fetch_blob(
             ];
             Ok((headers, bytes).into_response())
         }
-        Reply::Value { .. } => Err(Problem::usage(format!("{id} is a record: GET /v1/records/{id}"))),
+        Reply::Value { .. } => Err(Problem::is_record(&id)),
         _ => Err(Failure::NotFound.into()),
     }
 }
@@ -65,9 +53,7 @@ pub(super) async fn put_record(State(node): State<Node>, Asked(query): Asked<Que
     let bytes = whole(body, 2 * VALUE_BYTES_MAX + 4_096).await?;
     let written: Written =
         serde_json::from_slice(&bytes).map_err(|error| Problem::usage(format!("not a record: {error}")))?;
-    let record = written.read().ok_or_else(|| {
-        Problem::usage("not a record: owner (32 bytes), salt, bytes and signature (64 bytes) are hex digits".to_owned())
-    })?;
+    let record = written.read().map_err(Problem::usage)?;
     if record.bytes.0.len() > VALUE_BYTES_MAX {
         return Err(Problem::too_large(VALUE_BYTES_MAX));
     }
@@ -80,7 +66,7 @@ pub(super) async fn fetch_record(
     Asked(query): Asked<Query>,
 ) -> Answer {
     let id = object(&text)?;
-    match node.ask(Command::Get { object: id }, query.timeout()?).await? {
+    match found(&node, id, &query).await? {
         Reply::Value { value: Content::Record(record), .. } => Ok(Json(shape::record(&record))),
         Reply::Value { .. } => Err(Problem::usage(format!("{id} is a blob: GET /v1/blobs/{id}"))),
         _ => Err(Failure::NotFound.into()),
@@ -89,6 +75,11 @@ pub(super) async fn fetch_record(
 
 pub(super) async fn publish(State(node): State<Node>, Asked(query): Asked<Query>, body: Body) -> Answer {
     let value = Content::Blob(Blob(whole(body, VALUE_BYTES_MAX).await?));
+    query.expects_nothing()?;
+    if query.replicas.is_some() {
+        let line = "replicas is for what others keep: a publication stays at this node alone";
+        return Err(Problem::usage(line.to_owned()));
+    }
     let lifetime = query.lifetime()?;
     match node.ask(Command::Publish { value, lifetime }, query.timeout()?).await? {
         Reply::Published { object, roots } => Ok(Json(json!({ "id": shape::id(&object), "roots": roots }))),
@@ -106,6 +97,11 @@ pub(super) async fn unpublish(
         Reply::Unpublished { object, roots } => Ok(Json(json!({ "id": shape::id(&object), "roots": roots }))),
         _ => Err(Failure::NotFound.into()),
     }
+}
+
+async fn found(node: &Node, id: Id, query: &Query) -> Result<Reply, Problem> {
+    let reply = node.ask(Command::Get { object: id }, query.timeout()?).await;
+    reply.map_err(|failure| Problem::of(failure, &id))
 }
 
 async fn keep(node: &Node, value: Content, query: &Query) -> Answer {
@@ -129,16 +125,4 @@ async fn whole(mut body: Body, limit: usize) -> Result<bytes::Bytes, Problem> {
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.freeze())
-}
-
-impl Written {
-    fn read(&self) -> Option<Record> {
-        Some(Record {
-            owner: PublicKey::from_bytes(shape::unhex(&self.owner)?.try_into().ok()?),
-            salt: shape::unhex(&self.salt)?.into(),
-            sequence: self.sequence,
-            bytes: shape::unhex(&self.bytes)?.into(),
-            signature: Signature::from_bytes(shape::unhex(&self.signature)?.try_into().ok()?),
-        })
-    }
 }

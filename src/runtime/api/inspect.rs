@@ -100,12 +100,13 @@ pub(super) async fn root(State(node): State<Node>, Path(text): Path<String>, Ask
 
 pub(super) async fn locate(State(node): State<Node>, Path(text): Path<String>, Asked(query): Asked<Query>) -> Answer {
     let object = key(&text)?;
-    match node.ask(Command::Locate { object }, query.timeout()?).await? {
+    let answer = node.ask(Command::Locate { object }, query.timeout()?).await;
+    match answer.map_err(|failure| Problem::of(failure, &object))? {
         Reply::Holders { holders, by } if !holders.is_empty() => {
             let holders = holders.iter().map(shape::holder).collect::<Vec<_>>();
             Ok(Json(json!({ "id": shape::id(&object), "holders": holders, "answered": shape::located(&object, &by) })))
         }
-        _ => Err(Failure::NotFound.into()),
+        _ => Err(Problem::of(Failure::NotFound, &object)),
     }
 }
 

@@ -9,6 +9,9 @@ mod metrics;
 mod problem;
 mod shape;
 mod stream;
+mod written;
+
+pub use written::Written;
 
 use super::handle::NodePort;
 use crate::base::{Id, Span};
@@ -158,7 +161,24 @@ impl Query {
     fn kept(&self) -> Result<super::objects::Kept, Problem> {
         let default = super::objects::Kept::default();
         let lifetime = self.lifetime()?.unwrap_or(default.lifetime);
-        Ok(super::objects::Kept { lifetime, replicas: self.replicas.unwrap_or(default.replicas) })
+        let replicas = match self.replicas {
+            None => default.replicas,
+            Some(replicas) if (1..=REPLICAS_MAX).contains(&replicas) => replicas,
+            Some(replicas) => {
+                let line =
+                    format!("replicas is {replicas}, but must be 1 to {REPLICAS_MAX}; without it the node decides");
+                return Err(Problem::usage(line));
+            }
+        };
+        Ok(super::objects::Kept { lifetime, replicas })
+    }
+
+    /// Versions are compared where there are versions.
+    fn expects_nothing(&self) -> Result<(), Problem> {
+        match self.expected {
+            None => Ok(()),
+            Some(_) => Err(Problem::usage("expected is for records".to_owned())),
+        }
     }
 
     fn lifetime(&self) -> Result<Option<Span>, Problem> {
@@ -281,6 +301,8 @@ impl fmt::Debug for ApiServer {
     }
 }
 
+/// Copies of one value that can be asked for: what a root keeps at most, as in `directory.replicas`.
+const REPLICAS_MAX: u8 = 16;
 /// Requests under way at one node. A guess: far above what a thread can serve, far below what hurts.
 const REQUESTS_MAX: usize = 256;
 /// The longest line of a framework's own refusal. A guess.

@@ -4,6 +4,7 @@
 //! (the configuration key that was met, if any).
 //! Never does: hide which limit it was.
 
+use crate::base::Id;
 use crate::overlay::Failure;
 use crate::runtime::objects::ObjectError;
 use crate::wire::directory::Refusal;
@@ -34,6 +35,19 @@ impl Problem {
     /// The client asked for something that makes no sense.
     pub(super) fn usage(error: String) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, "usage", error)
+    }
+
+    /// Content was asked for, and a record stands under this id.
+    pub(super) fn is_record(id: &Id) -> Problem {
+        Problem::usage(format!("{id} is a record: GET /v1/records/{id}"))
+    }
+
+    /// A failure that says of what: the path may have had a text in the id's place.
+    pub(super) fn of(failure: Failure, id: &Id) -> Problem {
+        match failure {
+            Failure::NotFound => Problem { error: format!("{id}: {failure}"), ..Problem::from(failure) },
+            failure => failure.into(),
+        }
     }
 
     /// The framework has refused it.

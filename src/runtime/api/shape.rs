@@ -4,6 +4,7 @@
 //! never changed.
 //! Never does: ask for anything.
 
+use super::Written;
 use crate::base::{Id, Span};
 use crate::identity::{Contact, Role};
 use crate::overlay::Located;
@@ -165,16 +166,11 @@ pub(super) fn stored(object: &Id, receipts: &[Receipt]) -> Value {
     json!({ "id": id(object), "replicas": receipts.len(), "receipts": receipts.iter().map(receipt).collect::<Vec<_>>() })
 }
 
-/// A signed record: every run of bytes in hex.
+/// A signed record and its id.
 pub(super) fn record(record: &Record) -> Value {
-    json!({
-        "id": id(&record.id()),
-        "owner": hex(record.owner.as_bytes()),
-        "salt": hex(&record.salt.0),
-        "sequence": record.sequence,
-        "bytes": hex(&record.bytes.0),
-        "signature": hex(record.signature.as_bytes()),
-    })
+    let mut shape = json!(Written::of(record));
+    shape["id"] = id(&record.id());
+    shape
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -5,9 +5,11 @@
 
 use super::problem::Problem;
 use super::{Node, Query, TRANSFERS_MAX, object, shape};
-use crate::overlay::Failure;
+use crate::base::{Id, Span};
+use crate::overlay::{Command, Failure, Reply};
 use crate::runtime::handle::Handle;
 use crate::runtime::objects::{self, ObjectError, Progress};
+use crate::wire::object::Value as Kind;
 use axum::Json;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Path, Query as Asked, State};
@@ -49,6 +51,7 @@ pub(super) async fn drain(body: &mut Body) {
 }
 
 async fn take_in(node: &Node, query: &Query, body: &mut Body) -> Result<Json<Value>, Problem> {
+    query.expects_nothing()?;
     let permit = transfer(node)?;
     let (handle, kept) = (Handle::new(Arc::clone(&node.port)).with_timeout(query.timeout()?), query.kept()?);
     let (sender, receiver) = channel(FRAMES);
@@ -81,7 +84,8 @@ pub(super) async fn fetch(
     Asked(query): Asked<Query>,
 ) -> Result<Response, Problem> {
     let (id, permit) = (object(&text)?, transfer(&node)?);
-    let handle = Handle::new(Arc::clone(&node.port)).with_timeout(query.timeout()?);
+    let timeout = query.timeout()?;
+    let handle = Handle::new(Arc::clone(&node.port)).with_timeout(timeout);
     let (sender, mut receiver) = channel(FRAMES);
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
@@ -106,9 +110,19 @@ pub(super) async fn fetch(
             ];
             Ok((headers, Body::new(Parts { parts: receiver })).into_response())
         }
-        Some(Part::Failed(error)) => Err(error.into()),
+        Some(Part::Failed(error)) => Err(explained(&node, id, error, timeout).await),
         _ => Err(Failure::Stopping.into()),
     }
+}
+
+/// What is wrong with a fetch. What is no content under its own id may be a record: worth one more look.
+async fn explained(node: &Node, id: Id, error: ObjectError, timeout: Span) -> Problem {
+    if matches!(error, ObjectError::Malformed { piece, .. } if piece == id)
+        && let Ok(Reply::Value { value: Kind::Record(_), .. }) = node.ask(Command::Get { object: id }, timeout).await
+    {
+        return Problem::is_record(&id);
+    }
+    error.into()
 }
 
 fn transfer(node: &Node) -> Result<OwnedSemaphorePermit, Problem> {

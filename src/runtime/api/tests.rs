@@ -98,6 +98,75 @@ fn a_record_is_taken_signed_and_a_conflict_is_told() {
 }
 
 #[test]
+fn content_of_a_records_id_and_a_record_of_contents_id_are_answered_with_the_right_path() {
+    let stage = Stage::new(None);
+    let record = Record::sign(&SecretKey::from_seed([1; 32]), b"", 1, b"text".to_vec());
+    let body = json!(Written::of(&record)).to_string();
+    let stored = stage.json("PUT", "/v1/records", body.as_bytes()).1;
+    let hint = format!("GET /v1/records/{}", record.id());
+    for path in ["objects", "blobs"] {
+        let (status, told) = stage.json("GET", &format!("/v1/{path}/{}", record.id()), b"");
+        assert_eq!((status, &told["kind"]), (400, &json!("usage")), "{told}");
+        assert!(told["error"].as_str().expect("text").contains(&hint), "{told}");
+    }
+    assert_eq!(stored["id"], json!(record.id().to_string()));
+    let blob = stage.json("POST", "/v1/blobs", b"").1["id"].as_str().expect("an id").to_owned();
+    let told = stage.json("GET", &format!("/v1/records/{blob}"), b"").1.to_string();
+    assert!(told.contains(&format!("GET /v1/blobs/{blob}")), "{told}");
+}
+
+#[test]
+fn what_is_wrong_with_a_record_is_told_exactly() {
+    let stage = Stage::new(None);
+    let sound = json!(Written::of(&Record::sign(&SecretKey::from_seed([1; 32]), b"salt", 1, b"text".to_vec())));
+    for (field, value, says) in [
+        ("sequence", json!(0), "sequence is 0, but a record's versions count from 1"),
+        ("salt", json!("ab".repeat(65)), "salt has 65 bytes, but may have 64"),
+        ("salt", json!("a"), "salt is in hex"),
+        ("owner", json!("ab".repeat(31)), "owner is a public key of 64 hex digits"),
+        ("signature", json!("ab".repeat(63)), "signature has 128 hex digits"),
+        ("bytes", json!("text"), "bytes are in hex"),
+        ("colour", json!("red"), "unknown field `colour`"),
+    ] {
+        let mut body = sound.clone();
+        body[field] = value;
+        let (status, told) = stage.json("PUT", "/v1/records", body.to_string().as_bytes());
+        assert_eq!((status, &told["kind"]), (400, &json!("usage")), "{told}");
+        assert!(told["error"].as_str().expect("text").contains(says), "{told}");
+    }
+    assert_eq!(stage.json("PUT", "/v1/records", sound.to_string().as_bytes()).0, 200);
+}
+
+#[test]
+fn what_would_have_no_effect_is_refused() {
+    let stage = Stage::new(None);
+    for (path, says) in [
+        ("objects?expected=1", "expected is for records"),
+        ("blobs?expected=0", "expected is for records"),
+        ("publish?expected=1", "expected is for records"),
+        ("publish?replicas=3", "a publication stays at this node alone"),
+        ("objects?replicas=17", "must be 1 to 16"),
+        ("blobs?replicas=17", "must be 1 to 16"),
+        ("objects?replicas=0", "replicas is 0, but must be 1 to 16"),
+    ] {
+        let (status, told) = stage.json("POST", &format!("/v1/{path}"), b"x");
+        assert_eq!((status, &told["kind"]), (400, &json!("usage")), "{told}");
+        assert!(told["error"].as_str().expect("text").contains(says), "{told}");
+    }
+    assert_eq!(stage.port.count(), 0);
+    assert_eq!(stage.json("POST", "/v1/objects?replicas=16", b"x").0, 200);
+}
+
+#[test]
+fn what_is_not_found_is_named_by_its_id() {
+    let stage = Stage::new(None);
+    let (status, told) = stage.json("GET", "/v1/locate/some%20text", b"");
+    assert_eq!((status, &told["error"]), (404, &json!(format!("{}: not found", Id::hash_of(b"some text")))));
+    let (status, told) = stage.json("GET", &format!("/v1/records/{}", Id::MAX), b"");
+    assert_eq!((status, &told["error"]), (404, &json!(format!("{}: not found", Id::MAX))));
+}
+
+#[test]
 fn routes_and_claims_are_told_and_other_text_is_hashed() {
     let stage = Stage::new(None);
     let (status, route) = stage.json("GET", "/v1/route/hello", b"");

@@ -120,7 +120,7 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Exit> {
         Command::Config(arguments) => return config::run(&arguments, output),
         Command::Lab(arguments) => {
             output::start_log(["error", "warn", "info"][shared.verbose.min(2) as usize]);
-            return lab::run(&arguments, output).map_err(|line| Exit::new(output::FAILED, line));
+            return lab::run(&arguments, output);
         }
         Command::Sim(arguments) => {
             output::start_log(["error", "warn", "info"][shared.verbose.min(2) as usize]);

@@ -43,6 +43,13 @@ impl Exit {
     }
 }
 
+/// A line alone is that of a failure.
+impl From<String> for Exit {
+    fn from(line: String) -> Exit {
+        Exit::new(FAILED, line)
+    }
+}
+
 impl Output {
     /// Prints the value as one line of JSON, or the text.
     pub fn print(self, value: &Value, text: impl FnOnce() -> String) -> Result<(), Exit> {

@@ -326,3 +326,19 @@ fn a_simulation_without_sense_is_refused() {
     let exit = command(&["sim", "--underlay", "no-such-file.csv"]).expect_err("there is none");
     assert_eq!(exit.code, FAILED);
 }
+
+#[test]
+fn a_lab_without_sense_is_refused() {
+    for (arguments, said) in [
+        (["--nodes", "0"], "--nodes: a lab has 1 to 2000 nodes, not 0"),
+        (["--nodes", "2001"], "not 2001"),
+        (["--leaf-set", "25"], "--leaf-set takes 1 to 24"),
+        (["--link-budget", "3"], "--link-budget 3 is less than"),
+        (["--contacts-per-slot", "0"], "--contacts-per-slot takes 1 to 8"),
+        (["--measure", "weight"], "--measure"),
+    ] {
+        let exit = command(&[&["lab"], &arguments[..]].concat()).expect_err("refused");
+        assert!(exit.code == USAGE && exit.line.contains(said), "{arguments:?}: {exit:?}");
+    }
+    assert_eq!(command(&["lab", "--latency", "no-such-file.csv"]).expect_err("there is none").code, FAILED);
+}

@@ -8,11 +8,11 @@ mod objects;
 mod report;
 
 use crate::latency::{self, MissingEntries};
-use crate::output::{Output, steps};
+use crate::output::{Exit, Output, USAGE, steps};
 use arras::base::Id;
 use arras::runtime::host::{NodeTuning, Threads};
 use arras::runtime::lab::measure::{Measured, Samples};
-use arras::runtime::lab::{Lab, LabSetup};
+use arras::runtime::lab::{Lab, LabError, LabSetup, NODES_MAX};
 use arras::survey::LatencyMatrix;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -120,9 +120,10 @@ struct Outcome {
     route: Option<report::Path>,
 }
 
-/// Runs the lab. The text of an error is one line for the user.
-pub fn run(args: &LabArgs, output: Output) -> Result<(), String> {
+/// Runs the lab.
+pub fn run(args: &LabArgs, output: Output) -> Result<(), Exit> {
     let Output { json, quiet } = output;
+    check(args).map_err(|line| Exit::new(USAGE, line))?;
     let matrix = read_matrix(args)?;
     let temporary = TemporaryDir::new(args.data_dir.as_deref())?;
     let mut lab = start(args, matrix, temporary.path(), quiet)?;
@@ -155,7 +156,25 @@ pub fn run(args: &LabArgs, output: Output) -> Result<(), String> {
     if args.hold {
         hold::until_signalled(&lab, json)?;
     }
-    verdict
+    Ok(verdict?)
+}
+
+/// Whether the options make a lab at all; the text is for the user.
+fn check(args: &LabArgs) -> Result<(), String> {
+    let Shape { nodes, leaf_set, contacts_per_slot, link_budget, .. } = args.shape;
+    if nodes == 0 || nodes > NODES_MAX {
+        return Err(format!("--nodes: {}", LabError::Nodes { asked: nodes }));
+    }
+    if leaf_set == 0 || leaf_set > 24 {
+        return Err(format!("--leaf-set takes 1 to 24 nodes a side, not {leaf_set}"));
+    }
+    if link_budget < leaf_set * 2 {
+        return Err(format!("--link-budget {link_budget} is less than the leaf set needs ({})", leaf_set * 2));
+    }
+    if contacts_per_slot == 0 || contacts_per_slot > 8 {
+        return Err(format!("--contacts-per-slot takes 1 to 8, not {contacts_per_slot}"));
+    }
+    Ok(())
 }
 
 fn read_matrix(args: &LabArgs) -> Result<Option<LatencyMatrix>, String> {
@@ -164,16 +183,6 @@ fn read_matrix(args: &LabArgs) -> Result<Option<LatencyMatrix>, String> {
 }
 
 fn start(args: &LabArgs, matrix: Option<LatencyMatrix>, dir: &Path, quiet: bool) -> Result<Lab, String> {
-    if args.shape.leaf_set == 0 || args.shape.leaf_set > 24 {
-        return Err(format!("--leaf-set takes 1 to 24 nodes a side, not {}", args.shape.leaf_set));
-    }
-    if args.shape.link_budget < args.shape.leaf_set * 2 {
-        let least = args.shape.leaf_set * 2;
-        return Err(format!("--link-budget {} is less than the leaf set needs ({least})", args.shape.link_budget));
-    }
-    if args.shape.contacts_per_slot == 0 || args.shape.contacts_per_slot > 8 {
-        return Err(format!("--contacts-per-slot takes 1 to 8, not {}", args.shape.contacts_per_slot));
-    }
     let mut tuning = NodeTuning::default();
     tuning.router.leaf_set_per_side = args.shape.leaf_set;
     tuning.router.contacts_per_slot = args.shape.contacts_per_slot;

@@ -4,7 +4,7 @@
 //! Never does: run anything.
 
 use super::options::Options;
-use crate::output::{Exit, FAILED};
+use crate::output::{Exit, FAILED, USAGE};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
@@ -52,11 +52,15 @@ pub struct Published {
 impl Scenario {
     /// Reads a scenario file.
     pub fn read(path: &Path) -> Result<Scenario, Exit> {
-        let said = |error: &dyn std::fmt::Display| Exit::new(FAILED, format!("{}: {error}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| said(&error))?;
-        let scenario: Scenario = toml::from_str(&text).map_err(|error| said(&error))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Exit::new(FAILED, format!("{}: {error}", path.display())))?;
+        let scenario: Scenario = toml::from_str(&text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text[..start.min(text.len())].matches('\n').count() + 1;
+            Exit::new(USAGE, format!("{}:{line}: {}", path.display(), error.message()))
+        })?;
         if scenario.runs.is_empty() {
-            return Err(said(&"there is no [[run]]"));
+            return Err(Exit::new(USAGE, format!("{}: there is no [[run]]", path.display())));
         }
         Ok(scenario)
     }

@@ -3,7 +3,7 @@
 //! Owns: writing, checking and showing a node's configuration.
 //! Never does: overwrite a file, or show the token.
 
-use crate::output::{Exit, FAILED, Output, USAGE};
+use crate::output::{Exit, FAILED, Output, USAGE, check_log};
 use arras::runtime::Config;
 use arras::runtime::config::{self, Given, KEYS, Resolved};
 use serde_json::{Map, Value, json};
@@ -88,8 +88,13 @@ impl Source {
         let environment: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
             .collect();
-        config::resolve(&given, &environment, self.config.as_deref())
-            .map_err(|error| Exit::new(USAGE, error.to_string()))
+        let resolved = config::resolve(&given, &environment, self.config.as_deref())
+            .map_err(|error| Exit::new(USAGE, error.to_string()))?;
+        check_log(&resolved.config.node.log).map_err(|why| {
+            let origin = resolved.origins.get("node.log").map_or("default".to_owned(), ToString::to_string);
+            Exit::new(USAGE, format!("node.log {why} ({origin})"))
+        })?;
+        Ok(resolved)
     }
 }
 

@@ -112,6 +112,29 @@ pub fn start_log(filter: &str) {
     let _ = env_logger::Builder::new().parse_filters(filter).target(env_logger::Target::Stderr).try_init();
 }
 
+/// Whether this says which log lines to write, in the form of `env_logger`: levels, `module=level`, and behind a `/` what
+/// the lines must contain. There a word that is no level is a module; here only one of our own is, so that a level
+/// misspelt is told. The error is for the user.
+pub fn check_log(filter: &str) -> Result<(), String> {
+    let (parts, text) = filter.split_once('/').unwrap_or((filter, ""));
+    if text.contains('/') {
+        return Err(format!("cannot be {filter:?}: it has at most one `/`, before the text of the lines meant"));
+    }
+    let is_level = |word: &str| word.parse::<log::LevelFilter>().is_ok();
+    let is_module = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-:".contains(c));
+    let is_ours = |name: &str| is_module(name) && (name == "arras" || name.starts_with("arras::"));
+    let is_sound = |part: &&str| match part.split_once('=') {
+        Some((name, level)) => is_module(name.trim()) && is_level(level.trim()),
+        None => is_level(part) || is_ours(part),
+    };
+    match parts.split(',').map(str::trim).filter(|part| !part.is_empty()).find(|part| !is_sound(part)) {
+        Some(wrong) => Err(format!(
+            "cannot be {wrong:?}: it is off, error, warn, info, debug or trace, per module as in info,arras::runtime=debug"
+        )),
+        None => Ok(()),
+    }
+}
+
 /// A field as text: a string without quotes, `-` for nothing.
 pub fn field<'a>(value: &'a Value, name: &str) -> std::borrow::Cow<'a, str> {
     match &value[name] {

@@ -189,6 +189,14 @@ fn a_configuration_is_written_once_and_checked() {
     assert_eq!(command(&["config", "check", "--config", &path]).expect("checks"), "ok\n");
     let exit = command(&["config", "check", "--set", "router.link_budget=3"]).expect_err("too small");
     assert!(exit.code == USAGE && exit.line.contains("(flag --set)"), "{exit:?}");
+    for wrong in ["nonsense", "info,arras=loud", "=debug", "arras::=debug=info", "info/a/b", "inf"] {
+        let exit = command(&["config", "check", "--set", &format!("node.log={wrong}")]).expect_err(wrong);
+        assert!(exit.code == USAGE && exit.line.contains("(flag --set)"), "{exit:?}");
+        assert!(wrong.contains('/') || exit.line.contains("off, error, warn, info, debug or trace"), "{exit:?}");
+    }
+    for sound in ["debug", "INFO, arras=debug", "arras::runtime", "off,quinn_proto=trace", "", "warn/link"] {
+        command(&["config", "check", "--set", &format!("node.log={sound}")]).expect(sound);
+    }
     let shown = command(&["config", "show", "--origin", "--set", "router.link_budget=77"]).expect("shown");
     assert!(shown.lines().any(|line| line.starts_with("router.link_budget = 77 ") && line.ends_with("# flag --set")));
 }
@@ -205,6 +213,8 @@ fn a_node_that_cannot_start_says_why() {
     let exit = start(&["--data-dir", "/d", "--seed", "127.0.0.1:1", "--seed", "127.0.0.1:2", "-q"]);
     assert_eq!((exit.code, exit.line.as_str()), (FAILED, "data directory /d is used"));
     assert_eq!(start(&["--listen", "nowhere"]).code, USAGE);
+    let exit = start(&["--data-dir", "/d", "--log", "nonsense"]);
+    assert!(exit.code == USAGE && exit.line.contains("node.log cannot be \"nonsense\""), "{exit:?}");
     assert!(start(&["--api-listen", "0.0.0.0:7421"]).line.contains("set api.token"));
 }
 

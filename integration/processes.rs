@@ -225,6 +225,7 @@ fn ports_and_directories_in_use_are_refused_in_one_line_and_the_first_node_goes_
     start(&other, &overlay, "127.0.0.1:0").refused(1, &format!("{overlay} is in use"));
     start(&other, "127.0.0.1:0", &api).refused(1, &format!("{api} is in use"));
     start(&dir, "127.0.0.1:0", "127.0.0.1:0").refused(1, "is used by process");
+    start(&town.file("file", b""), "127.0.0.1:0", "127.0.0.1:0").refused(1, "is a file, not a directory");
     assert!(town.nodes[0].runs());
     assert_eq!(town.nodes[0].fetch(&id_of(&placed), PATIENCE), b"kept");
 }

@@ -42,6 +42,11 @@ pub enum DataDirError {
         /// Which process, if it said so.
         pid: Option<u32>,
     },
+    /// There is a file where the directory should be.
+    File {
+        /// The file.
+        path: PathBuf,
+    },
     /// The identity file is not one.
     Identity {
         /// The file.
@@ -64,7 +69,10 @@ impl DataDir {
     /// Makes the directory if need be (for its owner alone), and takes it for this process.
     pub fn open(path: &Path) -> Result<DataDir, DataDirError> {
         let failed = |error: io::Error| DataDirError::io(path, &error);
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => DataDirError::File { path: path.to_path_buf() },
+            _ => failed(error),
+        })?;
         let name = path.join(LOCK_FILE);
         let mut lock = owner_only().read(true).create(true).truncate(false).open(&name).map_err(failed)?;
         match lock.try_lock() {
@@ -239,6 +247,11 @@ impl fmt::Display for DataDirError {
                 "data directory {} is used by another node: stop it, or choose another directory (--data-dir)",
                 path.display()
             ),
+            DataDirError::File { path } => write!(
+                f,
+                "data directory {} is a file, not a directory: choose another one (--data-dir)",
+                path.display()
+            ),
             DataDirError::Identity { path, detail } => write!(
                 f,
                 "identity {} cannot be read: {detail}; restore it from a copy, or remove it to become a new node",
@@ -338,6 +351,16 @@ mod tests {
         let path = dir.path().to_path_buf();
         drop(dir);
         assert!(DataDir::open(&path).is_ok());
+    }
+
+    #[test]
+    fn a_file_in_the_directorys_place_is_told_and_left_alone() {
+        let temporary = tempfile::tempdir().expect("a directory");
+        let path = temporary.path().join("node");
+        fs::write(&path, "mine").expect("written");
+        let refused = DataDir::open(&path).expect_err("a file");
+        assert!(refused.to_string().contains("node is a file, not a directory"), "{refused}");
+        assert_eq!(fs::read(&path).expect("read"), b"mine");
     }
 
     #[test]

@@ -276,7 +276,10 @@ impl TemporaryDir {
     fn new(named: Option<&Path>) -> Result<TemporaryDir, String> {
         let unnamed = || std::env::temp_dir().join(format!("arras-lab-{}", std::process::id()));
         let path = named.map_or_else(unnamed, Path::to_path_buf);
-        std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        std::fs::create_dir_all(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => format!("{} is a file, not a directory (--data-dir)", path.display()),
+            _ => format!("{}: {error}", path.display()),
+        })?;
         Ok(TemporaryDir { path, keep: named.is_some() })
     }
 

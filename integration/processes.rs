@@ -18,7 +18,7 @@ use arras::base::Id;
 use arras::identity::SecretKey;
 use arras::wire::object::Record;
 use kept::{hex, kept_in, key_of};
-use process::{PATIENCE, Process, Town, arras, until};
+use process::{PATIENCE, Process, Town, arras, arras_ended_when, until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -228,6 +228,19 @@ fn ports_and_directories_in_use_are_refused_in_one_line_and_the_first_node_goes_
     start(&town.file("file", b""), "127.0.0.1:0", "127.0.0.1:0").refused(1, "is a file, not a directory");
     assert!(town.nodes[0].runs());
     assert_eq!(town.nodes[0].fetch(&id_of(&placed), PATIENCE), b"kept");
+}
+
+#[test]
+fn a_hard_puzzle_is_told_and_a_signal_ends_it() {
+    let town = Town::of(0);
+    let dir = town.path("node");
+    let says = "solving the network's puzzle of 40 bits";
+    let (data, ports) = (dir.display().to_string(), ["--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"]);
+    let node = ["node", "--data-dir", &data, "--set", "network.puzzle_bits=40"];
+    arras_ended_when(says, &[&node[..], &ports].concat()).refused(143, "stopped before the node had started");
+    assert!(!dir.join("identity.key").exists());
+    let crawl = ["crawl", "--seed", "127.0.0.1:1", "--puzzle-bits", "40"];
+    arras_ended_when(says, &crawl).refused(1, "stopped before it had solved");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::output::{Exit, FAILED, Output, UNREACHABLE, USAGE};
 use arras::base::Span;
 use arras::crawler::{Census, Change, Summary, Tuning, tuning};
 use arras::runtime::config::keys;
-use arras::runtime::crawl::{CrawlSetup, Progress, crawl};
+use arras::runtime::crawl::{CrawlError, CrawlSetup, Progress, crawl};
 use files::Files;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ pub struct Arguments {
     /// Nodes visited at once, 1 to 1024.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: u16,
-    /// Nodes visited at most.
+    /// Nodes visited at most, at least 1.
     #[arg(long, value_name = "NODES")]
     limit: Option<NonZeroUsize>,
     /// Where to write crawl.json, visits.ndjson and edges.csv.
@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments, shared: &Shared, api: &Api, output: Output) ->
     }
     let mut watch = Watch { output, files, ended, before: None, round: 0 };
     loop {
-        let census = watch.crawl(&setup)?;
+        let Some(census) = watch.crawl(&setup)? else { return Ok(()) };
         watch.report(census)?;
         let Some(pause) = pause else { return Ok(()) };
         if arguments.rounds.is_some_and(|rounds| watch.round >= rounds.get()) || !watch.rests(pause) {
@@ -100,7 +100,8 @@ struct Watch {
 }
 
 impl Watch {
-    fn crawl(&mut self, setup: &CrawlSetup) -> Result<Census, Exit> {
+    /// One crawl; nothing if a later one was ended before it began.
+    fn crawl(&mut self, setup: &CrawlSetup) -> Result<Option<Census>, Exit> {
         self.round += 1;
         let bar = bar(self.output);
         let census = crawl(setup, &mut |Progress { closed, open, named }| {
@@ -109,13 +110,16 @@ impl Watch {
             !self.ended.load(Ordering::Relaxed)
         });
         bar.finish_and_clear();
-        let census = census.map_err(|error| Exit::new(FAILED, error.to_string()))?;
+        let census = match census {
+            Err(CrawlError::Stopped) if self.before.is_some() => return Ok(None),
+            census => census.map_err(|error| Exit::new(FAILED, error.to_string()))?,
+        };
         if census.nodes.is_empty() && !census.frame.stopped {
             let seeds: Vec<String> = setup.seeds.iter().map(ToString::to_string).collect();
             let what = format!("no node of network '{}' answers at {}", setup.network, seeds.join(", "));
             return Err(Exit::new(UNREACHABLE, what));
         }
-        Ok(census)
+        Ok(Some(census))
     }
 
     fn report(&mut self, census: Census) -> Result<(), Exit> {

@@ -13,7 +13,8 @@ use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// `arras node`
@@ -59,7 +60,8 @@ pub trait Running {
 /// What starts a node; the error is one line.
 pub type Start<'a> = dyn Fn(Config) -> Result<Box<dyn Running>, String> + 'a;
 
-/// Starts a node, waits for a signal, and leaves. A second signal ends it at once.
+/// Starts a node, waits for a signal, and leaves. A second signal ends it at once, and so does one before it has started:
+/// a hard puzzle may take hours.
 pub fn run(arguments: &Arguments, shared: &Shared, output: Output, start: &Start<'_>) -> Result<(), Exit> {
     let resolved = arguments.source.resolve(arguments.given())?;
     let filter = match (shared.quiet, shared.verbose) {
@@ -70,32 +72,42 @@ pub fn run(arguments: &Arguments, shared: &Shared, output: Output, start: &Start
     };
     start_log(filter);
     resolved.warnings.iter().for_each(|line| warn!("{line}"));
-    // Before the start, so that no signal is missed while it goes on.
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM]).map_err(|error| Exit::new(FAILED, format!("signals: {error}")))?;
+    let is_up = Arc::new(AtomicBool::new(false));
+    let stop = watch(Arc::clone(&is_up))?;
     let node = start(resolved.config).map_err(|line| Exit::new(FAILED, line))?;
+    is_up.store(true, Ordering::Relaxed);
     let (id, api, overlay) = (node.id(), node.api(), node.overlay());
     let shape = json!({ "id": id.to_string(), "overlay": overlay.to_string(), "api": format!("http://{api}") });
     output.print(&shape, || format!("node {id} listens on {overlay}, API http://{api}"))?;
-    let (told, stop) = mpsc::channel();
-    let watch = std::thread::Builder::new().name("arras-signals".to_owned());
-    watch
-        .spawn(move || {
-            for (count, signal) in signals.forever().enumerate() {
-                if count > 0 {
-                    eprintln!("arras: stopped at once by a second signal");
-                    // As shells count: 128 and the signal.
-                    std::process::exit(128 + signal);
-                }
-                // The other end waits until the process ends.
-                let _ = told.send(signal);
-            }
-        })
-        .map_err(|error| Exit::new(FAILED, format!("signal thread: {error}")))?;
     // An error means the signal thread is gone, and nobody could ever stop the node.
     let _ = stop.recv();
     info!("leaving; a second signal stops at once");
     if node.stop(LEAVE_PATIENCE) { Ok(()) } else { Err(Exit::new(FAILED, "stopped without having left in time")) }
+}
+
+/// Watches for signals from now on: the first one of a node that is up is told, any other ends the process.
+fn watch(is_up: Arc<AtomicBool>) -> Result<mpsc::Receiver<i32>, Exit> {
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM]).map_err(|error| Exit::new(FAILED, format!("signals: {error}")))?;
+    let (told, stop) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("arras-signals".to_owned());
+    let watching = thread.spawn(move || {
+        for (count, signal) in signals.forever().enumerate() {
+            let why = match (is_up.load(Ordering::Relaxed), count) {
+                (true, 0) => {
+                    // The other end waits until the process ends.
+                    let _ = told.send(signal);
+                    continue;
+                }
+                (true, _) => "at once by a second signal",
+                (false, _) => "before the node had started",
+            };
+            eprintln!("arras: stopped {why}");
+            // As shells count: 128 and the signal.
+            std::process::exit(128 + signal);
+        }
+    });
+    watching.map(|_| stop).map_err(|error| Exit::new(FAILED, format!("signal thread: {error}")))
 }
 
 impl Arguments {

@@ -105,6 +105,24 @@ pub fn arras(arguments: &[&str]) -> Ran {
     arras_with(arguments, b"")
 }
 
+/// Runs the command until its stderr says this, then asks it to end (SIGTERM), and waits until it has.
+#[track_caller]
+pub fn arras_ended_when(says: &str, arguments: &[&str]) -> Ran {
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    let mut command = command(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.reopen().expect("opened"));
+    let mut child = Ended(command.spawn().expect("the command starts"));
+    let said = || std::fs::read_to_string(log.path()).expect("read");
+    until(says, PATIENCE, || {
+        assert!(child.0.try_wait().expect("its status").is_none(), "it ended: {}", said());
+        said().contains(says).then_some(())
+    });
+    let pid = child.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("`kill` runs").success());
+    let status = child.ended().unwrap_or_else(|| panic!("it does not end: {}", said()));
+    Ran { code: status.code(), out: Vec::new(), err: said() }
+}
+
 /// Asks again and again until there is an answer.
 #[track_caller]
 pub fn until<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {

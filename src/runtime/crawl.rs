@@ -6,6 +6,7 @@
 
 use super::clock::Clock;
 use super::net::{DialFault, Net, NetBuffers, NetError, NetEvent, NetOptions};
+use super::puzzle;
 use crate::base::{Chance, Instant, Span};
 use crate::crawler::{Census, Crawler, Effect, Fault, Input, Tuning};
 use crate::identity::{Contact, NodeName, Role, SecretKey};
@@ -13,6 +14,7 @@ use crate::machine::{Machine, Outbox};
 use crate::wire::{CloseReason, Message};
 use mio::{Events, Poll, Token};
 use ring::rand::{SecureRandom, SystemRandom};
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -40,11 +42,23 @@ pub struct Progress {
     pub named: usize,
 }
 
+/// Why there is no census.
+#[derive(Debug)]
+pub enum CrawlError {
+    /// It was ended before it had an identity to introduce itself with.
+    Stopped,
+    /// The socket cannot be opened, or failed.
+    Net(NetError),
+}
+
 /// Crawls. `goes_on` is told of the progress some ten times a second, and may end the crawl early: what was
 /// found until then is the result.
-pub fn crawl(setup: &CrawlSetup, goes_on: &mut dyn FnMut(Progress) -> bool) -> Result<Census, NetError> {
-    let mut walk = Walk::begin(setup)?;
-    walk.run(goes_on)?;
+pub fn crawl(setup: &CrawlSetup, goes_on: &mut dyn FnMut(Progress) -> bool) -> Result<Census, CrawlError> {
+    let secret = fresh_key().map_err(CrawlError::Net)?;
+    let nobody = Progress { closed: 0, open: 0, named: 0 };
+    let name = puzzle::solve(secret.public(), setup.tuning.puzzle_bits, &mut || goes_on(nobody));
+    let mut walk = Walk::begin(setup, secret, name.ok_or(CrawlError::Stopped)?).map_err(CrawlError::Net)?;
+    walk.run(goes_on).map_err(CrawlError::Net)?;
     Ok(walk.crawler.census(walk.clock.now()))
 }
 
@@ -59,9 +73,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn begin(setup: &CrawlSetup) -> Result<Walk, NetError> {
-        let secret = fresh_key()?;
-        let name = NodeName::solve(secret.public(), setup.tuning.puzzle_bits);
+    fn begin(setup: &CrawlSetup, secret: SecretKey, name: NodeName) -> Result<Walk, NetError> {
         let clock = Clock::start();
         let poll = Poll::new().map_err(NetError::System)?;
         let options = NetOptions {
@@ -173,6 +185,17 @@ impl Walk {
     }
 }
 
+impl fmt::Display for CrawlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CrawlError::Stopped => f.write_str("stopped before it had solved the network's puzzle"),
+            CrawlError::Net(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CrawlError {}
+
 /// What a failed dial is to the census.
 fn fault(why: &DialFault) -> Fault {
     match why {
@@ -230,6 +253,14 @@ mod tests {
         let census = crawl(&setup, &mut |_| true).expect("a socket");
         assert!(census.nodes.is_empty());
         assert_eq!(census.frame.seeds_silent, [seed]);
+    }
+
+    #[test]
+    fn a_crawl_is_ended_while_it_solves_the_puzzle() {
+        let tuning = Tuning { puzzle_bits: 60, ..Tuning::default() };
+        let seeds = vec!["127.0.0.1:1".parse().expect("an address")];
+        let setup = CrawlSetup { seeds, network: "test".into(), tuning };
+        assert!(matches!(crawl(&setup, &mut |_| false), Err(CrawlError::Stopped)));
     }
 
     #[test]

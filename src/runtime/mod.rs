@@ -24,6 +24,7 @@ pub mod node;
 pub mod objects;
 pub mod pending;
 mod post;
+mod puzzle;
 mod seat;
 #[expect(clippy::disallowed_methods, reason = "rows carry calendar time; batches are timed")]
 pub mod store;

@@ -30,12 +30,7 @@ pub struct Arguments {
 /// exit code says whether they were sound.
 pub fn run(arguments: &Arguments, api: &Api, output: Output) -> Result<(), Exit> {
     let id = object(&arguments.id)?;
-    let place = arguments.output.as_deref().filter(|path| *path != Path::new("-"));
-    if let Some(path) = place
-        && path.is_dir()
-    {
-        return Err(Exit::new(FAILED, format!("{}: is a directory", path.display())));
-    }
+    let place = destination(arguments.output.as_deref())?;
     let kind = if arguments.raw { "blobs" } else { "objects" };
     let mut answer = api.stream("GET", &format!("/v1/{kind}/{id}"), None)?;
     let length = answer.body().content_length();
@@ -75,6 +70,14 @@ pub fn run(arguments: &Arguments, api: &Api, output: Output) -> Result<(), Exit>
     }
 }
 
+/// Where `-o` leads; nothing is stdout.
+pub fn destination(path: Option<&Path>) -> Result<Option<&Path>, Exit> {
+    match path.filter(|path| *path != Path::new("-")) {
+        Some(path) if path.is_dir() => Err(Exit::new(FAILED, format!("{}: is a directory", path.display()))),
+        place => Ok(place),
+    }
+}
+
 fn broken(why: &dyn std::fmt::Display) -> Exit {
     Exit::new(FAILED, format!("the object broke off: {why}"))
 }
@@ -106,19 +109,14 @@ impl Check {
     }
 }
 
-enum Sink {
+/// Where bytes go: to stdout as they come, into a file all or none.
+pub enum Sink {
+    /// To stdout.
     Stdout,
     /// A file beside the one meant; dropped without [`Sink::keep`], it goes.
-    Beside {
-        file: File,
-        beside: Unkept,
-        meant: PathBuf,
-    },
+    Beside { file: File, beside: Unkept, meant: PathBuf },
     /// What is there and is no regular file.
-    Through {
-        file: File,
-        meant: PathBuf,
-    },
+    Through { file: File, meant: PathBuf },
 }
 
 fn failed(meant: &Path, error: &io::Error) -> Exit {
@@ -126,7 +124,7 @@ fn failed(meant: &Path, error: &io::Error) -> Exit {
 }
 
 /// A file that is removed when dropped.
-struct Unkept(PathBuf);
+pub struct Unkept(PathBuf);
 
 impl Drop for Unkept {
     fn drop(&mut self) {
@@ -137,7 +135,7 @@ impl Drop for Unkept {
 
 impl Sink {
     /// A regular file appears whole or not at all; a device or a pipe is written to, and a link stays one.
-    fn to(meant: &Path) -> Result<Sink, Exit> {
+    pub fn to(meant: &Path) -> Result<Sink, Exit> {
         match fs::metadata(meant) {
             Ok(is) if is.is_file() => Sink::beside(&fs::canonicalize(meant).map_err(|error| failed(meant, &error))?),
             Ok(_) => Ok(Sink::Through {
@@ -155,7 +153,8 @@ impl Sink {
         Ok(Sink::Beside { file, beside: Unkept(beside), meant: meant.to_path_buf() })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Exit> {
+    /// Takes these bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Exit> {
         match self {
             Sink::Stdout => write_out(bytes),
             Sink::Beside { file, meant, .. } | Sink::Through { file, meant } => {
@@ -164,7 +163,8 @@ impl Sink {
         }
     }
 
-    fn keep(self) -> Result<(), Exit> {
+    /// All is written: the file gets its name.
+    pub fn keep(self) -> Result<(), Exit> {
         let Sink::Beside { file, beside, meant } = self else { return Ok(()) };
         file.sync_all().and_then(|()| fs::rename(&beside.0, &meant)).map_err(|error| failed(&meant, &error))
     }

@@ -17,6 +17,7 @@ mod output;
 mod peers;
 mod place;
 mod publish;
+mod record;
 mod route;
 #[expect(clippy::disallowed_methods, reason = "a simulation's own speed is measured in real time")]
 mod sim;
@@ -78,6 +79,8 @@ enum Command {
     Publish(publish::Arguments),
     /// Withdraw a publication.
     Unpublish(unpublish::Arguments),
+    /// Put, fetch and sign records: bytes under their owner's signature, in versions.
+    Record(record::Arguments),
     /// Print who holds an object, nearest first.
     Locate(locate::Arguments),
     /// Print the path to a key's root, hop by hop, and its stretch.
@@ -139,6 +142,7 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Exit> {
         Command::Get(arguments) => get::run(&arguments, &api, output),
         Command::Publish(arguments) => publish::run(&arguments, &api, output),
         Command::Unpublish(arguments) => unpublish::run(&arguments, &api, output),
+        Command::Record(arguments) => record::run(&arguments, &api, output),
         Command::Locate(arguments) => locate::run(&arguments, &api, output),
         Command::Route(arguments) => route::run(&arguments, &api, output),
         Command::Status(arguments) => status::run(&arguments, &api, output),

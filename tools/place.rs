@@ -66,20 +66,25 @@ fn place(name: &str, path: &str, api: &Api, output: Output) -> Result<(), Exit> 
 /// A source that is there, readable and not empty, and its size (0: unknown).
 pub fn open(name: &str) -> Result<(Box<dyn BufRead>, u64), Exit> {
     let failed = |why: &dyn std::fmt::Display| Exit::new(FAILED, format!("{name}: {why}"));
-    let (mut source, size): (Box<dyn BufRead>, u64) = if name == "-" {
-        (Box::new(BufReader::new(io::stdin())), 0)
-    } else {
-        let file = File::open(Path::new(name)).map_err(|error| failed(&error))?;
-        let meta = file.metadata().map_err(|error| failed(&error))?;
-        if meta.is_dir() {
-            return Err(failed(&"is a directory: name the files in it"));
-        }
-        (Box::new(BufReader::with_capacity(READ_BYTES, file)), meta.len())
-    };
+    let (mut source, size) = source(name)?;
     if source.fill_buf().map_err(|error| failed(&error))?.is_empty() {
         return Err(failed(&"is empty: there is nothing to place"));
     }
     Ok((source, size))
+}
+
+/// A source that is there, and its size (0: unknown).
+pub fn source(name: &str) -> Result<(Box<dyn BufRead>, u64), Exit> {
+    let failed = |why: &dyn std::fmt::Display| Exit::new(FAILED, format!("{name}: {why}"));
+    if name == "-" {
+        return Ok((Box::new(BufReader::new(io::stdin())), 0));
+    }
+    let file = File::open(Path::new(name)).map_err(|error| failed(&error))?;
+    let meta = file.metadata().map_err(|error| failed(&error))?;
+    if meta.is_dir() {
+        return Err(failed(&"is a directory: name the files in it"));
+    }
+    Ok((Box::new(BufReader::with_capacity(READ_BYTES, file)), meta.len()))
 }
 
 /// A source that shows its progress, and works out the id of what went through it.

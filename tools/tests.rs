@@ -6,10 +6,13 @@
 use super::*;
 use crate::memory_port::MemoryPort;
 use arras::base::Id;
+use arras::identity::SecretKey;
 use arras::overlay::Failure;
-use arras::runtime::api::{ApiServer, Served, bind};
+use arras::runtime::api::{ApiServer, Served, Written, bind};
+use arras::wire::object::Record;
 use output::{FAILED, NOT_FOUND, PRINTED, TIMED_OUT, UNREACHABLE, USAGE};
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -183,6 +186,67 @@ fn routes_peers_and_status_read_well() {
 }
 
 #[test]
+fn a_record_is_signed_here_and_checked_when_it_comes() {
+    let stage = Stage::new();
+    let key = stage.path("key").display().to_string();
+    let owner = command(&["record", "key", &key]).expect("made");
+    assert_eq!(std::fs::metadata(&key).expect("there").permissions().mode() & 0o777, 0o600);
+    let exit = command(&["record", "key", &key]).expect_err("there already");
+    assert!(exit.code == FAILED && exit.line.contains("stays as it is"), "{exit:?}");
+    let put = |text: &[u8], more: &[&str]| {
+        let file = stage.file("text", text);
+        stage.arras(&[&["record", "put", "--key", &key, "--salt", "news", &file], more].concat())
+    };
+    let first = put(b"one", &[]).expect("put");
+    let id = first.split(' ').next().expect("an id").to_owned();
+    assert_eq!(first, format!("{id}  version 1  on 1 nodes\n"));
+    let second: Value = serde_json::from_str(&put(b"", &["--json", "--lifetime", "1h"]).expect("put")).expect("JSON");
+    assert_eq!((second["id"].as_str(), second["version"].as_u64()), (Some(&id[..]), Some(2)));
+    assert_eq!(stage.arras(&["record", "get", &id]).expect("fetched"), "");
+    let exit = put(b"late", &["--expected", "1"]).expect_err("a conflict");
+    assert!(exit.code == FAILED && exit.line.contains("the version there is 2"), "{exit:?}");
+    assert!(put(b"seven", &["--sequence", "7"]).expect("put").contains("version 7"));
+    let named = ["record", "get", "--owner", owner.trim(), "--salt", "news"];
+    assert_eq!(stage.arras(&named).expect("fetched"), "seven");
+    let shape: Value =
+        serde_json::from_str(&stage.arras(&[&named[..], &["--json"]].concat()).expect("JSON")).expect("it");
+    assert_eq!((shape["sequence"].as_u64(), shape["bytes"].as_str()), (Some(7), Some("736576656e")));
+    let back = stage.path("back").display().to_string();
+    assert!(stage.arras(&["record", "get", &id, "-o", &back]).expect("kept").starts_with("version 7  5 bytes"));
+    assert_eq!(std::fs::read(&back).expect("read"), b"seven");
+}
+
+#[test]
+fn what_is_no_record_is_refused() {
+    let stage = Stage::new();
+    let owner = SecretKey::from_seed([3; 32]);
+    let mut forged = Record::sign(&owner, b"", 1, b"text".to_vec());
+    forged.sequence = 2;
+    let id = forged.id().to_string();
+    // The port in memory keeps it, as a node that lies would.
+    let body = serde_json::json!(Written::of(&forged)).to_string();
+    let uri = format!("http://{}/v1/records", stage.served.address());
+    ureq::run(ureq::http::Request::put(uri).body(body.as_bytes()).expect("a request")).expect("kept");
+    let (key, file) = (stage.file("key", "07".repeat(32).as_bytes()), stage.file("text", b"text"));
+    let (unknown, long, large) = (Id::MAX.to_string(), "s".repeat(65), stage.file("large", &content((1 << 20) + 1)));
+    for (arguments, code, says) in [
+        (vec!["get", &id], FAILED, "its owner did not sign it"),
+        (vec!["get", &unknown], NOT_FOUND, &*unknown),
+        (vec!["get", "12"], USAGE, "malformed id"),
+        (vec!["get", "--owner", "12", "--salt", ""], USAGE, "--owner 12"),
+        (vec!["get"], USAGE, "<ID>"),
+        (vec!["put", "--key", &file, "--salt", "", &file], FAILED, "is no key"),
+        (vec!["put", "--key", &key, "--salt", &long, &file], USAGE, "--salt has 65 bytes, but may have 64"),
+        (vec!["put", "--key", &key, "--salt", "", "--sequence", "0", &file], USAGE, "--sequence"),
+        (vec!["put", "--key", &key, "--salt", "", "--replicas", "17", &file], USAGE, "must be 1 to 16"),
+        (vec!["put", "--key", &key, "--salt", "", &large], FAILED, "has more than 1048576 bytes"),
+    ] {
+        let exit = stage.arras(&[&["record"], &arguments[..]].concat()).expect_err("refused");
+        assert!(exit.code == code && exit.line.contains(says), "{arguments:?}: {exit:?}");
+    }
+}
+
+#[test]
 fn a_configuration_is_written_once_and_checked() {
     let stage = Stage::new();
     let path = stage.path("arras.toml").display().to_string();
@@ -337,6 +401,16 @@ fn a_simulation_without_sense_is_refused() {
     }
     let exit = command(&["sim", "--underlay", "no-such-file.csv"]).expect_err("there is none");
     assert_eq!(exit.code, FAILED);
+    let stage = Stage::new();
+    for (scenario, says) in [
+        ("question = \"?\"\n[[run]]\nname = \"x\"\noptions.network.nods = 3\n", ":4: unknown field `nods`"),
+        ("question = \"?\"\nrun = []\n", "there is no [[run]]"),
+        ("question\n", ":1: "),
+    ] {
+        let file = stage.file("scenario.toml", scenario.as_bytes());
+        let exit = command(&["sim", "--scenario", &file]).expect_err("refused");
+        assert!(exit.code == USAGE && exit.line.contains(says) && !exit.line.contains('\n'), "{exit:?}");
+    }
 }
 
 #[test]

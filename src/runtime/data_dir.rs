@@ -274,7 +274,8 @@ fn owner_only() -> OpenOptions {
     options
 }
 
-fn random_seed() -> Result<[u8; 32], DataDirError> {
+/// The secret bytes of a new key, from the system's random source.
+pub fn random_seed() -> Result<[u8; 32], DataDirError> {
     let mut seed = [0; 32];
     SystemRandom::new().fill(&mut seed).map_err(|_| DataDirError::NoRandomness)?;
     Ok(seed)

@@ -8,7 +8,8 @@
 use super::Directory;
 use super::away::{Pending, Purpose};
 use super::ground::majority;
-use super::root_put::{PutAsked, REPLICAS_MAX};
+use super::root_put::PutAsked;
+use super::tuning::REPLICAS_MAX;
 use super::wishes::Work;
 use crate::base::{Id, Span};
 use crate::identity::Contact;
@@ -41,7 +42,7 @@ impl Directory {
         let replicas = self.ground.tuning.replicas;
         if let Some(Work::Put(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) {
             work.value = Some(value);
-            work.replicas = if work.replicas == 0 { replicas } else { work.replicas.min(REPLICAS_MAX as u8) };
+            work.replicas = if work.replicas == 0 { replicas } else { work.replicas.min(REPLICAS_MAX) };
         }
         self.put_try(number);
     }

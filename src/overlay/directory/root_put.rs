@@ -9,6 +9,7 @@ use super::Directory;
 use super::away::{Due, Pending, Purpose, Replier};
 use super::ground::{Counter, majority};
 use super::keep::{Keep, KeptThen};
+use super::tuning::REPLICAS_MAX;
 use crate::base::{Id, Span};
 use crate::overlay::contract::{Job, Terms, Ticket};
 use crate::wire::directory::{Answer, Refusal, Request};
@@ -58,7 +59,7 @@ impl Directory {
         }
         let copies = match asked.replicas {
             0 => usize::from(self.ground.tuning.replicas),
-            replicas => usize::from(replicas).min(REPLICAS_MAX),
+            replicas => usize::from(replicas.min(REPLICAS_MAX)),
         };
         let fellows = self.ground.fellows(&object, usize::MAX);
         let needed = majority(copies.min(fellows.len() + 1));
@@ -273,5 +274,3 @@ impl Directory {
 const ROOT_PUT_WAIT: Span = Span::from_secs(5);
 /// Puts under way at one shard. As [`super::away::WORK_MAX`].
 const ROOT_PUTS_MAX: usize = 4_096;
-/// Copies of one value: `Tuning::replicas` allows 1 to 16.
-pub(super) const REPLICAS_MAX: usize = 16;

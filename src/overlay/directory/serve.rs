@@ -419,7 +419,7 @@ fn request_name(request: &Request) -> &'static str {
 pub(super) fn trimmed(mut answer: Answer) -> Answer {
     match &mut answer {
         Answer::Holders { holders, .. } | Answer::Busy { others: holders } => holders.truncate(HOLDERS_MAX),
-        Answer::Stored { receipts } => receipts.truncate(super::root_put::REPLICAS_MAX),
+        Answer::Stored { receipts } => receipts.truncate(usize::from(super::tuning::REPLICAS_MAX)),
         _ => {}
     }
     answer

@@ -5,11 +5,14 @@
 
 use crate::base::Span;
 
+/// Most copies of one value, the root's included. A guess: as many as a leaf set of default size has on one side.
+pub const REPLICAS_MAX: u8 = 16;
+
 /// What one node may choose for itself about objects. Limits are for the whole node; each shard gets
 /// its part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tuning {
-    /// Copies of a value, the root's included, 1 to 16. DESIGN §7.
+    /// Copies of a value, the root's included, 1 to [`REPLICAS_MAX`]. DESIGN §7.
     pub replicas: u8,
     /// Bytes of values kept for others.
     pub quota_bytes: u64,

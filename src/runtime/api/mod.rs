@@ -15,6 +15,7 @@ pub use written::Written;
 
 use super::handle::NodePort;
 use crate::base::{Id, Span};
+use crate::overlay::directory::tuning::REPLICAS_MAX;
 use crate::overlay::{Command, Failure, Reply};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -301,8 +302,6 @@ impl fmt::Debug for ApiServer {
     }
 }
 
-/// Copies of one value that can be asked for: what a root keeps at most, as in `directory.replicas`.
-const REPLICAS_MAX: u8 = 16;
 /// Requests under way at one node. A guess: far above what a thread can serve, far below what hurts.
 const REQUESTS_MAX: usize = 256;
 /// The longest line of a framework's own refusal. A guess.

@@ -7,6 +7,7 @@ use super::keys::KEYS;
 use super::{Config, Scope};
 use crate::base::Span;
 use crate::identity::contact::ADDRESSES_MAX;
+use crate::overlay::directory::tuning::REPLICAS_MAX;
 use crate::wire::hello::NETWORK_BYTES_MAX;
 use crate::wire::object::VALUE_BYTES_MAX;
 use std::net::{IpAddr, SocketAddr};
@@ -70,7 +71,7 @@ fn ranges(config: &Config, rules: &mut Rules) {
     let (router, directory, forwarder) = (&config.router, &config.directory, &config.forwarder);
     rules.within("router.leaf_set_per_side", router.leaf_set_per_side as u64, 1, 24);
     rules.within("router.contacts_per_slot", router.contacts_per_slot as u64, 1, 8);
-    rules.within("directory.replicas", u64::from(directory.replicas), 1, 16);
+    rules.within("directory.replicas", u64::from(directory.replicas), 1, u64::from(REPLICAS_MAX));
     rules.within("forwarder.tries_max", u64::from(forwarder.tries_max), 1, 255);
     rules.within("forwarder.origin_rate", u64::from(forwarder.origin_rate), 1, u64::from(u32::MAX));
     rules.within("network.puzzle_bits", u64::from(config.network.puzzle_bits), 0, 40);

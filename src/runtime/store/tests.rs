@@ -198,6 +198,42 @@ fn a_layout_of_a_newer_release_is_refused() {
     assert!(matches!(Store::open(dir.path(), 1 << 20), Err(StoreError::Format { found: 9, .. })));
 }
 
+#[test]
+fn a_store_of_the_layout_before_is_read_and_becomes_one_of_this() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let value = blob("from before");
+    let mut store = Store::open(dir.path(), 1 << 20).expect("opens");
+    assert!(matches!(done(&mut store, vec![keep(&value, 100)])[..], [DiskDone::Kept]));
+    // As the first layout had it: version, one moment for all, bytes, what it is kept for (here both), pieces.
+    let mut old = [0; 27];
+    old[8..16].copy_from_slice(&NOW.after(Span::from_secs(60)).0.to_le_bytes());
+    (old[16], old[24], old[25]) = (11, 2, 1);
+    let transaction = store.database.as_ref().expect("open").begin_write().expect("writes");
+    transaction.open_table(HEADERS).expect("a table").insert(value.id().as_bytes(), &old[..]).expect("in");
+    transaction.open_table(PARTICULARS).expect("a table").insert(LAYOUT, LAYOUT_BEFORE).expect("in");
+    transaction.commit().expect("commits");
+    drop(store);
+    let mut store = Store::open(dir.path(), 1 << 20).expect("opens again");
+    let minute = Some(Span::from_secs(60));
+    match &loaded(&mut store, NOW)[..] {
+        [Stored::Value { bytes: 11, terms: Terms { replica, published }, .. }] => {
+            assert_eq!((*replica, *published), (minute, minute));
+        }
+        other => panic!("{other:?}"),
+    }
+    // Its publication ends; as a replica it stays for as long as it was to.
+    let terms = Terms::replica(Span::from_secs(30));
+    let set = DiskOp::SetTerms { object: value.id(), terms };
+    let reports = done(&mut store, vec![set, DiskOp::ReadValue { object: value.id() }]);
+    assert!(matches!(&reports[..], [DiskDone::Kept, DiskDone::Read(Some(read))] if *read == value));
+    drop(store);
+    let mut store = Store::open(dir.path(), 1 << 20).expect("opens once more");
+    assert!(matches!(&loaded(&mut store, NOW)[..], [Stored::Value { terms: kept, .. }] if *kept == terms));
+    let read = store.database.as_ref().expect("open").begin_read().expect("reads");
+    let layout = read.open_table(PARTICULARS).expect("a table").get(LAYOUT).expect("read").expect("there").value();
+    assert_eq!(layout, LAYOUT_NOW);
+}
+
 /// A file that stops growing, or fails to sync, when told.
 #[derive(Debug)]
 struct Failing {

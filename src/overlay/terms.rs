@@ -34,6 +34,11 @@ impl<T: Copy + Ord> Terms<T> {
         Terms { replica: self.replica.filter(running), published: self.published.filter(running) }
     }
 
+    /// Whether any of it is not over at this moment.
+    pub fn is_running(&self, now: T) -> bool {
+        self.end() > Some(now)
+    }
+
     /// When all of it is over; `None` if it is for nothing.
     pub fn end(&self) -> Option<T> {
         self.replica.max(self.published)
@@ -60,6 +65,7 @@ mod tests {
         assert_eq!((terms.first_end(), terms.end()), (Some(5), Some(9)));
         assert_eq!(terms.running(5), Terms::published(9));
         assert_eq!(terms.running(9).end(), None);
+        assert!(terms.is_running(8) && !terms.is_running(9));
         assert_eq!(Terms::replica(7).or(terms), Terms { replica: Some(7), published: Some(9) });
         assert_eq!(Terms::published(1).map(|at| at + 1), Terms::published(2));
     }

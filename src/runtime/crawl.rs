@@ -5,6 +5,7 @@
 //! is through.
 
 use super::clock::Clock;
+use super::data_dir::random_seed;
 use super::net::{DialFault, Net, NetBuffers, NetError, NetEvent, NetOptions};
 use super::puzzle;
 use crate::base::{Chance, Instant, Span};
@@ -13,7 +14,6 @@ use crate::identity::{Contact, NodeName, Role, SecretKey};
 use crate::machine::{Machine, Outbox};
 use crate::wire::{CloseReason, Message};
 use mio::{Events, Poll, Token};
-use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -228,9 +228,7 @@ fn listen_for(seeds: &[SocketAddr]) -> SocketAddr {
 }
 
 fn fresh_key() -> Result<SecretKey, NetError> {
-    let mut seed = [0; 32];
-    let filled = SystemRandom::new().fill(&mut seed);
-    filled.map_err(|_| NetError::System(io::Error::other("the system gives no random bytes")))?;
+    let seed = random_seed().map_err(|error| NetError::System(io::Error::other(error.to_string())))?;
     Ok(SecretKey::from_seed(seed))
 }
 

@@ -45,7 +45,7 @@ struct KeptPointer {
 
 impl KeptValue {
     fn is_live(&self, now: Instant) -> bool {
-        self.terms.end().is_some_and(|end| end > now)
+        self.terms.is_running(now)
     }
 }
 

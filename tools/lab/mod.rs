@@ -165,6 +165,11 @@ fn check(args: &LabArgs) -> Result<(), String> {
     if nodes == 0 || nodes > NODES_MAX {
         return Err(format!("--nodes: {}", LabError::Nodes { asked: nodes }));
     }
+    check_tables(leaf_set, link_budget, contacts_per_slot)
+}
+
+/// Whether a node can have such tables; the text is for the user.
+pub fn check_tables(leaf_set: usize, link_budget: usize, contacts_per_slot: usize) -> Result<(), String> {
     if leaf_set == 0 || leaf_set > 24 {
         return Err(format!("--leaf-set takes 1 to 24 nodes a side, not {leaf_set}"));
     }

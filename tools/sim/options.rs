@@ -235,18 +235,9 @@ impl Options {
         if !(1..=NODES_MAX).contains(&self.nodes()) {
             return usage(format!("--nodes takes 1 to {NODES_MAX}, not {}", self.nodes()));
         }
-        if !(1..=24).contains(&leaf_set) {
-            return usage(format!("--leaf-set takes 1 to 24 nodes a side, not {leaf_set}"));
-        }
-        if self.link_budget() < 2 * leaf_set {
-            let least = 2 * leaf_set;
-            return usage(format!("--link-budget {} is less than the leaf set needs ({least})", self.link_budget()));
-        }
+        crate::lab::check_tables(leaf_set, self.link_budget(), self.contacts_per_slot()).or_else(usage)?;
         if !(1..=1_000).contains(&self.network.seeds.unwrap_or(1)) {
             return usage("--seeds takes 1 to 1000".to_owned());
-        }
-        if !(1..=8).contains(&self.contacts_per_slot()) {
-            return usage(format!("--contacts-per-slot takes 1 to 8, not {}", self.contacts_per_slot()));
         }
         let directly = self.build() == Build::Direct;
         let only = [

@@ -66,8 +66,7 @@ impl Directory {
             if !self.away.amiss.insert(row, room) {
                 self.ground.tally.count(Counter::Refused, "directory.amiss_max");
             }
-            let pause = self.away.amiss.pause.map_or(AMEND_AFTER, |pause| (pause * 2).min(AMEND_AFTER_MAX));
-            let after = self.ground.chance.jittered(pause, 0.5);
+            let after = self.ground.chance.jittered(self.away.amiss.next_pause(), 0.5);
             // Not earlier for what is left to tell: the disk is ill.
             self.ground.deadlines.set(Due::Amend, self.ground.now + after);
         }
@@ -79,7 +78,7 @@ impl Directory {
     /// The pause after a failure is over.
     pub(super) fn on_amend_due(&mut self) {
         let amiss = &mut self.away.amiss;
-        amiss.pause = Some(amiss.pause.map_or(AMEND_AFTER, |pause| (pause * 2).min(AMEND_AFTER_MAX)));
+        amiss.pause = Some(amiss.next_pause());
         for row in amiss.take_next(AMENDED_AT_ONCE) {
             match row {
                 // Written meanwhile, the disk has what this shard has.
@@ -115,6 +114,11 @@ impl Amiss {
             self.rows.insert(row);
         }
         fits
+    }
+
+    /// Before the disk is told again, if it fails now.
+    fn next_pause(&self) -> Span {
+        self.pause.map_or(AMEND_AFTER, |pause| (pause * 2).min(AMEND_AFTER_MAX))
     }
 
     /// Takes the next ones behind those taken last; behind the last come the first.

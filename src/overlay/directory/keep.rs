@@ -136,12 +136,22 @@ impl Directory {
 
     /// A write says that this is published here, as the one before it did that failed: then it is not.
     fn unpublish_if_failed(&mut self, object: &Id) {
-        let Some(entry) = self.values.get(object).filter(|_| self.leaving.is_none()) else { return };
-        if !self.publications.is_published(object) && !self.values.is_being_written(object) {
-            let terms = Terms { published: None, ..entry.terms };
-            self.values.set_terms(object, terms);
-            self.amend(Row::Value(*object), Why::Wrong);
+        let is_settled = self.leaving.is_none() && !self.values.is_being_written(object);
+        if is_settled && !self.publications.is_published(object) {
+            self.end_published(object, Why::Wrong);
         }
+    }
+
+    /// A value is published here no more: it stays if it is kept for its root, here and on disk.
+    pub(super) fn end_published(&mut self, object: &Id, why: Why) {
+        let Some(entry) = self.values.get(object) else { return };
+        let terms = Terms { published: None, ..entry.terms };
+        if terms.end().is_none() {
+            self.forget_for(object, why);
+            return;
+        }
+        self.values.set_terms(object, terms);
+        self.amend(Row::Value(*object), why);
     }
 
     /// Ends what has outlived its time.

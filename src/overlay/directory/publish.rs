@@ -7,7 +7,7 @@
 //! the lifetime they were made for, and from then on a locate goes all the way to a root.
 
 use super::Directory;
-use super::amend::{Row, Why};
+use super::amend::Why;
 use super::away::{Due, Routed};
 use super::ground::Counter;
 use super::keep::{Keep, KeptThen};
@@ -67,14 +67,11 @@ enum Rooting {
 
 impl Directory {
     /// A local client publishes: the value first, then the claim.
-    pub(super) fn publish_start(&mut self, number: u64, value: Value) {
+    pub(super) fn publish_start(&mut self, number: u64, value: Value, lifetime: Option<Span>) {
         if let Err(refusal) = self.ground.limits.form(&value) {
             return self.finish(number, Err(Failure::Refused(refusal)));
         }
-        let lifetime = match self.wishes.get(number).map(|wish| &wish.work) {
-            Some(Work::Publish { lifetime: Some(lifetime) }) => PUBLISHED_LIFETIME.min(*lifetime),
-            _ => PUBLISHED_LIFETIME,
-        };
+        let lifetime = lifetime.map_or(PUBLISHED_LIFETIME, |lifetime| lifetime.min(PUBLISHED_LIFETIME));
         let (object, then) = (value.id(), KeptThen::Published(number));
         self.keep(object, Keep { value, terms: Terms::published(lifetime), source: None, then });
     }
@@ -98,25 +95,19 @@ impl Directory {
     /// A local client withdraws.
     pub(super) fn unpublish_start(&mut self, number: u64) {
         let Some(object) = self.wishes.get(number).map(|wish| wish.object) else { return };
-        let Some(entry) = self.values.get(&object).filter(|entry| entry.is_published()) else {
+        if !self.values.get(&object).is_some_and(|entry| entry.is_published()) {
             // What the disk has not been told, or has not done, a start would bring back.
             let failure = if self.is_amiss(&object) { Failure::Refused(Refusal::Disk) } else { Failure::NotFound };
             return self.finish(number, Err(failure));
-        };
+        }
         if self.values.is_being_written(&object) {
             // What is written says that it is published.
             return self.finish(number, Err(Failure::Refused(Refusal::Busy)));
         }
-        let terms = Terms { published: None, ..entry.terms };
         let Some(publication) = self.end_publication(&object) else {
             return self.finish(number, Err(Failure::NotFound));
         };
-        let why = Why::Unpublished { publication, wish: number };
-        if terms.end().is_some() {
-            self.values.set_terms(&object, terms);
-            return self.amend(Row::Value(object), why);
-        }
-        self.forget_for(&object, why);
+        self.end_published(&object, Why::Unpublished { publication, wish: number });
     }
 
     /// The disk has the word that this is published no more, or is given it again later: roots are told.
@@ -184,8 +175,7 @@ impl Directory {
     /// One root is tried (again).
     pub(super) fn deposit_try(&mut self, number: u64, salt: u8) {
         let Some(deposit) = self.publications.deposits.get_mut(&number) else { return };
-        let is_published = self.publications.by_object.contains_key(&deposit.pointer.object);
-        let is_history = is_published == deposit.pointer.withdraws();
+        let is_history = deposit.is_history(&self.publications.by_object);
         if let Some(rooting) = deposit.roots.get_mut(usize::from(salt)).filter(|_| is_history) {
             // Withdrawn, or published again, since the last try.
             *rooting = Rooting::Failed;
@@ -233,7 +223,7 @@ impl Directory {
             }
             Single::Root { object, salt } if self.publications.is_under_way(&object, salt) => {}
             Single::Root { object, salt } => {
-                let is_published = self.publications.by_object.contains_key(&object);
+                let is_published = self.publications.is_published(&object);
                 self.ground.tally.count(Counter::Renewals, if is_published { "singly" } else { "withdrawn" });
                 let (pointer, remaining) = self.next_pointer(object);
                 let mut roots = [Rooting::Spared; super::ROOTS_PER_OBJECT as usize];
@@ -275,7 +265,7 @@ impl Directory {
 
     /// Signs the next claim, and sends it to all roots.
     fn claim(&mut self, object: Id, wish: Option<u64>) {
-        if !self.publications.by_object.contains_key(&object) {
+        if !self.publications.is_published(&object) {
             return;
         }
         let (pointer, lifetime) = self.next_pointer(object);
@@ -308,8 +298,7 @@ impl Directory {
             return;
         }
         // What was withdrawn meanwhile must not come back, nor the reverse.
-        let is_published = self.publications.by_object.contains_key(&deposit.pointer.object);
-        let is_history = is_published == deposit.pointer.withdraws();
+        let is_history = deposit.is_history(&self.publications.by_object);
         if is_history || deposit.outdated >= OUTDATED_MAX || version - sequence > SEQUENCE_LEAP_MAX {
             deposit.roots[usize::from(salt)] = Rooting::Failed;
             return self.deposit_judge(number);
@@ -361,7 +350,7 @@ impl Directory {
 
     fn wishing(&self, wish: u64) -> Option<Wishing> {
         let wish = self.wishes.get(wish)?;
-        Some(Wishing { object: wish.object, is_publish: matches!(wish.work, Work::Publish { .. }) })
+        Some(Wishing { object: wish.object, is_publish: matches!(wish.work, Work::Publish) })
     }
 
     /// A number above those of earlier starts, if this node's contact grew since; else a root will say
@@ -381,6 +370,11 @@ impl Deposit {
     /// At how many roots the claim holds.
     fn rooted(&self) -> u8 {
         self.roots.iter().filter(|rooting| matches!(rooting, Rooting::Done | Rooting::Spared)).count() as u8
+    }
+
+    /// Whether its object was withdrawn, or published again, since.
+    fn is_history(&self, published: &BTreeMap<Id, Publication>) -> bool {
+        published.contains_key(&self.pointer.object) == self.pointer.withdraws()
     }
 
     fn is_partial(&self) -> bool {
@@ -419,7 +413,7 @@ impl Publications {
     fn is_under_way(&self, object: &Id, salt: u8) -> bool {
         self.deposits.values().any(|deposit| {
             let rooting = deposit.roots.get(usize::from(salt));
-            let is_it = deposit.pointer.object == *object && deposit.pointer.withdraws() != self.is_published(object);
+            let is_it = deposit.pointer.object == *object && !deposit.is_history(&self.by_object);
             is_it && matches!(rooting, Some(Rooting::UnderWay { .. }))
         })
     }

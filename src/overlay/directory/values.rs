@@ -297,7 +297,7 @@ impl Entry {
 
     /// Whether its time is not up.
     pub(super) fn is_live(&self, now: Instant) -> bool {
-        self.left(now) > Span::ZERO
+        self.terms.is_running(now)
     }
 
     /// Whether this node published it.

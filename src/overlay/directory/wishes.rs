@@ -45,9 +45,7 @@ pub(super) enum Work {
     Get(GetWork),
     Locate(LocateWork),
     /// A publish before its value is on disk, or the deposit of its claims.
-    Publish {
-        lifetime: Option<Span>,
-    },
+    Publish,
     Unpublish,
 }
 
@@ -80,8 +78,8 @@ impl Directory {
                 self.locate_start(number);
             }
             Command::Publish { value, lifetime } => {
-                let number = self.add_wish(request, value.id(), Work::Publish { lifetime });
-                self.publish_start(number, value);
+                let number = self.add_wish(request, value.id(), Work::Publish);
+                self.publish_start(number, value, lifetime);
             }
             Command::Unpublish { object } => {
                 let number = self.add_wish(request, object, Work::Unpublish);
@@ -168,7 +166,7 @@ impl Directory {
             Some(Work::Put(_)) => self.put_try(number),
             Some(Work::Get(_)) => self.get_try(number),
             Some(Work::Locate(_)) => self.locate_try(number),
-            Some(Work::Publish { .. } | Work::Unpublish) | None => {}
+            Some(Work::Publish | Work::Unpublish) | None => {}
         }
     }
 
@@ -176,7 +174,7 @@ impl Directory {
     pub(super) fn on_patience_end(&mut self, number: u64) {
         let Some(wish) = self.wishes.get_mut(number) else { return };
         let failure = wish.last.take().unwrap_or(Failure::TimedOut);
-        if matches!(wish.work, Work::Publish { .. } | Work::Unpublish) {
+        if matches!(wish.work, Work::Publish | Work::Unpublish) {
             return self.deposit_impatient(number, failure);
         }
         self.finish(number, Err(failure));
@@ -192,7 +190,7 @@ impl Directory {
             Work::Put(_) => Counter::Puts,
             Work::Get(_) => Counter::Gets,
             Work::Locate(_) => Counter::Locates,
-            Work::Publish { .. } | Work::Unpublish => Counter::Publishes,
+            Work::Publish | Work::Unpublish => Counter::Publishes,
         };
         self.ground.tally.count(counter, outcome_name(&result));
         self.ground.out.push(Effect::Answer { request: wish.request, result });

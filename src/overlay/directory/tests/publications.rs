@@ -10,9 +10,8 @@ fn publish_for(value: &Value, lifetime: Span) -> Command {
 }
 
 fn found(town: &mut Town, asker: usize, value: &Value) -> Option<Vec<Id>> {
-    town.ask(asker, Command::Locate { object: value.id() })
-        .is_ok()
-        .then(|| holders(town.ask(asker, Command::Locate { object: value.id() })))
+    let answer = town.ask(asker, Command::Locate { object: value.id() });
+    answer.is_ok().then(|| holders(answer))
 }
 
 #[test]

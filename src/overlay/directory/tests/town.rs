@@ -138,7 +138,7 @@ impl Town {
         node.interest = Arc::new(Interest::new((1, 2)));
         node.start(&tuning);
         node.is_alive = true;
-        let live = node.values.iter().filter(|(_, (_, terms))| terms.end() > Some(now));
+        let live = node.values.iter().filter(|(_, (_, terms))| terms.is_running(now));
         let values = live.map(|(object, (value, terms))| Stored::Value {
             object: *object,
             version: value.version(),

@@ -22,8 +22,8 @@ pub(super) struct Grave {
     /// When somebody knocked last, or the time of death.
     last_knock: Instant,
     pause: Span,
-    /// Whether others heard it when this node did not: then it is the way that is broken.
-    is_disputed: bool,
+    /// When others said last that they hear it though this node does not: then it is the way that is broken.
+    disputed: Option<Instant>,
 }
 
 /// At most [`GRAVES_MAX`] of them; the longest dead give way.
@@ -49,14 +49,14 @@ impl Graveyard {
         }
         let pause = if was_near { PAUSE_FIRST } else { PAUSE_OLD * 2 };
         let next_knock = now + chance.jittered(pause, JITTER);
-        let grave = Grave { contact, since: now, next_knock, last_knock: now, pause, is_disputed: false };
+        let grave = Grave { contact, since: now, next_knock, last_knock: now, pause, disputed: None };
         self.graves.insert(id, grave);
     }
 
     /// Others hear it: the way to it may be mended at any time, and nobody else would say so.
-    pub(super) fn dispute(&mut self, id: &Id) {
+    pub(super) fn dispute(&mut self, id: &Id, now: Instant) {
         if let Some(grave) = self.graves.get_mut(id) {
-            grave.is_disputed = true;
+            grave.disputed = Some(now);
         }
     }
 
@@ -76,6 +76,15 @@ impl Graveyard {
             grave.next_knock = grave.next_knock.min(now.max(grave.last_knock + RUMOUR_PAUSE));
             grave.pause = PAUSE_FIRST;
         }
+    }
+
+    /// A leaf set names this dead node. Soon after the death that says only that the news is slow; later, that its neighbours
+    /// hear it and it may live.
+    pub(super) fn mention_in_ring(&mut self, id: &Id, now: Instant) {
+        if self.graves.get(id).is_some_and(|grave| now.since(grave.since) > RING_LAG) {
+            self.dispute(id, now);
+        }
+        self.mention(id, now);
     }
 
     /// Takes those whose knock is due, at most `count`, and puts their next knock off. Those on the long dead are so far
@@ -99,7 +108,7 @@ impl Graveyard {
     /// Notes a knock on this one, whenever it was due.
     pub(super) fn knock(&mut self, id: &Id, now: Instant, chance: &mut Chance) -> Option<Arc<Contact>> {
         let grave = self.graves.get_mut(id)?;
-        let is_disputed = grave.is_disputed && now.since(grave.since) < DISPUTED_FOR;
+        let is_disputed = grave.disputed.is_some_and(|then| now.since(then) < DISPUTED_FOR);
         grave.pause = (grave.pause * PAUSE_GROWS).min(if is_disputed { PAUSE_DISPUTED } else { PAUSE_MAX });
         grave.last_knock = now;
         grave.next_knock = now + chance.jittered(grave.pause, JITTER);
@@ -172,6 +181,9 @@ const PAUSE_GROWS: u64 = 3;
 /// minute (the bar), and outages of single ways seldom last longer than that. Guesses.
 const PAUSE_DISPUTED: Span = Span::from_secs(30);
 const DISPUTED_FOR: Span = Span::from_hours(1);
+/// For so long after a death leaf sets may name the dead because the news is slow: neighbours find out for themselves within
+/// half a minute at the usual beat. A guess.
+const RING_LAG: Span = Span::from_mins(2);
 /// How far apart one node's knocks on the long dead are in a network of so many: one that is healed is whole again within a
 /// minute (the bar), and any one of its nodes may find the others, so the more there are the less each does.
 pub(super) fn knocks_apart(nodes: f64) -> Span {
@@ -250,11 +262,34 @@ mod tests {
     fn one_that_others_hear_is_knocked_on_all_the_time_for_an_hour() {
         let (mut yard, mut chance) = (Graveyard::default(), Chance::from_seed(1));
         yard.bury(contact(1, 1), true, at(0), &mut chance);
-        yard.dispute(&contact(1, 1).id());
+        yard.dispute(&contact(1, 1).id(), at(0));
         let times: Vec<u64> =
             (0..7200).filter(|s| !yard.knocks(at(*s), 4, OLD_APART, &mut chance).is_empty()).collect();
         let (early, late) = times.split_at(times.partition_point(|second| *second < 3600));
         assert!(early.windows(2).all(|two| two[1] - two[0] < 45), "{times:?}");
         assert!(late.len() < 12, "{times:?}");
+    }
+
+    #[test]
+    fn one_that_leaf_sets_name_long_after_its_death_is_disputed_from_then_on() {
+        let knocks = |named_at: u64| {
+            let (mut yard, mut chance) = (Graveyard::default(), Chance::from_seed(1));
+            let id = contact(1, 1).id();
+            yard.bury(contact(1, 1), true, at(0), &mut chance);
+            let mut times = Vec::new();
+            for second in 0..7200 {
+                if second == named_at {
+                    yard.mention_in_ring(&id, at(second));
+                }
+                if !yard.knocks(at(second), 4, OLD_APART, &mut chance).is_empty() {
+                    times.push(second);
+                }
+            }
+            times
+        };
+        let (slow, alive) = (knocks(60), knocks(1000));
+        assert!(slow.len() < 20, "{slow:?}");
+        let disputed: Vec<u64> = alive.into_iter().filter(|second| (1000..4600).contains(second)).collect();
+        assert!(disputed.len() > 80 && disputed.windows(2).all(|two| two[1] - two[0] < 45), "{disputed:?}");
     }
 }

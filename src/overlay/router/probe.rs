@@ -301,7 +301,7 @@ impl Router {
         let mattered = self.ring.all.contains(id);
         self.bury(t, id, "silent");
         if doubt.is_disputed {
-            self.graves.dispute(id);
+            self.graves.dispute(id, t.now);
         }
         if mattered && !doubt.accused {
             for member in self.ring.all.iter().filter(|member| member != id) {

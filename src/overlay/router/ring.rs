@@ -309,7 +309,7 @@ impl Router {
         let mut found = false;
         for id in ids.iter().filter(|id| self.ring.all.has_place_for(&me, id)) {
             if self.graves.contains(id) {
-                self.graves.mention(id, now);
+                self.graves.mention_in_ring(id, now);
             } else if self.peers.find(id).is_none() && !self.gossip.is_checking(id) {
                 found = true;
             }

@@ -97,8 +97,10 @@ pub struct ReachEntry {
 impl ReachEntry {
     /// What an advert of these links says: the nearest of them, in the order of ids.
     pub fn nearest(mut links: Vec<ReachEntry>, count: usize) -> Arc<[ReachEntry]> {
-        links.sort_unstable_by_key(|entry| (entry.rtt, entry.peer));
-        links.truncate(count);
+        if links.len() > count {
+            links.select_nth_unstable_by_key(count, |entry| (entry.rtt, entry.peer));
+            links.truncate(count);
+        }
         links.sort_unstable();
         links.into()
     }

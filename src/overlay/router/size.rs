@@ -26,9 +26,12 @@ impl Router {
     /// nodes built directly, 80 contacts, PlanetLab, 2026-11-26).
     pub(super) fn size_estimate(&self) -> Option<f64> {
         let own = self.own_size()?;
+        if self.ring.ready.is_whole_ring() {
+            return Some(own);
+        }
         let is_witness = |peer: &&Peer| peer.ready && !peer.suspected && !self.ring.all.contains(&peer.id());
         let mut all: Vec<f64> = self.peers.linked().filter(is_witness).filter_map(Peer::said_size).collect();
-        if self.ring.ready.is_whole_ring() || all.len() < WORDS_MIN {
+        if all.len() < WORDS_MIN {
             return Some(own);
         }
         all.push(own);

@@ -20,8 +20,7 @@ pub fn truth(world: &World, key: &Id) -> Option<usize> {
     ready.map(|(index, node)| (index, node.contact().id())).fold(None, nearer).map(|(index, _)| index)
 }
 
-/// Asks every ready node for the root of `keys` keys drawn from the stage's seed, and of two keys
-/// next to each node's own place.
+/// Asks every ready node for the root of `keys` keys drawn from the stage's seed.
 pub fn check(stage: &mut Stage, keys: usize) -> Vec<Wrong> {
     let keys: Vec<Id> = (0..keys).map(|_| stage.key()).collect();
     let mut wrongs = Vec::new();

@@ -38,15 +38,19 @@ pub(super) struct End {
 }
 
 impl Ends {
-    fn set(&mut self, peer: usize, end: End) {
+    fn set(&mut self, peer: usize, end: End) -> bool {
+        self.fresh.push(peer as u32);
         match self.peers.binary_search(&(peer as u32)) {
-            Ok(at) => self.ends[at] = end,
+            Ok(at) => {
+                self.ends[at] = end;
+                true
+            }
             Err(at) => {
                 self.peers.insert(at, peer as u32);
                 self.ends.insert(at, end);
+                false
             }
         }
-        self.fresh.push(peer as u32);
     }
 
     fn remove(&mut self, peer: usize) -> Option<End> {
@@ -65,14 +69,17 @@ impl Ends {
 }
 
 impl Links {
-    /// Makes both ends stand, in place of any old ones; gives the link's number.
-    pub fn open(&mut self, a: usize, b: usize, now: Instant, rtt: Span) -> u64 {
+    /// The number of the next link.
+    pub fn number(&mut self) -> u64 {
         self.opened += 1;
-        let end = End { number: self.opened, heard: now, is_fresh: true, rtt: RttEstimate::first(rtt) };
-        self.at.resize_with(self.at.len().max(a.max(b) + 1), Ends::default);
-        self.at[a].set(b, end);
-        self.at[b].set(a, end);
         self.opened
+    }
+
+    /// Makes this link's end at `at` stand, in place of an old one; says whether there was one.
+    pub fn open(&mut self, at: usize, peer: usize, number: u64, now: Instant, rtt: Span) -> bool {
+        let end = End { number, heard: now, is_fresh: true, rtt: RttEstimate::first(rtt) };
+        self.at.resize_with(self.at.len().max(at + 1), Ends::default);
+        self.at[at].set(peer, end)
     }
 
     /// Takes the end at `at` away; says which link it was.

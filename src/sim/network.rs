@@ -34,6 +34,8 @@ pub(super) struct Packet {
 #[derive(Default)]
 pub(super) struct Dials {
     under_way: BTreeMap<(usize, usize), Dial>,
+    /// Links that stand at the end of who dialled only, by number.
+    half_open: BTreeMap<(usize, usize), u64>,
     begun: u64,
 }
 
@@ -128,6 +130,9 @@ impl World {
 
     /// Word of the other end's closing arrives.
     pub(super) fn hear_close(&mut self, at: usize, peer: usize, link: u64, reason: Option<CloseReason>) {
+        if self.dials.half_open.get(&(peer, at)) == Some(&link) {
+            self.dials.half_open.remove(&(peer, at));
+        }
         if self.links.end_of(at, peer, link).is_some() {
             self.links.close(at, peer);
             self.link_down(at, peer, reason.map_or(Down::Lost, Down::Closed));
@@ -147,7 +152,8 @@ impl World {
         self.later(from, rtt.unwrap_or(MEASURE_MAX), echo);
     }
 
-    /// A dial's packets have gone to and fro: the link is up, unless they were lost.
+    /// A dial's packets have gone to and fro: the dialler has its end of the link, unless they were lost. What it says at once
+    /// goes right behind its last packet of the handshake, with which the other has its own.
     pub(super) fn shake_hands(&mut self, from: usize, to: usize, number: u64) {
         if self.dials.under_way.get(&(from, to)).is_none_or(|dial| dial.number != number) {
             return;
@@ -158,33 +164,56 @@ impl World {
             return;
         }
         let Some(dial) = self.dials.take(from, to, number) else { return };
-        let answered = self.dials.under_way.remove(&(to, from));
+        if let Some(link) = self.dials.half_open.get(&(to, from)).copied() {
+            // The other has dialled as well and is a little ahead: that link will do.
+            self.accept(to, from, link);
+        }
         let here = self.links.end(from, to).map(|end| end.number);
         let there = self.links.end(to, from).map(|end| end.number);
         if here.is_none() || here != there {
-            self.link_up(from, to, (here.is_some(), there.is_some()));
+            self.open_half(from, to);
         }
-        let back = answered.map(|dial| dial.waiting).unwrap_or_default();
         dial.waiting.into_iter().for_each(|message| self.send_waiting(from, to, message));
-        back.into_iter().for_each(|message| self.send_waiting(to, from, message));
     }
 
-    /// A link comes up, in place of ends that still stand from an earlier one. They go first, in the
-    /// machines' eyes; but whatever these do then finds the new link.
-    fn link_up(&mut self, from: usize, to: usize, (stale_here, stale_there): (bool, bool)) {
-        let rtt = self.plan.underlay.round_trip(from, to) + self.weather.slowness(from, to) * 2;
-        let now = self.now();
-        self.links.open(from, to, now, rtt);
+    /// The dialler's end stands, in place of one that still stood from an earlier link. It goes first, in the machine's eyes;
+    /// but whatever this does then finds the new link.
+    fn open_half(&mut self, from: usize, to: usize) {
+        let (rtt, now) = (self.handshake_rtt(from, to), self.now());
+        let link = self.links.number();
+        let is_stale = self.links.open(from, to, link, now, rtt);
         self.book.tally.links += 1;
-        if stale_here {
+        self.dials.half_open.insert((from, to), link);
+        let travel = self.travel(from, to);
+        self.agenda.after(travel, Happening::Accepted { from, to, link });
+        if is_stale {
             self.link_down(from, to, Down::Lost);
-        }
-        if stale_there {
-            self.link_down(to, from, Down::Lost);
         }
         self.book.note(|| Note::LinkUp { at: now, from, to });
         self.feed_link_up(from, to, true, rtt);
+    }
+
+    /// The first packet of a dialler that has its end of the link arrives at the other: it has its own as well.
+    pub(super) fn accept(&mut self, from: usize, to: usize, link: u64) {
+        if self.dials.half_open.get(&(from, to)) != Some(&link) {
+            return;
+        }
+        self.dials.half_open.remove(&(from, to));
+        if !self.nodes[to].is_up() || self.links.end_of(from, to, link).is_none() {
+            return;
+        }
+        let answered = self.dials.under_way.remove(&(to, from));
+        let (rtt, now) = (self.handshake_rtt(from, to), self.now());
+        if self.links.open(to, from, link, now, rtt) {
+            self.link_down(to, from, Down::Lost);
+        }
         self.feed_link_up(to, from, false, rtt);
+        let waiting = answered.map(|dial| dial.waiting).unwrap_or_default();
+        waiting.into_iter().for_each(|message| self.send_waiting(to, from, message));
+    }
+
+    fn handshake_rtt(&self, from: usize, to: usize) -> Span {
+        self.plan.underlay.round_trip(from, to) + self.weather.slowness(from, to) * 2
     }
 
     /// A dial has taken too long.
@@ -227,6 +256,7 @@ impl World {
     /// A packet arrives.
     pub(super) fn arrive(&mut self, packet: Box<Packet>) {
         let (from, to, link, sent) = (packet.from, packet.to, packet.link, packet.sent);
+        self.accept(from, to, link);
         let at = self.now();
         let (back, is_heard) = (self.way(to, from), self.weather.passes(to, from));
         if self.links.hear(to, from, link, at).is_none() {
@@ -330,7 +360,7 @@ impl World {
         let number = self.dials.begun;
         self.dials.under_way.insert((from, to), Dial { number, seed, waiting: Vec::new() });
         let rtt = self.travel(from, to) + self.travel(to, from);
-        self.agenda.after(rtt + rtt / 2, Happening::Handshake { from, to, number });
+        self.agenda.after(rtt, Happening::Handshake { from, to, number });
         self.agenda.after(DIAL_MAX, Happening::GivenUp { from, to, number });
     }
 

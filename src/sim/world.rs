@@ -83,8 +83,10 @@ pub(super) enum Happening {
     Arrives(Box<Packet>),
     /// A packet that went by stream is sent again.
     Again(Box<Packet>),
-    /// A handshake would be complete now.
+    /// A handshake would be complete now, as far as the dialler can tell.
     Handshake { from: usize, to: usize, number: u64 },
+    /// The other end can tell as well.
+    Accepted { from: usize, to: usize, link: u64 },
     /// A dial is given up unless it has come to something.
     GivenUp { from: usize, to: usize, number: u64 },
     /// Word of a closed link arrives.
@@ -403,6 +405,7 @@ impl World {
             Happening::Arrives(packet) => self.arrive(packet),
             Happening::Again(packet) => self.launch(packet),
             Happening::Handshake { from, to, number } => self.shake_hands(from, to, number),
+            Happening::Accepted { from, to, link } => self.accept(from, to, link),
             Happening::GivenUp { from, to, number } => self.give_up(from, to, number),
             Happening::Closed { at, peer, link, reason } => self.hear_close(at, peer, link, reason),
         }
@@ -452,7 +455,7 @@ impl Happening {
             | Happening::Overdue { node, .. } => *node,
             Happening::Arrives(packet) => packet.to,
             Happening::Again(packet) => packet.from,
-            Happening::Handshake { to, .. } => *to,
+            Happening::Handshake { to, .. } | Happening::Accepted { to, .. } => *to,
             Happening::GivenUp { from, .. } => *from,
             Happening::Closed { at, .. } => *at,
         }

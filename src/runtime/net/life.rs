@@ -111,14 +111,31 @@ impl Net {
                 Event::ConnectionLost { reason } => self.on_lost(handle, &reason, now),
                 Event::Stream(event) => self.on_stream(handle, event, now),
                 Event::DatagramReceived => self.take_datagrams(handle),
-                Event::HandshakeDataReady | Event::DatagramsUnblocked => {}
+                Event::HandshakeDataReady => self.on_dialled(handle),
+                Event::DatagramsUnblocked => {}
             }
         }
         if let Some(link) = self.links.at(handle).filter(|link| link.has_queue() && !link.is_over()) {
-            if !matches!(link.phase, Phase::Handshake) {
+            if !matches!(link.phase, Phase::Handshake | Phase::Refusing { .. }) {
                 link.pump();
             }
             self.links.soil(handle);
+        }
+        if let Some(link) = self.links.at(handle).filter(|link| link.is_confirmed())
+            && let Phase::Refusing { refusal } = &link.phase
+        {
+            let refusal = refusal.clone();
+            self.refuse(handle, refusal, now);
+        }
+    }
+
+    /// A dialler's first flight is here: the hello goes out with the answer (0.5-RTT data, RFC 9001 §5.7), a whole round trip
+    /// before the dialler has proved who it is. A contact is no secret.
+    fn on_dialled(&mut self, handle: usize) {
+        if let Some(link) = self.links.at(handle).filter(|link| link.dialled.is_none())
+            && let Some(hello) = self.greeting.own()
+        {
+            link.say_hello(hello);
         }
     }
 
@@ -129,7 +146,9 @@ impl Net {
             return self.refuse(handle, Refusal { reason: CloseReason::Identity, text }, now);
         };
         link.phase = Phase::Greeting { key };
-        link.say_hello(hello);
+        if link.dialled.is_some() {
+            link.say_hello(hello);
+        }
         // What waited goes along right behind: the peer keeps it until it has accepted the hello.
         link.pump();
         self.read_hello(handle, now);
@@ -165,6 +184,7 @@ impl Net {
         };
         match judged {
             Ok(contact) => self.settle(handle, contact, now),
+            Err(refusal) if !link.is_confirmed() => link.phase = Phase::Refusing { refusal },
             Err(refusal) => self.refuse(handle, refusal, now),
         }
     }
@@ -261,7 +281,7 @@ impl Net {
         let Some(link) = self.links.at(handle) else { return };
         let is_quiet = link.is_quiet();
         match link.phase {
-            Phase::Handshake | Phase::Greeting { .. } => {
+            Phase::Handshake | Phase::Greeting { .. } | Phase::Refusing { .. } => {
                 self.end_attempt(handle, DialFault::TimedOut, now);
                 self.close_connection(handle, CloseReason::Unused, "handshake took too long", now);
             }
@@ -282,7 +302,7 @@ impl Net {
                 self.close(handle, reason, "", now);
                 self.events.push_back(NetEvent::LinkDown { peer, why: DownReason::ClosedByUs(reason) });
             }
-            Phase::Handshake | Phase::Greeting { .. } => {
+            Phase::Handshake | Phase::Greeting { .. } | Phase::Refusing { .. } => {
                 if let Some(dial) = &mut link.dialled {
                     dial.untried.clear();
                 }
@@ -353,7 +373,7 @@ impl Net {
         let Some(link) = self.links.at(handle) else { return };
         match &link.phase {
             Phase::Over => {}
-            Phase::Handshake | Phase::Greeting { .. } if link.dialled.is_some() => {
+            Phase::Handshake | Phase::Greeting { .. } | Phase::Refusing { .. } if link.dialled.is_some() => {
                 let fault = dial_fault(reason);
                 if let (DialFault::Refused { text, .. }, Some(dial)) = (&fault, &mut link.dialled) {
                     dial.untried.clear();
@@ -363,7 +383,7 @@ impl Net {
                 }
                 self.end_attempt(handle, fault, now);
             }
-            Phase::Handshake | Phase::Greeting { .. } => {
+            Phase::Handshake | Phase::Greeting { .. } | Phase::Refusing { .. } => {
                 let address = link.conn.remote_address();
                 self.links.end(handle);
                 self.on_dialler_lost(address, reason, now);

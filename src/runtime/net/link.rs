@@ -5,6 +5,7 @@
 //! Never does: know other links, or judge a hello.
 
 use super::event::SendFault;
+use super::greeting::Refusal;
 use super::limits::{
     ASSEMBLY_BYTES_MAX, ASSEMBLY_TOTAL_BYTES_MAX, HELLO_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
 };
@@ -45,6 +46,9 @@ pub(super) enum Phase {
     Handshake,
     /// TLS proved this key; the peer's hello is not in.
     Greeting { key: PublicKey },
+    /// The peer that was dialled is to be turned away, once its TLS is done as well: before, it could not read why (RFC 9000
+    /// §10.2.3).
+    Refusing { refusal: Refusal },
     /// Both hellos were accepted.
     Up { contact: Arc<Contact>, since: Instant },
     /// The second of two links to the same peer: still read, never written to, closed soon.
@@ -149,7 +153,7 @@ impl Link {
         let length = bytes.len() as u64;
         match self.phase {
             Phase::Over => return Err(SendFault::NoLink),
-            Phase::Handshake => self.queue(bytes)?,
+            Phase::Handshake | Phase::Refusing { .. } => self.queue(bytes)?,
             _ => {
                 if self.conn.datagrams().max_size().is_some_and(|limit| bytes.len() <= limit) {
                     let full = SendFault::Full { limit: DATAGRAM_BYTES_MAX };
@@ -211,6 +215,11 @@ impl Link {
         if self.outgoing.partial.as_ref().is_some_and(|(partial, _)| *partial == id) {
             self.outgoing.partial = None;
         }
+    }
+
+    /// Whether TLS is done at the other end as well: the one that dialled is told so.
+    pub fn is_confirmed(&self) -> bool {
+        self.dialled.is_none() || self.conn.stats().frame_rx.handshake_done > 0
     }
 
     /// The peer's hello, when all of it is in.

@@ -196,7 +196,8 @@ impl Links {
         let phase = std::mem::replace(&mut link.phase, Phase::Over);
         link.patience = None;
         link.forget_incoming(&mut self.assembling);
-        if matches!(phase, Phase::Handshake | Phase::Greeting { .. }) && link.dialled.is_none() {
+        if matches!(phase, Phase::Handshake | Phase::Greeting { .. } | Phase::Refusing { .. }) && link.dialled.is_none()
+        {
             self.handshakes = self.handshakes.saturating_sub(1);
         }
         let peer = match &phase {

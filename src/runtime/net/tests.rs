@@ -183,6 +183,23 @@ fn both_ends_of_a_link_know_who_the_other_is() {
 }
 
 #[test]
+fn who_dials_has_its_link_after_one_round_trip() {
+    let mut fleet = Fleet::new();
+    let rtt = Span::from_millis(200);
+    let imposed = || Some(Arc::new(move |_| rtt) as PathDelay);
+    fleet.add(1, "test", imposed());
+    fleet.add(2, "test", imposed());
+    fleet.dial(0, 1);
+    // The other end must hear from the dialler once more, so it is half a round trip later.
+    fleet.until("the dialler's end", |nodes| nodes[0].ups() == 1);
+    assert_eq!(fleet.nodes[1].ups(), 0);
+    let peer = fleet.id(1);
+    fleet.nodes[0].net.send(&peer, message(1, 100)).unwrap();
+    fleet.until("what was said at once", |nodes| nodes[1].messages.len() == 1);
+    assert_eq!(fleet.nodes[1].ups(), 1);
+}
+
+#[test]
 fn messages_of_all_sizes_arrive_whole_both_ways() {
     let mut fleet = Fleet::linked([1, 2]);
     let sizes = [0, 1, 100, 1_150, 1_500, 40_000, 1 << 20, MESSAGE_BYTES_MAX];

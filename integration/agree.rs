@@ -1,7 +1,7 @@
 //! Does the simulator tell the truth?
 //!
-//! Owns: the same 64 nodes, hosts, latencies and keys, once in virtual time and once on sockets, and the comparison of
-//! their stretch.
+//! Owns: 64 nodes on the same hosts of one latency matrix, once in virtual time and once on sockets, and the comparison of their
+//! stretch. Their ids are drawn anew, as live ones are the work of a puzzle that simulated nodes need not solve.
 //! Never does: judge the stretch itself.
 
 use serde_json::Value;

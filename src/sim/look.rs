@@ -65,22 +65,32 @@ impl Look {
     }
 }
 
+/// What lookups had the nodes do beside handing them on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Second hand-overs, after a dead or silent node.
+    pub in_vain: usize,
+    /// Hand-overs to a relay on the way to the node that was chosen.
+    pub detours: usize,
+}
+
 impl Walker<'_> {
-    /// Carries these lookups one after another; gives the outcomes, and how many dead nodes were tried.
+    /// Carries these lookups one after another; gives the outcomes, and what they took beside.
     pub fn look_up(
         &mut self,
         questions: &[(usize, Id)],
         underlay: &dyn Underlay,
         progress: &mut dyn FnMut(usize),
-    ) -> (Vec<Look>, usize) {
-        let (mut looks, mut in_vain) = (Vec::with_capacity(questions.len()), 0);
+    ) -> (Vec<Look>, Beside) {
+        let (mut looks, mut beside) = (Vec::with_capacity(questions.len()), Beside::default());
         for &(from, key) in questions {
             let trip = self.walk(from, key);
-            in_vain += trip.in_vain;
+            beside.in_vain += trip.in_vain;
+            beside.detours += trip.detours;
             looks.push(Look::of(&trip, underlay));
             progress(looks.len());
         }
-        (looks, in_vain)
+        (looks, beside)
     }
 }
 

@@ -124,9 +124,9 @@ fn measured(options: &Options, found: &Found) -> Measured {
             rss_mib: found.rss_mib,
         },
         carried: Carried {
-            forwarded_per_lookup: per_lookup(handed_on + found.in_vain),
-            retried_per_lookup: per_lookup(found.in_vain),
-            detours_per_lookup: 0.0,
+            forwarded_per_lookup: per_lookup(handed_on + found.beside.in_vain),
+            retried_per_lookup: per_lookup(found.beside.in_vain),
+            detours_per_lookup: per_lookup(found.beside.detours),
         },
         self_rooted: found.looks.iter().filter(|look| look.root.is_ok() && look.hops == 0).count(),
         took_s: found.lookups_s,
@@ -143,7 +143,7 @@ fn pairs(found: &Found) -> Vec<Pair> {
 /// What only a world has; nulls otherwise.
 fn world(options: &Options, found: &Found) -> Value {
     let Some(world) = &found.world else {
-        return json!({ "settled": null, "churn": null, "mended": null, "struck": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null, "maintenance_per_node_s": null, "sent_per_node_s": null });
+        return json!({ "settled": null, "churn": null, "mended": null, "struck": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null, "measured_over_s": null, "maintenance_per_node_s": null, "sent_per_node_s": null });
     };
     let by_family = |counts: &[u64; 4]| -> Value {
         let names = Family::ALL.iter().map(|family| format!("{family:?}").to_lowercase());
@@ -163,6 +163,7 @@ fn world(options: &Options, found: &Found) -> Value {
         "virtual_s": world.virtual_s,
         "messages": by_family(&world.tally.messages),
         "bytes": by_family(&world.tally.bytes),
+        "measured_over_s": world.traffic.span_s,
         "maintenance_per_node_s": maintenance(&world.traffic.sent),
         "sent_per_node_s": by_kind(&world.traffic.sent),
     })
@@ -251,6 +252,10 @@ fn figures_table(outcome: &Value) -> Table {
         let of = |what: &str| outcome["maintenance_per_node_s"][what].as_f64().unwrap_or(0.0);
         let value = format!("{:.3} / {:.0}", of("messages"), of("bytes"));
         lines.push(("maintenance messages / bytes per node and s".to_owned(), value));
+    }
+    if let Some(span) = outcome["measured_over_s"].as_f64() {
+        // Adverts are told every quarter of an hour: less says little of what rest costs.
+        lines.push(("that and bytes measured over, virtual s".to_owned(), format!("{span:.0}")));
     }
     if outcome["mended"].is_object() {
         lines.extend(befall::mended_lines(&outcome["mended"]));

@@ -12,10 +12,11 @@ use crate::latency::{self, MissingEntries};
 use crate::output::{Exit, FAILED, steps};
 use crate::surveyed::Surveyed;
 use arras::base::{Chance, Id};
+use arras::machine::Reading;
 use arras::runtime::lab::measure::{Figures, cpu_s, rss_mib};
 use arras::sim::direct::{Built, Recipe, Walker};
 use arras::sim::grow::Settled;
-use arras::sim::look::{Look, questions};
+use arras::sim::look::{Beside, Look, questions};
 use arras::sim::mend::Mended;
 use arras::sim::underlay::{Measured, Plane, Shape, Sphere, TransitStub, Uniform};
 use arras::sim::{Plan, Sent, Stage, Tally, Underlay};
@@ -34,8 +35,8 @@ pub struct Found {
     pub contacts: Figures,
     /// Links of the nodes.
     pub links: Figures,
-    /// Second hand-overs of all measured lookups.
-    pub in_vain: usize,
+    /// What all measured lookups took beside.
+    pub beside: Beside,
     /// Hash of all that happened.
     pub trace_hash: String,
     /// Real seconds until the overlay stood, and for the measured lookups; memory at the end.
@@ -78,8 +79,10 @@ pub struct Traffic {
     pub bytes_per_node_s: Figures,
     /// Sent by kind: messages and bytes per node and second.
     pub sent: Vec<(&'static str, f64, f64)>,
-    /// Second hand-overs of all lookups.
-    in_vain: usize,
+    /// What all lookups took beside.
+    beside: Beside,
+    /// Virtual seconds.
+    pub span_s: f64,
 }
 
 /// The underlay of the options.
@@ -156,17 +159,19 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
     let asked = ask(chance, options.lookups());
     counting(bar, "looking up", asked.len());
     let began = Instant::now();
-    let (looks, in_vain) = walker.look_up(&asked, underlay, &mut |done| bar.set_position(done as u64));
+    let (looks, beside) = walker.look_up(&asked, underlay, &mut |done| bar.set_position(done as u64));
     let lookups_s = began.elapsed().as_secs_f64();
     let objects = objects::directly(&mut walker, options, underlay, chance, bar);
     let contacts = Figures::of((0..built.len()).map(|node| built.contacts_of(node).len() as f64));
+    let some = (0..built.len()).step_by(built.len().div_ceil(LINKS_COUNTED));
+    let links = Figures::of(built.links_of(some).into_iter().map(|links| links as f64));
     let mut found = Found {
         is_right: looks.iter().map(|look| look.ended_at(walker.root_of(&look.key))).collect(),
         looks,
         roots_agree,
         contacts,
-        links: contacts,
-        in_vain,
+        links,
+        beside,
         trace_hash: walker.trace_hash(),
         build_s,
         lookups_s,
@@ -222,7 +227,7 @@ fn by_protocol(
         roots_agree,
         contacts: Figures::of(views().map(|view| view.peers.len() as f64)),
         links: Figures::of(stage.up().into_iter().map(|node| stage.world.link_count(node) as f64)),
-        in_vain: traffic.in_vain,
+        beside: traffic.beside,
         trace_hash: stage.world.trace_hash(),
         build_s,
         lookups_s,
@@ -290,7 +295,8 @@ fn agree(stage: &mut Stage, options: &Options, chance: &mut Chance, per_second: 
 /// What each node has counted by some moment, and how many seconds it was there.
 struct Ledger {
     bytes: Vec<u64>,
-    retried: Vec<f64>,
+    /// By what the Forwarders counted: hand-overs tried again, and detours.
+    carried: [Vec<f64>; 2],
     sent: Sent,
     there_s: Vec<f64>,
     at_s: f64,
@@ -298,17 +304,13 @@ struct Ledger {
 
 impl Ledger {
     fn of(stage: &Stage) -> Ledger {
-        let retried = |node: &arras::sim::Node| -> f64 {
-            let readings = node.readings();
-            let retried = readings.iter().filter(|reading| reading.name == "forwarder_retried_total");
-            retried.map(|reading| reading.value).sum()
-        };
         let nodes = stage.world.nodes();
         let at_s = stage.now().since(arras::base::Instant::ORIGIN).as_secs_f64();
         let away = |node| stage.churn().map_or(0.0, |churn| churn.away(node, stage.now()).as_secs_f64());
         Ledger {
             bytes: nodes.iter().map(arras::sim::Node::traffic).collect(),
-            retried: nodes.iter().map(retried).collect(),
+            carried: ["forwarder_retried_total", "forwarder_detours_total"]
+                .map(|name| nodes.iter().map(|node| sum(&node.readings(), name)).collect()),
             sent: stage.world.sent().clone(),
             there_s: (0..nodes.len()).map(|node| at_s - away(node)).collect(),
             at_s,
@@ -325,15 +327,22 @@ impl Ledger {
         let rates = bytes.zip(&there_s).filter(|(_, there_s)| **there_s > span_s / 10.0).map(|(bytes, s)| bytes / s);
         // A node that crashed counts from nothing again; what it had counted before is lost.
         let more = |(after, before): (f64, f64)| if after >= before { after - before } else { after };
-        let retried: f64 = self.retried.into_iter().zip(before.retried).map(more).sum();
+        let mut carried = self.carried.into_iter().zip(before.carried);
+        let mut more =
+            || carried.next().map_or(0.0, |(after, before)| after.into_iter().zip(before).map(more).sum::<f64>());
         let node_s: f64 = there_s.iter().sum();
         let sent = self.sent.since(&before.sent).into_iter();
         Traffic {
             bytes_per_node_s: Figures::of(rates),
             sent: sent.map(|(kind, count, bytes)| (kind, count as f64 / node_s, bytes as f64 / node_s)).collect(),
-            in_vain: retried as usize,
+            beside: Beside { in_vain: more() as usize, detours: more() as usize },
+            span_s,
         }
     }
+}
+
+fn sum(readings: &[Reading], name: &str) -> f64 {
+    readings.iter().filter(|reading| reading.name == name).map(|reading| reading.value).sum()
 }
 
 pub fn counting(bar: &ProgressBar, what: &str, of: usize) {
@@ -425,3 +434,5 @@ mod tests {
         assert!(refused.contains("no two nodes share a site"), "{refused}");
     }
 }
+/// Links are counted exactly up to so many nodes, above of as many or half as many spread over all.
+const LINKS_COUNTED: usize = 20_000;

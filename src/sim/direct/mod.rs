@@ -162,6 +162,25 @@ impl Built {
         all
     }
 
+    /// Whether one node knows the other.
+    fn knows(&self, node: usize, other: usize) -> bool {
+        let table = &self.tables[self.begins[node] as usize..self.begins[node + 1] as usize];
+        table.contains(&(other as u32)) || self.leaves(node).any(|leaf| leaf == other)
+    }
+
+    /// How many links each of these nodes would hold: to whom it knows, and to who knows it. Tables are filled without regard to
+    /// the other end, so that this may be more than the budget, which counts the contacts.
+    pub fn links_of(&self, nodes: impl Iterator<Item = usize>) -> Vec<usize> {
+        let mut known_by = vec![0; self.len()];
+        (0..self.len()).flat_map(|node| self.contacts_of(node)).for_each(|contact| known_by[contact] += 1);
+        let links = |node: usize| {
+            let contacts = self.contacts_of(node);
+            let mutual = contacts.iter().filter(|contact| self.knows(**contact, node)).count();
+            contacts.len() + known_by[node] - mutual
+        };
+        nodes.map(links).collect()
+    }
+
     /// Where a node sees itself in latency space, if nodes do.
     pub fn coordinate(&self, node: usize) -> Option<Coordinate> {
         self.coordinates.get(node).copied()

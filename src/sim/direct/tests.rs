@@ -50,6 +50,15 @@ fn a_budget_of_contacts_is_kept_and_used() {
 }
 
 #[test]
+fn a_link_is_counted_once_at_each_end_whoever_knows_whom() {
+    let built = built(Recipe { contacts_max: 40, ..Recipe::of(300) });
+    let knows = |a: usize, b: usize| built.contacts_of(a).contains(&b);
+    let wanted = |node: usize| (0..300).filter(|other| knows(node, *other) || knows(*other, node)).count();
+    assert_eq!(built.links_of([0, 7, 299].into_iter()), [0, 7, 299].map(wanted));
+    assert!(built.links_of(0..300).into_iter().any(|links| links > 40));
+}
+
+#[test]
 fn every_lookup_ends_at_the_numerically_closest_node_whatever_the_slots() {
     for slot_bits in [3, 4, 6] {
         let (built, underlay) = (built(Recipe { slot_bits, ..Recipe::of(1_000) }), plane());

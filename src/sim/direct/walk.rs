@@ -44,6 +44,8 @@ pub struct Trip {
     pub routed: Span,
     /// Dead nodes that were tried in vain.
     pub in_vain: usize,
+    /// Hand-overs to a relay on the way to the node that was chosen.
+    pub detours: usize,
 }
 
 impl<'a> Walker<'a> {
@@ -122,7 +124,7 @@ impl<'a> Walker<'a> {
     }
 
     fn carry(&mut self, from: usize, key: Id, holders: &[usize]) -> (Trip, Vec<(Step, Span)>) {
-        let mut trip = Trip { from, key, root: None, path: Vec::new(), routed: Span::ZERO, in_vain: 0 };
+        let mut trip = Trip { from, key, root: None, path: Vec::new(), routed: Span::ZERO, in_vain: 0, detours: 0 };
         let (mut at, mut closing, mut steps) = (from, false, Vec::new());
         let mut detour: Option<Detour> = None;
         // Whom the node at hand has tried in vain; and who chose the detour under way, as it stood there.
@@ -154,6 +156,7 @@ impl<'a> Walker<'a> {
                     let rtt = self.underlay.round_trip(at, next);
                     trip.routed += rtt;
                     trip.path.push(next);
+                    trip.detours += usize::from(step.to != step.target);
                     let tried = std::mem::take(&mut avoid);
                     chosen = (detour.is_none() && step.to != step.target).then_some((at, closing, tried));
                     detour = (step.to != step.target).then_some(Detour { to: step.target, floor });

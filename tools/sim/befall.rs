@@ -77,7 +77,13 @@ impl ChurnFound {
 /// The overlay stands: the weather turns rough, and nodes begin to come and go.
 pub fn begin(stage: &mut Stage, options: &Options, chance: &mut Chance) {
     let (churn, rough) = (&options.churn, &options.rough);
-    stage.world.weather.loss = rough.loss.unwrap_or(0.0);
+    let weather = &mut stage.world.weather;
+    weather.loss = rough.loss.unwrap_or(0.0);
+    weather.jitter = rough.jitter.unwrap_or(0.0);
+    weather.duplication = rough.duplication.unwrap_or(0.0);
+    if let Some(share) = rough.asymmetry {
+        weather.lean(share, chance.next_u64());
+    }
     if churn.is_any() {
         let losing = |churn: Churn| churn.losing_disks(options.churn.lost_disks.unwrap_or(0.0));
         match &options.traced {

@@ -423,6 +423,7 @@ mod tests {
         (options.blows.site_death, options.blows.site_away_min) = (Some(0.1), Some(0.1));
         options.lookups.rate = Some(0.2);
         (options.rough.grey, options.rough.one_way, options.rough.drift_ppm) = (Some(0.1), Some(0.01), Some(200));
+        (options.rough.jitter, options.rough.duplication, options.rough.asymmetry) = (Some(0.2), Some(0.1), Some(0.3));
         let outcome = outcome(options);
         let count = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
         assert!(count(&outcome["struck"]["sites"]) >= 3 && count(&outcome["struck"]["killed"]) >= 3, "{outcome}");

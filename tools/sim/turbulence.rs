@@ -55,6 +55,16 @@ pub struct Rough {
     /// Share of packets lost [default: none]
     #[arg(long, value_name = "SHARE")]
     pub loss: Option<f64>,
+    /// Each packet takes up to this share longer than the underlay says, so that they overtake one another [default: none]
+    #[arg(long, value_name = "SHARE")]
+    pub jitter: Option<f64>,
+    /// Share of datagrams that arrive twice [default: none]
+    #[arg(long, value_name = "SHARE")]
+    pub duplication: Option<f64>,
+    /// Each way takes up to this share longer or shorter than the underlay says, and the way back as much shorter or longer
+    /// [default: none]
+    #[arg(long, value_name = "SHARE")]
+    pub asymmetry: Option<f64>,
     /// This share of the nodes is grey: all that comes to them and goes from them is late [default: none]
     #[arg(long, value_name = "SHARE")]
     pub grey: Option<f64>,
@@ -200,6 +210,9 @@ impl Rough {
     pub fn over(self, below: &Rough) -> Rough {
         Rough {
             loss: self.loss.or(below.loss),
+            jitter: self.jitter.or(below.jitter),
+            duplication: self.duplication.or(below.duplication),
+            asymmetry: self.asymmetry.or(below.asymmetry),
             grey: self.grey.or(below.grey),
             grey_ms: self.grey_ms.or(below.grey_ms),
             one_way: self.one_way.or(below.one_way),
@@ -210,6 +223,8 @@ impl Rough {
     /// Refuses what makes no sense.
     pub fn check(&self, is_direct: bool) -> Result<(), String> {
         check_shares(&[("--loss", self.loss, 0.5), ("--grey", self.grey, 1.0), ("--one-way", self.one_way, 0.5)])?;
+        let (jitter, twice, leaning) = (self.jitter, self.duplication, self.asymmetry);
+        check_shares(&[("--jitter", jitter, 1.0), ("--duplication", twice, 1.0), ("--asymmetry", leaning, 1.0)])?;
         if self.grey_ms.is_some() && self.grey.is_none() {
             return Err("--grey-ms needs --grey".to_owned());
         }
@@ -221,6 +236,9 @@ impl Rough {
         }
         let given = [
             ("--loss", self.loss.is_some()),
+            ("--jitter", self.jitter.is_some()),
+            ("--duplication", self.duplication.is_some()),
+            ("--asymmetry", self.asymmetry.is_some()),
             ("--grey", self.grey.is_some()),
             ("--one-way", self.one_way.is_some()),
             ("--drift-ppm", self.drift_ppm.is_some()),
@@ -342,6 +360,8 @@ mod tests {
     fn weather_and_blows_that_cannot_be_are_refused_by_name() {
         let rough = |rough: Rough, is_direct| rough.check(is_direct).expect_err("refused");
         assert!(rough(Rough { one_way: Some(0.6), ..Rough::default() }, false).contains("--one-way"));
+        assert!(rough(Rough { jitter: Some(1.5), ..Rough::default() }, false).contains("--jitter"));
+        assert!(rough(Rough { asymmetry: Some(0.5), ..Rough::default() }, true).contains("--build direct"));
         assert!(rough(Rough { grey_ms: Some(6.0), ..Rough::default() }, false).contains("--grey-ms needs --grey"));
         assert!(rough(Rough { drift_ppm: Some(50), ..Rough::default() }, true).contains("--build direct"));
         assert!(rough(Rough { drift_ppm: Some(1 << 20), ..Rough::default() }, false).contains("--drift-ppm"));

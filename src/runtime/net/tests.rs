@@ -200,6 +200,18 @@ fn who_dials_has_its_link_after_one_round_trip() {
 }
 
 #[test]
+fn a_link_that_comes_up_costs_little() {
+    let mut fleet = Fleet::linked([1, 2]);
+    // Probes of the path's MTU follow the handshake.
+    fleet.idle(Span::from_millis(200));
+    let now = fleet.clock.now();
+    let sent = |node: &mut Node| node.net.link_reports(now)[0].sent_bytes;
+    let bytes: u64 = fleet.nodes.iter_mut().map(sent).sum();
+    println!("{bytes} bytes of UDP payload, both ends");
+    assert!(bytes < 9_000, "{bytes}");
+}
+
+#[test]
 fn messages_of_all_sizes_arrive_whole_both_ways() {
     let mut fleet = Fleet::linked([1, 2]);
     let sizes = [0, 1, 100, 1_150, 1_500, 40_000, 1 << 20, MESSAGE_BYTES_MAX];

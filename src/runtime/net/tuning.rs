@@ -58,6 +58,8 @@ fn endpoint(key: &SecretKey) -> EndpointConfig {
 fn transport() -> TransportConfig {
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(ACK_EVERY));
+    let mut mtu = MtuDiscoveryConfig::default();
+    mtu.minimum_change(MTU_STEP);
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
@@ -69,7 +71,7 @@ fn transport() -> TransportConfig {
         // One message after the other: half of two messages is of no use to anybody.
         .send_fairness(false)
         .initial_rtt(INITIAL_RTT.into())
-        .mtu_discovery_config(Some(MtuDiscoveryConfig::default()))
+        .mtu_discovery_config(Some(mtu))
         .ack_frequency_config(Some(acks))
         .crypto_buffer_size(CRYPTO_BYTES_MAX)
         .allow_spin(false)
@@ -94,6 +96,10 @@ pub(super) const DATAGRAM_BYTES_MAX: usize = 256 << 10;
 /// A packet in ten is acknowledged at once when they come in a row: acknowledgements are a third of
 /// the packets otherwise (RFC 9000 §13.2.2 asks for one in two without the extension).
 const ACK_EVERY: u32 = 9;
+/// A path's MTU is either the largest looked for, found with one probe, or the least: more than half of the 252 bytes between
+/// the two. A search in steps of 20, the library's default, takes four probes at each end, with which a link that
+/// comes up costs 15.4 KB instead of 7.1 (both ends, loopback, 2026-11-27).
+const MTU_STEP: u16 = 130;
 /// RFC 9002 says 333 ms for want of anything better; the median of the measured latency matrices is
 /// below 100 ms, and a lost first packet costs three times this.
 const INITIAL_RTT: Span = Span::from_millis(100);

@@ -125,6 +125,29 @@ fn a_watch_reports_who_came() {
 }
 
 #[test]
+fn a_watch_outlives_the_node_it_began_at_and_says_when_nobody_is_left() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a directory");
+    let lab = lab(&dir);
+    let mut watch = arras(&lab, &["--watch", "2s", "--rounds", "3", "--timeout", "5s"]);
+    let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("arras runs");
+    let mut told = BufReader::new(watch.stdout.take().expect("piped")).lines().map(|line| json(&line.expect("a line")));
+    assert_eq!(told.next().expect("a first crawl")["coverage"]["visited"], NODES);
+    let first = &lab.nodes()[0].node;
+    first.crash();
+    let second = told.next().expect("a second crawl");
+    assert_eq!(second["change"]["went"], serde_json::json!([first.id().to_string()]), "{second}");
+    assert_eq!(second["change"]["stayed"], NODES - 1, "{second}");
+    let seed = first.contact().address().expect("an address").to_string();
+    assert_eq!(second["seeds_silent"], serde_json::json!([seed]), "{second}");
+    lab.nodes().iter().skip(1).for_each(|node| node.node.crash());
+    assert!(told.next().is_none(), "nobody is left to tell of");
+    let watch = watch.wait_with_output().expect("arras ends");
+    let said = String::from_utf8_lossy(&watch.stderr);
+    assert!(watch.status.success() && said.contains("crawl 3: no node of network 'lab' answers"), "{said}");
+}
+
+#[test]
 fn where_no_node_answers_the_command_says_so() {
     let holder = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
     let seed = holder.local_addr().expect("bound").to_string();

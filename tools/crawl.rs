@@ -15,6 +15,7 @@ use crate::client::Api;
 use crate::output::{Exit, FAILED, Output, UNREACHABLE, USAGE};
 use arras::base::Span;
 use arras::crawler::{Census, Change, Summary, Tuning, tuning};
+use arras::identity::Contact;
 use arras::runtime::config::keys;
 use arras::runtime::crawl::{CrawlError, CrawlSetup, Progress, crawl};
 use files::Files;
@@ -54,7 +55,7 @@ pub struct Arguments {
     #[arg(long, requires = "out")]
     neighbors: bool,
     /// Crawl again after each such span (10s, 30min) and report what came and went, until SIGINT or SIGTERM;
-    /// with --out also to changes.ndjson.
+    /// with --out also to changes.ndjson. Where no seed answers any more it begins at nodes of the crawl before.
     #[arg(long, value_name = "SPAN")]
     watch: Option<String>,
     /// End after so many crawls.
@@ -81,8 +82,11 @@ pub fn run(arguments: &Arguments, shared: &Shared, api: &Api, output: Output) ->
     }
     let mut watch = Watch { output, files, ended, before: None, round: 0 };
     loop {
-        let Some(census) = watch.crawl(&setup)? else { return Ok(()) };
-        watch.report(census)?;
+        match watch.round(&setup)? {
+            Round::Found(census) => watch.report(*census)?,
+            Round::Silent => eprintln!("arras: crawl {}: {}, nor where nodes were before", watch.round, nobody(&setup)),
+            Round::Ended => return Ok(()),
+        }
         let Some(pause) = pause else { return Ok(()) };
         if arguments.rounds.is_some_and(|rounds| watch.round >= rounds.get()) || !watch.rests(pause) {
             return Ok(());
@@ -99,10 +103,39 @@ struct Watch {
     round: usize,
 }
 
+/// What became of one round of a watch.
+enum Round {
+    Found(Box<Census>),
+    /// Nobody answers, neither where it begins nor those found before.
+    Silent,
+    /// It was ended before it began.
+    Ended,
+}
+
 impl Watch {
-    /// One crawl; nothing if a later one was ended before it began.
-    fn crawl(&mut self, setup: &CrawlSetup) -> Result<Option<Census>, Exit> {
+    /// One crawl from where it begins; where nobody answers there, from nodes of the crawl before. That nobody answers is
+    /// a failure in the first only.
+    fn round(&mut self, setup: &CrawlSetup) -> Result<Round, Exit> {
         self.round += 1;
+        let Some(census) = self.crawl(setup)? else { return Ok(Round::Ended) };
+        if !is_silent(&census) {
+            return Ok(Round::Found(Box::new(census)));
+        }
+        let Some(before) = &self.before else { return Err(Exit::new(UNREACHABLE, nobody(setup))) };
+        let seeds = answered(before, setup);
+        if seeds.is_empty() {
+            return Ok(Round::Silent);
+        }
+        let Some(mut again) = self.crawl(&CrawlSetup { seeds, ..setup.clone() })? else { return Ok(Round::Ended) };
+        if is_silent(&again) {
+            return Ok(Round::Silent);
+        }
+        again.frame.seeds_silent.splice(0..0, census.frame.seeds_silent);
+        Ok(Round::Found(Box::new(again)))
+    }
+
+    /// One crawl; nothing if a later one was ended before it began.
+    fn crawl(&self, setup: &CrawlSetup) -> Result<Option<Census>, Exit> {
         let bar = bar(self.output);
         let census = crawl(setup, &mut |Progress { closed, open, named }| {
             bar.set_message(format!("{closed} of {named} nodes, {open} being visited"));
@@ -110,16 +143,10 @@ impl Watch {
             !self.ended.load(Ordering::Relaxed)
         });
         bar.finish_and_clear();
-        let census = match census {
-            Err(CrawlError::Stopped) if self.before.is_some() => return Ok(None),
-            census => census.map_err(|error| Exit::new(FAILED, error.to_string()))?,
-        };
-        if census.nodes.is_empty() && !census.frame.stopped {
-            let seeds: Vec<String> = setup.seeds.iter().map(ToString::to_string).collect();
-            let what = format!("no node of network '{}' answers at {}", setup.network, seeds.join(", "));
-            return Err(Exit::new(UNREACHABLE, what));
+        match census {
+            Err(CrawlError::Stopped) if self.before.is_some() => Ok(None),
+            census => census.map(Some).map_err(|error| Exit::new(FAILED, error.to_string())),
         }
-        Ok(Some(census))
     }
 
     fn report(&mut self, census: Census) -> Result<(), Exit> {
@@ -180,6 +207,26 @@ fn setup(arguments: &Arguments, shared: &Shared, api: &Api) -> Result<CrawlSetup
     })
 }
 
+/// Whether nobody answered, though there was time.
+fn is_silent(census: &Census) -> bool {
+    census.nodes.is_empty() && !census.frame.stopped
+}
+
+fn nobody(setup: &CrawlSetup) -> String {
+    let seeds: Vec<String> = setup.seeds.iter().map(ToString::to_string).collect();
+    format!("no node of network '{}' answers at {}", setup.network, seeds.join(", "))
+}
+
+/// Addresses of nodes that a crawl visited, spread over all of them, of the family of the seeds and none of these.
+fn answered(census: &Census, setup: &CrawlSetup) -> Vec<SocketAddr> {
+    let is_ipv4 = setup.seeds.first().is_none_or(SocketAddr::is_ipv4);
+    let fits = |address: &SocketAddr| address.is_ipv4() == is_ipv4 && !setup.seeds.contains(address);
+    let address = |contact: &Contact| contact.addresses().iter().copied().find(fits);
+    let all: Vec<SocketAddr> = census.visited().filter_map(|(_, node, _)| address(&node.contact)).collect();
+    let step = all.len().div_ceil(SEEDS_AGAIN).max(1);
+    all.into_iter().step_by(step).collect()
+}
+
 fn addresses(node: &Value) -> Vec<SocketAddr> {
     let texts = node["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str);
     texts.filter_map(|text| text.parse().ok()).collect()
@@ -216,5 +263,8 @@ fn bar(output: Output) -> ProgressBar {
 
 /// The network a node belongs to unless its configuration says otherwise.
 const NETWORK: &str = "arras";
+/// Nodes of the crawl before that a round begins at when its first address is silent. A guess: that as many spread over
+/// an overlay all die between two rounds is an outage.
+const SEEDS_AGAIN: usize = 16;
 /// How often a wait looks for a signal.
 const GLANCE: Duration = Duration::from_millis(100);

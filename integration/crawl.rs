@@ -82,7 +82,12 @@ fn a_crawl_finds_every_node_and_every_edge_and_leaves_no_trace() {
     assert_eq!(summary["coverage"]["visited"], NODES);
     assert_eq!((&summary["coverage"]["named"], &summary["partial"]), (&NODES.into(), &0.into()));
     assert!(summary["messages"]["per_node"]["max"].as_f64().expect("a number") <= 16.0, "{summary}");
-    assert_eq!(lines(&out, "crawl.json").len(), 1);
+    let [whole] = &lines(&out, "crawl.json")[..] else { panic!("one line") };
+    let whole = json(whole);
+    let seed = lab.nodes()[0].node.contact().address().expect("an address").to_string();
+    assert_eq!((&whole["network"], &whole["workers"]), (&"lab".into(), &64.into()), "{whole}");
+    assert_eq!(whole["seeds"], serde_json::json!([seed]), "{whole}");
+    assert!(whole["started_unix_s"].as_u64() <= whole["finished_unix_s"].as_u64() && whole["coverage"].is_object());
     let visits: Vec<Value> = lines(&out, "visits.ndjson").iter().map(|line| json(line)).collect();
     let fine = |visit: &&Value| visit["outcome"] == "visited" && visit["ready"] == true && visit["rtt_ms"].is_f64();
     assert_eq!(visits.iter().filter(fine).count(), NODES);

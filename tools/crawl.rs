@@ -48,7 +48,8 @@ pub struct Arguments {
     /// Nodes visited at most, at least 1.
     #[arg(long, value_name = "NODES")]
     limit: Option<NonZeroUsize>,
-    /// Where to write crawl.json, visits.ndjson and edges.csv.
+    /// Where to write crawl.json, visits.ndjson, edges.csv, survey.json, topology.svg and topology.graphml, each anew with
+    /// every crawl.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write neighbors.ndjson as well: for each node those it names, with their whole ids.
@@ -83,7 +84,7 @@ pub fn run(arguments: &Arguments, shared: &Shared, api: &Api, output: Output) ->
     let mut watch = Watch { output, files, ended, before: None, round: 0 };
     loop {
         match watch.round(&setup)? {
-            Round::Found(census) => watch.report(*census)?,
+            Round::Found(census) => watch.report(&setup, *census)?,
             Round::Silent => eprintln!("arras: crawl {}: {}, nor where nodes were before", watch.round, nobody(&setup)),
             Round::Ended => return Ok(()),
         }
@@ -149,11 +150,11 @@ impl Watch {
         }
     }
 
-    fn report(&mut self, census: Census) -> Result<(), Exit> {
+    fn report(&mut self, setup: &CrawlSetup, census: Census) -> Result<(), Exit> {
         let summary = Summary::of(&census);
         let change = self.before.as_ref().map(|before| Change::between(before, &census));
         if let Some(files) = &mut self.files {
-            files.write(&census, &summary, change.as_ref())?;
+            files.write(setup, &census, &summary, change.as_ref())?;
         }
         let mut value = json!(summary);
         if let Some(change) = &change {

@@ -8,6 +8,7 @@ use super::survey;
 use crate::folder::{Folder, failed};
 use crate::output::{Exit, FAILED};
 use arras::crawler::{Census, Change, Summary, rows};
+use arras::runtime::crawl::CrawlSetup;
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -35,10 +36,21 @@ impl Files {
         )
     }
 
-    /// Writes what a crawl found.
-    pub fn write(&mut self, census: &Census, summary: &Summary, change: Option<&Change>) -> Result<(), Exit> {
+    /// Writes what a crawl of this set-up found.
+    pub fn write(
+        &mut self,
+        setup: &CrawlSetup,
+        census: &Census,
+        summary: &Summary,
+        change: Option<&Change>,
+    ) -> Result<(), Exit> {
+        let finished = unix_seconds();
         let mut whole = json!(summary);
-        whole["finished_unix_s"] = json!(unix_seconds());
+        whole["network"] = json!(setup.network);
+        whole["seeds"] = setup.seeds.iter().map(ToString::to_string).collect();
+        whole["workers"] = json!(setup.tuning.workers);
+        whole["started_unix_s"] = json!(finished.saturating_sub(census.frame.took.as_secs_f64().round() as u64));
+        whole["finished_unix_s"] = json!(finished);
         self.folder.replace("crawl.json", std::iter::once(whole.to_string()))?;
         self.folder.replace("visits.ndjson", rows::visits(census))?;
         self.folder.replace("edges.csv", rows::edges(census))?;

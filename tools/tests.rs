@@ -396,6 +396,10 @@ fn a_simulation_without_sense_is_refused() {
         (vec!["--build", "direct", "--settle", "4"], "--settle"),
         (vec!["--build", "direct", "--dead", "1"], "--dead"),
         (vec!["--access-ms=-1"], "--access-ms"),
+        (
+            vec!["--underlay", "transitstub"],
+            "transitstub: there is no such file, and the names are none, plane, sphere,",
+        ),
         (vec!["--copies", "5"], "need --asks-per-node"),
         (vec!["--asks-per-node", "5"], "needs --objects-per-node"),
         (vec!["--asks-per-node", "0", "--objects-per-node", "1"], "--asks-per-node"),

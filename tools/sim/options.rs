@@ -11,7 +11,7 @@ use arras::base::{Instant, Span};
 use arras::sim::stored::HOURS_MAX;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// All options. What is not given here is taken from the scenario, else the default.
@@ -270,8 +270,19 @@ impl Options {
         if spans.into_iter().flatten().any(|ms| !(0.0..=60_000.0).contains(&ms)) {
             return usage("--access-ms and --side-ms take 0 to 60000".to_owned());
         }
+        self.check_underlay().or_else(usage)?;
         let checked = self.check_turbulence().and_then(|()| self.check_objects()).and_then(|()| self.check_stored());
         checked.map_err(|what| Exit::new(USAGE, what))
+    }
+
+    /// A word that names neither an underlay nor a file is more likely a name misspelt than a file forgotten.
+    fn check_underlay(&self) -> Result<(), String> {
+        let name = self.underlay();
+        if UNDERLAYS.contains(&name) || name.contains(['.', '/']) || Path::new(name).exists() {
+            return Ok(());
+        }
+        let known = UNDERLAYS.join(", ");
+        Err(format!("--underlay {name}: there is no such file, and the names are {known}"))
     }
 
     /// What befalls the nodes.
@@ -480,6 +491,8 @@ pub fn millis(ms: f64) -> Span {
     Span::from_micros((ms * 1e3).round() as u64)
 }
 
+/// The underlays that are no file (`overlay.rs` makes them).
+const UNDERLAYS: [&str; 5] = ["none", "plane", "sphere", "transit-stub", "transit-stub-1092"];
 /// Room in the addresses of simulated nodes.
 const NODES_MAX: usize = 1 << 23;
 /// Objects or asks of one node. A guess: what a run of an hour can do.

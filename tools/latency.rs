@@ -7,12 +7,12 @@ use arras::survey::matrix::{MatrixError, sidecar_name};
 use arras::survey::{LatencyMatrix, Missing};
 use clap::ValueEnum;
 use flate2::bufread::MultiGzDecoder;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::io::{BufRead, BufReader};
 
 /// What `--missing` names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MissingEntries {
     /// From the other direction, else by the best detour over one other host, else refuse

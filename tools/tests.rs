@@ -431,6 +431,19 @@ fn a_simulation_without_sense_is_refused() {
 }
 
 #[test]
+fn a_run_of_a_scenario_that_flags_change_says_so_in_its_name() {
+    let stage = Stage::new();
+    let text = "question = \"?\"\n[options.network]\nnodes = 30\n[options.tables]\nbuild = \"direct\"\n\
+                [[run]]\nname = \"30 nodes\"\n";
+    let file = stage.file("scenario.toml", text.as_bytes());
+    let small = ["--scenario", &file, "--lookups", "20", "--seed", "3"];
+    assert_eq!(simulated(&small)["run"], "30 nodes (with --lookups 20)");
+    let run = &simulated(&[&small[..], &["--nodes", "12"]].concat())["run"];
+    assert_eq!(run, "30 nodes (with --lookups 20 --nodes 12)");
+    assert_eq!(simulated(&["--scenario", &file, "--seed", "3"])["run"], "30 nodes");
+}
+
+#[test]
 fn a_lab_without_sense_is_refused() {
     for (arguments, said) in [
         (["--nodes", "0"], "--nodes: a lab has 1 to 2000 nodes, not 0"),

@@ -4,6 +4,7 @@
 //! Never does: simulate (`overlay.rs` lets the library do it), or print anything but outcomes on stdout.
 
 mod befall;
+mod given;
 mod objects;
 mod options;
 mod outcome;
@@ -20,7 +21,8 @@ use crate::output::{Exit, FAILED, Output};
 use options::Options;
 use scenario::{Run, Scenario};
 use serde_json::json;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// Many nodes in virtual time: the machines of a live node, or tables filled directly and the
 /// Forwarder's rule.
@@ -35,8 +37,9 @@ pub struct Arguments {
 
 /// Runs the simulation, or all of a scenario's; with `--json` one object a line.
 pub fn run(arguments: &Arguments, output: Output) -> Result<(), Exit> {
+    let flags = &arguments.options;
     let scenario = arguments.scenario.as_deref().map(Scenario::read).transpose()?;
-    let (question, below, runs) = match scenario {
+    let (question, below, mut runs) = match scenario {
         Some(scenario) => (Some(scenario.question), scenario.options, scenario.runs),
         None => {
             let run = Run { name: "simulation".to_owned(), options: Options::default(), published: Vec::new() };
@@ -46,8 +49,13 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Exit> {
     if let Some(question) = question.filter(|_| !output.json) {
         crate::output::write_out(format!("{question}\n\n").as_bytes())?;
     }
-    let options = |run: &Run| arguments.options.clone().over(&run.options.clone().over(&below));
+    let of_file = |run: &Run| run.options.clone().over(&below);
+    let options = |run: &Run| flags.clone().over(&of_file(run));
     runs.iter().try_for_each(|run| options(run).check())?;
+    if let Some(file) = &arguments.scenario {
+        let changed = runs.iter_mut().flat_map(|run| rename(run, &given::over_file(flags, &of_file(run)))).collect();
+        note(file, &changed, output);
+    }
     let mut wrong = Vec::new();
     for run in &runs {
         let options = options(run).resolved()?;
@@ -67,6 +75,26 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Exit> {
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Exit::new(FAILED, wrong.join("; "))) }
+}
+
+/// A run that flags made another one says so in its name; gives the flags.
+fn rename(run: &mut Run, changed: &[String]) -> Vec<String> {
+    if !changed.is_empty() {
+        run.name = format!("{} (with {})", run.name, changed.join(" "));
+    }
+    changed.to_vec()
+}
+
+/// Tells people that what runs is not what the file says.
+fn note(file: &Path, changed: &BTreeSet<String>, output: Output) {
+    if changed.is_empty() || output.quiet {
+        return;
+    }
+    let flags = changed.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    eprintln!(
+        "arras: {flags}: counts over {}; what it calls its runs and what was published is of others",
+        file.display()
+    );
 }
 
 /// An outcome with its run's name and what was published.

@@ -10,12 +10,12 @@ use crate::output::{Exit, USAGE};
 use arras::base::{Instant, Span};
 use arras::sim::stored::HOURS_MAX;
 use clap::{Args, ValueEnum};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// All options. What is not given here is taken from the scenario, else the default.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct Options {
 }
 
 /// What is kept of who knows whom.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Survey {
     /// Surveys who knows whom, and the load of the measured lookups (traced, if messages carry them), into this
@@ -52,7 +52,7 @@ pub struct Survey {
 }
 
 /// The nodes and what lies below them.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Network {
     /// How many nodes [default: 100]
@@ -81,7 +81,7 @@ pub struct Network {
 }
 
 /// What the nodes know of each other, and how they come to know it.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Tables {
     /// How the overlay comes about [default: crowd]
@@ -114,7 +114,7 @@ pub struct Tables {
 }
 
 /// What is asked of them.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Lookups {
     /// Random lookups to measure [default: 5000]
@@ -141,7 +141,7 @@ pub struct Lookups {
 }
 
 /// Objects that nodes hold and ask for, after the lookups.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Objects {
     /// Objects each node publishes; not when built directly, where each is asked for once and nothing is published
@@ -168,7 +168,7 @@ pub struct Objects {
 }
 
 /// What `--build` names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Build {
     /// By the whole protocol, one node after another

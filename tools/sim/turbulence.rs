@@ -6,11 +6,11 @@
 use arras::base::{Instant, Span};
 use arras::sim::churn::{Habits, Lifetimes, Night, Pattern};
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Nodes that come and go from when the overlay stands; not when built directly.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Churn {
     /// How long a node stays before it crashes, in the mean [default: for good]
@@ -49,7 +49,7 @@ pub struct Churn {
 }
 
 /// Rough weather from when the overlay stands (clocks: always); not when built directly.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rough {
     /// Share of packets lost [default: none]
@@ -80,7 +80,7 @@ pub struct Rough {
 }
 
 /// Single blows, when the measured lookups begin; not when built directly.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Blows {
     /// This share of the nodes crashes at one moment [default: none]

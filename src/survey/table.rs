@@ -15,7 +15,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table of no rows with these columns. The title is shown on report pages only.
+    /// A table of no rows with these columns. The title is shown on report pages; its text is without.
     pub fn new<H: Into<String>>(title: impl Into<String>, headings: impl IntoIterator<Item = H>) -> Table {
         Table { title: title.into(), headings: headings.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }

@@ -103,7 +103,8 @@ pub fn keep(options: &Options, run: &str, is_only: bool, found: &Found, outcome:
         }
     }
     let dir = folder.path().display().to_string();
-    let tables: String = surveyed.topology.tables().iter().map(|table| format!("\n{table}")).collect();
+    let tables: String =
+        surveyed.topology.tables().iter().map(|table| format!("\n{}\n{table}", table.title())).collect();
     let without = if left_out.is_empty() { String::new() } else { format!("; left out: {}", left_out.join(", ")) };
     outcome["survey"] = json!({ "dir": dir, "files": files, "left_out": left_out });
     Ok(format!("{tables}\nfiles in {dir}: {}{without}\n", files.join(", ")))
@@ -202,6 +203,9 @@ mod tests {
         assert!(measured("node_stress.messages.max") >= 1.0 && measured("stretch.ratio_of_means") > 0.9);
         assert!(measured("size.error.p50") > 0.0 && measured("reach.0.found.share") == 1.0);
         assert!(text.contains("found %"), "{text}");
+        for title in ["Topology", "Largest part, % of those that stay", "Partition", "Lookups without repair"] {
+            assert!(text.lines().any(|line| line == title), "{title} is missing in {text}");
+        }
         assert!(text.contains("topology.graphml") && !text.contains("left out"), "{text}");
     }
 

@@ -45,9 +45,9 @@ impl Surveyed {
         Ok(Page { title, facts, graph, topology, places }.report()?.to_svg())
     }
 
-    /// The graph for other programs.
-    pub fn graphml(&self, into: &mut dyn Write) -> io::Result<()> {
-        graphml::graphml(&self.graph, &[Column::texts("id", self.ids.iter().cloned())], into)
+    /// The graph for other programs, with what is known of it as a whole.
+    pub fn graphml(&self, whole: &[(&str, &str)], into: &mut dyn Write) -> io::Result<()> {
+        graphml::graphml(&self.graph, whole, &[Column::texts("id", self.ids.iter().cloned())], into)
     }
 
     /// The edges, a line each, by the nodes' numbers.

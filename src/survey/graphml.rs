@@ -9,10 +9,12 @@ use super::graph::Graph;
 use super::xml::escaped;
 use std::io::{self, Write};
 
-/// Writes the graph: nodes `n0`, `n1`, … with their degrees and these columns, directed edges with `rtt_ms` where known.
-pub fn graphml(graph: &Graph, columns: &[Column], into: &mut dyn Write) -> io::Result<()> {
+/// Writes the graph: what is known of it as a whole (names, which are words without blanks, and texts), nodes `n0`, `n1`, …
+/// with their degrees and these columns, directed edges with `rtt_ms` where known.
+pub fn graphml(graph: &Graph, whole: &[(&str, &str)], columns: &[Column], into: &mut dyn Write) -> io::Result<()> {
     writeln!(into, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
     writeln!(into, "<graphml xmlns=\"http://graphml.graphdrawing.org/xmlns\">")?;
+    whole.iter().try_for_each(|(name, _)| key(into, name, "graph", "string"))?;
     key(into, "out_degree", "node", "int")?;
     key(into, "in_degree", "node", "int")?;
     for (index, column) in columns.iter().enumerate() {
@@ -22,6 +24,9 @@ pub fn graphml(graph: &Graph, columns: &[Column], into: &mut dyn Write) -> io::R
     }
     key(into, "rtt_ms", "edge", "double")?;
     writeln!(into, "  <graph edgedefault=\"directed\">")?;
+    for (name, text) in whole {
+        writeln!(into, "    <data key=\"{name}\">{}</data>", escaped(text))?;
+    }
     nodes(graph, columns, into)?;
     edges(graph, into)?;
     writeln!(into, "  </graph>\n</graphml>")
@@ -68,15 +73,17 @@ mod tests {
         let graph = Graph::from_edges(2, &edges).unwrap();
         let columns = [Column::texts("label", ["a<b>&\u{1}".to_string()]), Column::numbers("x", [f64::INFINITY, -0.5])];
         let mut bytes = Vec::new();
-        graphml(&graph, &columns, &mut bytes).unwrap();
+        graphml(&graph, &[("build", "as <told>")], &columns, &mut bytes).unwrap();
         let expected = r#"<?xml version="1.0" encoding="UTF-8"?>
 <graphml xmlns="http://graphml.graphdrawing.org/xmlns">
+  <key id="build" for="graph" attr.name="build" attr.type="string"/>
   <key id="out_degree" for="node" attr.name="out_degree" attr.type="int"/>
   <key id="in_degree" for="node" attr.name="in_degree" attr.type="int"/>
   <key id="c0" for="node" attr.name="label" attr.type="string"/>
   <key id="c1" for="node" attr.name="x" attr.type="double"/>
   <key id="rtt_ms" for="edge" attr.name="rtt_ms" attr.type="double"/>
   <graph edgedefault="directed">
+    <data key="build">as &lt;told&gt;</data>
     <node id="n0"><data key="out_degree">1</data><data key="in_degree">1</data><data key="c0">a&lt;b&gt;&amp; </data></node>
     <node id="n1"><data key="out_degree">1</data><data key="in_degree">1</data><data key="c1">-0.5</data></node>
     <edge source="n0" target="n1"><data key="rtt_ms">7</data></edge>

@@ -59,7 +59,7 @@ impl Files {
         }
         let surveyed = survey::survey(census).map_err(|error| Exit::new(FAILED, error.to_string()))?;
         self.folder.replace("survey.json", std::iter::once(json!(surveyed.topology).to_string()))?;
-        self.folder.replace_with("topology.graphml", |file| surveyed.graphml(file))?;
+        self.folder.replace_with("topology.graphml", |file| surveyed.graphml(&[], file))?;
         let page = survey::page(&surveyed, summary).map_err(|error| Exit::new(FAILED, error.to_string()))?;
         self.folder.replace("topology.svg", std::iter::once(page))?;
         change.map_or(Ok(()), |change| self.append("changes.ndjson", change))

@@ -42,12 +42,14 @@ pub fn json(name: &str, outcomes: &[Value], published: &[Published]) -> Value {
             means.insert(name.to_owned(), json!(interval));
         }
     }
-    json!({ "run": name, "seeds": outcomes.len(), "over_seeds": means })
+    let build = outcomes.first().map(|outcome| &outcome["build"]);
+    json!({ "run": name, "seeds": outcomes.len(), "build": build, "over_seeds": means })
 }
 
 /// The same as a table.
 pub fn text(over_seeds: &Value, published: &[Published]) -> String {
-    let head = format!("{}, {} seeds", over_seeds["run"].as_str().unwrap_or("-"), over_seeds["seeds"]);
+    let word = |name: &str| over_seeds[name].as_str().unwrap_or("-");
+    let head = format!("{}, {} seeds; {}", word("run"), over_seeds["seeds"], word("build"));
     let mut table = Table::new("", ["figure", "mean", "95 % from", "to", "published"]);
     for (name, interval) in over_seeds["over_seeds"].as_object().into_iter().flatten() {
         let cell = |part: &str| interval[part].as_f64().map_or_else(|| Cell::from("-"), Cell::from);
@@ -64,13 +66,15 @@ mod tests {
 
     #[test]
     fn figures_that_all_have_get_a_mean_and_an_interval() {
-        let outcome = |hops: f64| json!({ "hops": { "mean": hops } });
+        let outcome = |hops: f64| json!({ "hops": { "mean": hops }, "build": "built somehow" });
         let told = json("x", &[outcome(3.0), outcome(4.0), outcome(5.0)], &[]);
         let hops = &told["over_seeds"]["hops.mean"];
         assert_eq!((hops["mean"].as_f64(), hops["count"].as_u64()), (Some(4.0), Some(3)));
         // Student's t for two degrees of freedom is 4.303; the mean's error is 1 / sqrt(3).
         assert!((hops["low"].as_f64().expect("low") - (4.0 - 4.303 / 3f64.sqrt())).abs() < 1e-3, "{hops}");
         assert!(told["over_seeds"].get("hops.max").is_none());
-        assert!(text(&told, &[]).contains("hops.mean"));
+        assert_eq!(told["build"], "built somehow");
+        let text = text(&told, &[]);
+        assert!(text.starts_with("x, 3 seeds; built somehow\n") && text.contains("hops.mean"), "{text}");
     }
 }

@@ -84,7 +84,10 @@ pub fn keep(options: &Options, run: &str, is_only: bool, found: &Found, outcome:
         if is_only { PathBuf::new() } else { PathBuf::from(slug(run)).join(format!("seed-{}", options.seed())) };
     let folder = Folder::make(&dir.join(below))?;
     let (nodes, edges) = (surveyed.graph.node_count(), surveyed.graph.edge_count());
-    folder.replace("survey.json", std::iter::once(json!(surveyed.topology).to_string()))?;
+    let build = outcome["build"].as_str().unwrap_or("-").to_owned();
+    let mut whole = json!(surveyed.topology);
+    whole["build"] = json!(build);
+    folder.replace("survey.json", std::iter::once(whole.to_string()))?;
     let facts = facts(run, outcome, nodes, edges);
     let page = surveyed.page("arras: a simulated overlay", &facts).map_err(failed)?;
     folder.replace("topology.svg", std::iter::once(page))?;
@@ -99,7 +102,7 @@ pub fn keep(options: &Options, run: &str, is_only: bool, found: &Found, outcome:
         files.push(name);
         match name {
             "edges.csv" => folder.replace_with(name, |file| surveyed.edges(file))?,
-            _ => folder.replace_with(name, |file| surveyed.graphml(file))?,
+            _ => folder.replace_with(name, |file| surveyed.graphml(&[("build", &build)], file))?,
         }
     }
     let dir = folder.path().display().to_string();
@@ -198,6 +201,9 @@ mod tests {
         for name in ["survey.json", "topology.svg", "nodes.csv", "edges.csv", "topology.graphml"] {
             assert!(dir.path().join(name).metadata().is_ok_and(|file| file.len() > 0), "{name}");
         }
+        let file = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("read");
+        assert!(file("survey.json").contains("\"build\":\"built directly, sample 32 per slot\""));
+        assert!(file("topology.graphml").contains("<data key=\"build\">built directly, sample 32 per slot</data>"));
         let measured = |name: &str| figure(&outcome["topology"]["measured"], name).unwrap_or(f64::NAN);
         assert!(measured("link_stress.copies.mean") >= 1.0 && measured("against_direct.crossings") >= 1.0);
         assert!(measured("node_stress.messages.max") >= 1.0 && measured("stretch.ratio_of_means") > 0.9);

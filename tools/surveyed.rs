@@ -1,6 +1,6 @@
 //! A surveyed overlay, found by a crawl or simulated.
 //!
-//! Owns: the graph of who knows whom with its measures, and the page, the GraphML and the edges of both.
+//! Owns: the graph of who knows whom with its measures, and the page, the GraphML and the CSV of both.
 //! Never does: find out who knows whom, or write a file.
 
 use arras::base::{Chance, Coordinate};
@@ -48,6 +48,21 @@ impl Surveyed {
     /// The graph for other programs, with what is known of it as a whole.
     pub fn graphml(&self, whole: &[(&str, &str)], into: &mut dyn Write) -> io::Result<()> {
         graphml::graphml(&self.graph, whole, &[Column::texts("id", self.ids.iter().cloned())], into)
+    }
+
+    /// Each single measure, a line each.
+    pub fn figures(&self, into: &mut dyn Write) -> io::Result<()> {
+        csv::figures(&self.topology, into)
+    }
+
+    /// What is left as nodes go, a line a point.
+    pub fn removal(&self, into: &mut dyn Write) -> io::Result<()> {
+        csv::removal(&self.topology, into)
+    }
+
+    /// How likely the living are parted, a line a share of dead nodes.
+    pub fn partition(&self, into: &mut dyn Write) -> io::Result<()> {
+        csv::partition(&self.topology, into)
     }
 
     /// The edges, a line each, by the nodes' numbers.

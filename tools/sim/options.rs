@@ -45,8 +45,8 @@ pub struct Options {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Survey {
     /// Surveys who knows whom, and the load of the measured lookups (traced, if messages carry them), into this
-    /// directory: survey.json, topology.svg, topology.graphml, nodes.csv, edges.csv; of several runs or seeds each into
-    /// a directory below it
+    /// directory: survey.json, topology.svg, topology.graphml, figures.csv, removal.csv, partition.csv, nodes.csv,
+    /// edges.csv; of several runs or seeds each into a directory below it
     #[arg(long = "survey", value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }

@@ -91,8 +91,12 @@ pub fn keep(options: &Options, run: &str, is_only: bool, found: &Found, outcome:
     let facts = facts(run, outcome, nodes, edges);
     let page = surveyed.page("arras: a simulated overlay", &facts).map_err(failed)?;
     folder.replace("topology.svg", std::iter::once(page))?;
+    folder.replace_with("figures.csv", |file| surveyed.figures(file))?;
+    folder.replace_with("removal.csv", |file| surveyed.removal(file))?;
+    folder.replace_with("partition.csv", |file| surveyed.partition(file))?;
     folder.replace_with("nodes.csv", |file| surveyed.nodes(file))?;
-    let (mut files, mut left_out) = (vec!["survey.json", "topology.svg", "nodes.csv"], Vec::new());
+    let mut files = vec!["survey.json", "topology.svg", "figures.csv", "removal.csv", "partition.csv", "nodes.csv"];
+    let mut left_out = Vec::new();
     for (name, most) in [("edges.csv", CSV_EDGES_MAX), ("topology.graphml", GRAPHML_EDGES_MAX)] {
         if edges > most {
             folder.remove(name)?;
@@ -198,12 +202,17 @@ mod tests {
     #[test]
     fn tables_built_directly_are_surveyed_with_all_there_is_to_measure() {
         let (dir, outcome, text) = surveyed(Build::Direct, 300);
-        for name in ["survey.json", "topology.svg", "nodes.csv", "edges.csv", "topology.graphml"] {
+        let files: Vec<&str> =
+            outcome["survey"]["files"].as_array().into_iter().flatten().flat_map(Value::as_str).collect();
+        assert_eq!(files.len(), 8);
+        for name in files {
             assert!(dir.path().join(name).metadata().is_ok_and(|file| file.len() > 0), "{name}");
         }
         let file = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("read");
         assert!(file("survey.json").contains("\"build\":\"built directly, sample 32 per slot\""));
         assert!(file("topology.graphml").contains("<data key=\"build\">built directly, sample 32 per slot</data>"));
+        assert!(file("figures.csv").contains("\nnodes,300\n") && file("removal.csv").lines().count() > 10);
+        assert!(file("partition.csv").starts_with("dead,trials,parted,"));
         let measured = |name: &str| figure(&outcome["topology"]["measured"], name).unwrap_or(f64::NAN);
         assert!(measured("link_stress.copies.mean") >= 1.0 && measured("against_direct.crossings") >= 1.0);
         assert!(measured("node_stress.messages.max") >= 1.0 && measured("stretch.ratio_of_means") > 0.9);

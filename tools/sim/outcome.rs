@@ -172,8 +172,9 @@ fn world(options: &Options, found: &Found) -> Value {
 /// All that was sent but messages in flight; dials and linkless measurements count as a message each.
 fn maintenance(sent: &[(&'static str, f64, f64)]) -> Value {
     let other = || sent.iter().filter(|(kind, ..)| !["forward", "return", "accept"].contains(kind));
-    let messages: f64 = other().map(|(_, messages, _)| messages).sum();
-    json!({ "messages": messages, "bytes": other().map(|(.., bytes)| bytes).sum::<f64>() })
+    // The sum of nothing is -0.
+    let messages = 0.0 + other().map(|(_, messages, _)| messages).sum::<f64>();
+    json!({ "messages": messages, "bytes": 0.0 + other().map(|(.., bytes)| bytes).sum::<f64>() })
 }
 
 fn by_kind(sent: &[(&'static str, f64, f64)]) -> Value {
@@ -304,3 +305,15 @@ fn object(value: Value) -> Map<String, Value> {
 
 /// Pairs nearer than this are left out of one of the two stretches: between neighbours little is much.
 const FAR: Span = Span::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_was_sent_maintenance_is_zero_without_a_sign() {
+        for sent in [&[][..], &[("forward", 1.0, 9.0)]] {
+            assert_eq!(maintenance(sent).to_string(), r#"{"bytes":0.0,"messages":0.0}"#);
+        }
+    }
+}

@@ -66,7 +66,7 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Exit> {
             let is_only = runs.len() == 1 && options.network.seeds.is_none();
             let surveyed = survey::keep(&options, &run.name, is_only, &found, &mut value)?;
             output.print(&value, || outcome::text(&run.name, &value, &run.published) + &surveyed + "\n")?;
-            wrong.extend(outcome::verdict(&options, &value).err().map(|line| format!("{}: {line}", run.name)));
+            wrong.extend(outcome::verdict(&options, &value).err().map(|line| blame(&run.name, &options, &line)));
             outcomes.push(value);
         }
         if outcomes.len() > 1 {
@@ -75,6 +75,12 @@ pub fn run(arguments: &Arguments, output: Output) -> Result<(), Exit> {
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Exit::new(FAILED, wrong.join("; "))) }
+}
+
+/// What is wrong in a run, and how it is run again.
+fn blame(name: &str, options: &Options, line: &str) -> String {
+    let alone = if options.network.seeds.is_some() { " --seeds 1" } else { "" };
+    format!("{name}: {line} (the same again: --seed {}{alone})", options.seed())
 }
 
 /// A run that flags made another one says so in its name; gives the flags.
@@ -103,4 +109,18 @@ fn told(run: &Run, mut outcome: serde_json::Value) -> serde_json::Value {
     outcome["published"] = run.published.iter().map(theirs).collect();
     outcome["run"] = json!(run.name);
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_seed_under_which_it_comes_again() {
+        let mut options = Options::default();
+        assert_eq!(blame("simulation", &options, "x"), "simulation: x (the same again: --seed 1)");
+        options.network.seeds = Some(3);
+        let last = &options.each_seed()[2];
+        assert_eq!(blame("simulation", last, "x"), "simulation: x (the same again: --seed 3 --seeds 1)");
+    }
 }

@@ -97,10 +97,8 @@ fn note(file: &Path, changed: &BTreeSet<String>, output: Output) {
         return;
     }
     let flags = changed.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-    eprintln!(
-        "arras: {flags}: counts over {}; what it calls its runs and what was published is of others",
-        file.display()
-    );
+    let file = file.display();
+    eprintln!("arras: flags over {file}: {flags}; its names and the published figures are of the runs as it has them");
 }
 
 /// An outcome with its run's name and what was published.

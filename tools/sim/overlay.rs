@@ -358,6 +358,9 @@ const WARM_UP_PER_NODE: usize = 40;
 /// Nodes that are asked for the root of one key.
 const ASKERS_PER_KEY: usize = 20;
 
+/// Links are counted exactly up to so many nodes, above of as many or half as many spread over all.
+const LINKS_COUNTED: usize = 20_000;
+
 #[cfg(test)]
 mod tests {
     use super::super::outcome;
@@ -435,5 +438,3 @@ mod tests {
         assert!(refused.contains("no two nodes share a site"), "{refused}");
     }
 }
-/// Links are counted exactly up to so many nodes, above of as many or half as many spread over all.
-const LINKS_COUNTED: usize = 20_000;

@@ -134,7 +134,7 @@ fn a_watch_outlives_the_node_it_began_at_and_says_when_nobody_is_left() {
     let _alone = alone();
     let dir = tempfile::tempdir().expect("a directory");
     let lab = lab(&dir);
-    let mut watch = arras(&lab, &["--watch", "2s", "--rounds", "3", "--timeout", "5s"]);
+    let mut watch = arras(&lab, &["--watch", "5s", "--rounds", "3", "--timeout", "5s"]);
     let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("arras runs");
     let mut told = BufReader::new(watch.stdout.take().expect("piped")).lines().map(|line| json(&line.expect("a line")));
     assert_eq!(told.next().expect("a first crawl")["coverage"]["visited"], NODES);

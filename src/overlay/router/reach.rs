@@ -47,6 +47,29 @@ impl Reach {
         }
     }
 
+    /// Holds what this node says of its links against what their other ends say: where one end says clearly less, the other is
+    /// believed. So nobody draws others' traffic by saying that all are near to it. Gives what the node is taken to have said,
+    /// and how many words were not believed, its own or others'.
+    fn weigh(&mut self, from: &Id, links: Arc<[ReachEntry]>) -> (Arc<[ReachEntry]>, usize) {
+        let mut raised: Vec<(usize, Span)> = Vec::new();
+        let (mut at, mut doubted) = (0, 0);
+        for (id, heard) in &mut self.heard {
+            let prefix = id.prefix_u64();
+            at += links[at..].iter().take_while(|entry| entry.peer < prefix).count();
+            let Some(entry) = links.get(at).filter(|entry| entry.peer == prefix) else { continue };
+            let Ok(place) = heard.links.binary_search_by_key(&from.prefix_u64(), |entry| entry.peer) else { continue };
+            let (there, back) = (entry.rtt, heard.links[place].rtt);
+            if is_clearly_less(there, back) {
+                raised.push((at, back));
+            } else if is_clearly_less(back, there) {
+                heard.links = with(&heard.links, &[(place, there)]);
+                doubted += 1;
+            }
+        }
+        doubted += raised.len();
+        (if raised.is_empty() { links } else { with(&links, &raised) }, doubted)
+    }
+
     /// The link to this node is gone, and with it all ways through it.
     pub(super) fn forget(&mut self, id: &Id) {
         if self.heard.remove(id).is_some() {
@@ -170,6 +193,18 @@ fn without(links: &Arc<[ReachEntry]>, prefixes: &[u64]) -> Arc<[ReachEntry]> {
     }
 }
 
+/// These links, some of them with other round trips.
+fn with(links: &Arc<[ReachEntry]>, others: &[(usize, Span)]) -> Arc<[ReachEntry]> {
+    let mut links = links.to_vec();
+    others.iter().for_each(|(at, rtt)| links[*at].rtt = *rtt);
+    links.into()
+}
+
+/// Whether one end of a link says so much less of it than the other that chance does not explain it.
+fn is_clearly_less(one: Span, other: Span) -> bool {
+    one < other.scaled(WORD_SHARE) && other.saturating_sub(one) > WORD_FLOOR
+}
+
 /// The quickest way beside a link. Adverts by their number: every link is compared with every advert, so this is small.
 struct Beside {
     /// To a node whose id begins so.
@@ -216,6 +251,11 @@ impl Router {
         }
         let links = sane(links);
         let links = without(&links, &self.graves.named_among(&links));
+        let (links, doubted) = self.reach.weigh(&from, links);
+        if doubted > 0 {
+            self.own.tally.count("router_adverts_doubted_total");
+            self.reach.is_stale = true;
+        }
         if let Some(advert) = self.reach.heard.get_mut(&from).filter(|advert| advert.links == links) {
             advert.at = t.now;
             return;
@@ -378,6 +418,9 @@ const RELAY_COST: Span = Span::from_millis(1);
 const ENTER: f64 = 0.97;
 const LEAVE: f64 = 0.99;
 const GAIN_MIN: Span = Span::from_millis(1);
+/// Both ends of a link measure the same round trip, each smoothed for itself. Guesses, wide enough for jitter and a busy end.
+const WORD_SHARE: f64 = 0.75;
+const WORD_FLOOR: Span = Span::from_millis(4);
 /// Another relay must be this much quicker than the present one. A guess.
 const STAY: f64 = 0.97;
 /// Longest believable round trip of a link.
@@ -410,5 +453,22 @@ mod tests {
         assert_eq!(differences(&told, &[entry(2, 100)]), 1);
         assert_eq!(differences(&told, &[entry(1, 100), entry(2, 100)]), 1);
         assert_eq!(differences(&told, &[]), 1);
+    }
+
+    #[test]
+    fn of_a_link_the_longer_word_of_its_two_ends_counts() {
+        let id = |first: u8| Id::from_prefix(u64::from(first) << 56);
+        let entry = |to: u8, millis| ReachEntry { peer: id(to).prefix_u64(), rtt: Span::from_millis(millis) };
+        let mut reach = Reach::new();
+        let heard = |links: &[ReachEntry]| Heard { links: links.into(), at: Instant::ORIGIN };
+        reach.heard.insert(id(1), heard(&[entry(2, 50), entry(9, 100)]));
+        reach.heard.insert(id(2), heard(&[entry(1, 50), entry(9, 1)]));
+        // Node 9 says that all are near. Node 1 says otherwise; node 2 says the same; of node 3 nothing is heard.
+        let (links, doubted) = reach.weigh(&id(9), [entry(1, 1), entry(2, 1), entry(3, 1)].into());
+        assert_eq!((&links[..], doubted), (&[entry(1, 100), entry(2, 1), entry(3, 1)][..], 1));
+        // It says the truth, within what two ends may differ by: node 2 has said too little.
+        let (links, doubted) = reach.weigh(&id(9), [entry(1, 95), entry(2, 80)].into());
+        assert_eq!((&links[..], doubted), (&[entry(1, 95), entry(2, 80)][..], 1));
+        assert_eq!(&reach.heard[&id(2)].links[..], &[entry(1, 50), entry(9, 80)]);
     }
 }

@@ -311,8 +311,7 @@ fn a_simulation_has_the_labs_fields_and_says_how_it_was_built() {
 
 #[test]
 fn detours_are_counted_however_the_overlay_was_built() {
-    let planetlab = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/data/planetlab490_median.u32le.gz");
-    let small = ["--lookups", "200", "--warm-up", "200", "--keys", "1", "--underlay", planetlab];
+    let small = ["--lookups", "200", "--warm-up", "200", "--keys", "1", "--underlay", PLANETLAB];
     let direct = ["--build", "direct", "--nodes", "300", "--leaf-set", "4", "--link-budget", "40"];
     for more in [&direct[..], &["--nodes", "24", "--rate", "5", "--settle", "60", "--link-budget", "32"]] {
         let outcome = simulated(&[&small[..], more].concat());
@@ -352,8 +351,7 @@ fn objects_are_found_and_told_of_however_the_overlay_was_built() {
 #[test]
 fn a_simulation_is_the_same_every_time() {
     let small = ["--nodes", "12", "--lookups", "50", "--warm-up", "20", "--keys", "2", "--leaf-set", "4"];
-    let planetlab = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/data/planetlab490_median.u32le.gz");
-    let rough = ["--underlay", planetlab, "--loss", "0.02", "--jitter", "0.2", "--duplication", "0.05"];
+    let rough = ["--underlay", PLANETLAB, "--loss", "0.02", "--jitter", "0.2", "--duplication", "0.05"];
     let crowd = [&["--build", "crowd", "--rate", "5", "--settle", "30", "--drift-ppm", "100"], &rough[..]].concat();
     for (build, expected) in [(&crowd[..], CROWD_HASH), (&["--build", "direct"], DIRECT_HASH)] {
         let hash = |seed: &str| {
@@ -383,6 +381,7 @@ fn a_simulation_tells_what_became_of_stored_values() {
     assert!(simulated(&["--nodes", "12", "--lookups", "20", "--warm-up", "20", "--keys", "2"])["stored"].is_null());
 }
 
+const PLANETLAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/data/planetlab490_median.u32le.gz");
 const CROWD_HASH: &str = "2b1e02bcfba31514";
 const DIRECT_HASH: &str = "dbc2013360c9cf11";
 

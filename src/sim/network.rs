@@ -130,9 +130,6 @@ impl World {
 
     /// Word of the other end's closing arrives.
     pub(super) fn hear_close(&mut self, at: usize, peer: usize, link: u64, reason: Option<CloseReason>) {
-        if self.dials.half_open.get(&(peer, at)) == Some(&link) {
-            self.dials.half_open.remove(&(peer, at));
-        }
         if self.links.end_of(at, peer, link).is_some() {
             self.links.close(at, peer);
             self.link_down(at, peer, reason.map_or(Down::Lost, Down::Closed));

@@ -12,8 +12,7 @@ use crate::latency::{self, MissingEntries};
 use crate::output::{Exit, FAILED, steps};
 use crate::surveyed::Surveyed;
 use arras::base::{Chance, Id};
-use arras::machine::Reading;
-use arras::runtime::lab::measure::{Figures, cpu_s, rss_mib};
+use arras::runtime::lab::measure::{Figures, cpu_s, rss_mib, sum_of};
 use arras::sim::direct::{Built, Recipe, Walker};
 use arras::sim::grow::Settled;
 use arras::sim::look::{Beside, Look, questions};
@@ -162,15 +161,15 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
     let (looks, beside) = walker.look_up(&asked, underlay, &mut |done| bar.set_position(done as u64));
     let lookups_s = began.elapsed().as_secs_f64();
     let objects = objects::directly(&mut walker, options, underlay, chance, bar);
-    let contacts = Figures::of((0..built.len()).map(|node| built.contacts_of(node).len() as f64));
     let some = (0..built.len()).step_by(built.len().div_ceil(LINKS_COUNTED));
-    let links = Figures::of(built.links_of(some).into_iter().map(|links| links as f64));
+    let (contacts, links) = built.degrees(some);
+    let figures = |counts: Vec<usize>| Figures::of(counts.into_iter().map(|count| count as f64));
     let mut found = Found {
         is_right: looks.iter().map(|look| look.ended_at(walker.root_of(&look.key))).collect(),
         looks,
         roots_agree,
-        contacts,
-        links,
+        contacts: figures(contacts),
+        links: figures(links),
         beside,
         trace_hash: walker.trace_hash(),
         build_s,
@@ -295,8 +294,8 @@ fn agree(stage: &mut Stage, options: &Options, chance: &mut Chance, per_second: 
 /// What each node has counted by some moment, and how many seconds it was there.
 struct Ledger {
     bytes: Vec<u64>,
-    /// By what the Forwarders counted: hand-overs tried again, and detours.
-    carried: [Vec<f64>; 2],
+    /// What the Forwarders counted: hand-overs tried again, and detours.
+    carried: Vec<[f64; 2]>,
     sent: Sent,
     there_s: Vec<f64>,
     at_s: f64,
@@ -304,13 +303,16 @@ struct Ledger {
 
 impl Ledger {
     fn of(stage: &Stage) -> Ledger {
+        let carried = |node: &arras::sim::Node| {
+            let readings = node.readings();
+            ["forwarder_retried_total", "forwarder_detours_total"].map(|name| sum_of(&readings, name))
+        };
         let nodes = stage.world.nodes();
         let at_s = stage.now().since(arras::base::Instant::ORIGIN).as_secs_f64();
         let away = |node| stage.churn().map_or(0.0, |churn| churn.away(node, stage.now()).as_secs_f64());
         Ledger {
             bytes: nodes.iter().map(arras::sim::Node::traffic).collect(),
-            carried: ["forwarder_retried_total", "forwarder_detours_total"]
-                .map(|name| nodes.iter().map(|node| sum(&node.readings(), name)).collect()),
+            carried: nodes.iter().map(carried).collect(),
             sent: stage.world.sent().clone(),
             there_s: (0..nodes.len()).map(|node| at_s - away(node)).collect(),
             at_s,
@@ -327,22 +329,18 @@ impl Ledger {
         let rates = bytes.zip(&there_s).filter(|(_, there_s)| **there_s > span_s / 10.0).map(|(bytes, s)| bytes / s);
         // A node that crashed counts from nothing again; what it had counted before is lost.
         let more = |(after, before): (f64, f64)| if after >= before { after - before } else { after };
-        let mut carried = self.carried.into_iter().zip(before.carried);
-        let mut more =
-            || carried.next().map_or(0.0, |(after, before)| after.into_iter().zip(before).map(more).sum::<f64>());
+        let carried: Vec<([f64; 2], [f64; 2])> = self.carried.into_iter().zip(before.carried).collect();
+        let counted =
+            |which: usize| carried.iter().map(|(after, before)| more((after[which], before[which]))).sum::<f64>();
         let node_s: f64 = there_s.iter().sum();
         let sent = self.sent.since(&before.sent).into_iter();
         Traffic {
             bytes_per_node_s: Figures::of(rates),
             sent: sent.map(|(kind, count, bytes)| (kind, count as f64 / node_s, bytes as f64 / node_s)).collect(),
-            beside: Beside { in_vain: more() as usize, detours: more() as usize },
+            beside: Beside { in_vain: counted(0) as usize, detours: counted(1) as usize },
             span_s,
         }
     }
-}
-
-fn sum(readings: &[Reading], name: &str) -> f64 {
-    readings.iter().filter(|reading| reading.name == name).map(|reading| reading.value).sum()
 }
 
 pub fn counting(bar: &ProgressBar, what: &str, of: usize) {

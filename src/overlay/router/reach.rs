@@ -63,6 +63,7 @@ impl Reach {
                 raised.push((at, back));
             } else if is_clearly_less(back, there) {
                 heard.links = with(&heard.links, &[(place, there)]);
+                self.is_stale = true;
                 doubted += 1;
             }
         }
@@ -137,45 +138,36 @@ impl Reach {
 
     /// The links that are not the best way, with the way that is. `links` in the order of ids.
     fn compare(&self, links: &[(Id, RttEstimate)]) -> BTreeMap<Id, (Id, Span)> {
-        let place = |id: &Id| {
-            let (via, _) = self.better.get(id)?;
-            self.adverts.iter().position(|advert| advert.via == *via)
-        };
         let beside = |(id, rtt): &(Id, RttEstimate)| Beside {
             prefix: id.prefix_u64(),
             via: None,
             through: rtt.smoothed(),
-            told: place(id),
+            told: self.better.get(id).map(|(via, _)| *via),
             before: None,
         };
         let mut ways: Vec<Beside> = links.iter().map(beside).collect();
         let longest = ways.iter().map(|way| way.through).max().unwrap_or(Span::ZERO);
-        for (number, advert) in self.adverts.iter().enumerate().take_while(|(_, advert)| advert.rtt < longest) {
-            let mut entries = advert.links.iter();
-            let mut entry = entries.next();
+        for advert in self.adverts.iter().take_while(|advert| advert.rtt < longest) {
+            let (entries, mut at) = (&advert.links[..], 0);
             for way in &mut ways {
-                while entry.is_some_and(|entry| entry.peer < way.prefix) {
-                    entry = entries.next();
+                while entries.get(at).is_some_and(|entry| entry.peer < way.prefix) {
+                    at += 1;
                 }
-                let Some(entry) = entry else { break };
-                if entry.peer > way.prefix {
-                    continue;
-                }
+                let Some(entry) = entries.get(at).filter(|entry| entry.peer == way.prefix) else { continue };
                 let through = advert.rtt + entry.rtt;
                 if through < way.through {
-                    (way.through, way.via) = (through, Some(number));
+                    (way.through, way.via) = (through, Some(advert.via));
                 }
-                if way.told == Some(number) {
-                    way.before = Some(through);
+                if way.told == Some(advert.via) {
+                    way.before = Some((advert.via, through));
                 }
             }
         }
         let better = |((id, rtt), way): (&(Id, RttEstimate), Beside)| {
             let best = (way.via?, way.through);
             // The way told before stays unless another is clearly quicker.
-            let before = way.told.zip(way.before).filter(|(_, before)| before.scaled(STAY) <= best.1);
-            let (via, through) = before.unwrap_or(best);
-            is_better(rtt, through, self.better.contains_key(id)).then(|| (*id, (self.adverts[via].via, through)))
+            let (via, through) = way.before.filter(|(_, before)| before.scaled(STAY) <= best.1).unwrap_or(best);
+            is_better(rtt, through, self.better.contains_key(id)).then_some((*id, (via, through)))
         };
         links.iter().zip(ways).filter_map(better).collect()
     }
@@ -205,15 +197,15 @@ fn is_clearly_less(one: Span, other: Span) -> bool {
     one < other.scaled(WORD_SHARE) && other.saturating_sub(one) > WORD_FLOOR
 }
 
-/// The quickest way beside a link. Adverts by their number: every link is compared with every advert, so this is small.
+/// The quickest way beside a link.
 struct Beside {
     /// To a node whose id begins so.
     prefix: u64,
-    via: Option<usize>,
+    via: Option<Id>,
     through: Span,
-    /// Through whom the way beside it was, as of the last time; and how long that way is now.
-    told: Option<usize>,
-    before: Option<Span>,
+    /// Through whom the way beside it was, as of the last time; and that way as it is now.
+    told: Option<Id>,
+    before: Option<(Id, Span)>,
 }
 
 /// The quickest way to this node through another, and its round trip, if that is below the bound; `adverts` as from
@@ -254,7 +246,6 @@ impl Router {
         let (links, doubted) = self.reach.weigh(&from, links);
         if doubted > 0 {
             self.own.tally.count("router_adverts_doubted_total");
-            self.reach.is_stale = true;
         }
         if let Some(advert) = self.reach.heard.get_mut(&from).filter(|advert| advert.links == links) {
             advert.at = t.now;

@@ -352,7 +352,8 @@ pub fn cpu_s() -> f64 {
     fields.iter().sum::<f64>() / 100.0
 }
 
-fn sum_of(readings: &[Reading], name: &str) -> f64 {
+/// A reading of this name, summed over its labels.
+pub fn sum_of(readings: &[Reading], name: &str) -> f64 {
     readings.iter().filter(|reading| reading.name == name).map(|reading| reading.value).sum()
 }
 

@@ -121,8 +121,9 @@ impl Net {
             }
             self.links.soil(handle);
         }
-        if let Some(link) = self.links.at(handle).filter(|link| link.is_confirmed())
+        if let Some(link) = self.links.at(handle)
             && let Phase::Refusing { refusal } = &link.phase
+            && link.is_confirmed()
         {
             let refusal = refusal.clone();
             self.refuse(handle, refusal, now);

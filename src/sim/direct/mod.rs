@@ -154,31 +154,37 @@ impl Built {
 
     /// All whom a node knows, in order.
     pub fn contacts_of(&self, node: usize) -> Vec<usize> {
-        let table = &self.tables[self.begins[node] as usize..self.begins[node + 1] as usize];
-        let leaves = self.leaves(node);
-        let mut all: Vec<usize> = table.iter().map(|peer| *peer as usize).chain(leaves).collect();
+        let table = self.table(node).iter().map(|peer| *peer as usize);
+        let mut all: Vec<usize> = table.chain(self.leaves(node)).collect();
         all.sort_unstable();
         all.dedup();
         all
     }
 
-    /// Whether one node knows the other.
-    fn knows(&self, node: usize, other: usize) -> bool {
-        let table = &self.tables[self.begins[node] as usize..self.begins[node + 1] as usize];
-        table.contains(&(other as u32)) || self.leaves(node).any(|leaf| leaf == other)
+    /// Its table.
+    fn table(&self, node: usize) -> &[u32] {
+        &self.tables[self.begins[node] as usize..self.begins[node + 1] as usize]
     }
 
-    /// How many links each of these nodes would hold: to whom it knows, and to who knows it. Tables are filled without regard to
-    /// the other end, so that this may be more than the budget, which counts the contacts.
-    pub fn links_of(&self, nodes: impl Iterator<Item = usize>) -> Vec<usize> {
+    /// Whether one node knows the other.
+    fn knows(&self, node: usize, other: usize) -> bool {
+        self.table(node).contains(&(other as u32)) || self.leaves(node).any(|leaf| leaf == other)
+    }
+
+    /// How many contacts each node has; and how many links each of these nodes would hold: to whom it knows, and to who knows it.
+    /// Tables are filled without regard to the other end, so that links may be more than the budget, which counts the contacts.
+    pub fn degrees(&self, of: impl Iterator<Item = usize>) -> (Vec<usize>, Vec<usize>) {
         let mut known_by = vec![0; self.len()];
-        (0..self.len()).flat_map(|node| self.contacts_of(node)).for_each(|contact| known_by[contact] += 1);
-        let links = |node: usize| {
+        let count = |node: usize| {
             let contacts = self.contacts_of(node);
-            let mutual = contacts.iter().filter(|contact| self.knows(**contact, node)).count();
-            contacts.len() + known_by[node] - mutual
+            contacts.iter().for_each(|contact| known_by[*contact] += 1);
+            contacts.len()
         };
-        nodes.map(links).collect()
+        let contacts: Vec<usize> = (0..self.len()).map(count).collect();
+        let mutual =
+            |node: usize| self.contacts_of(node).into_iter().filter(|contact| self.knows(*contact, node)).count();
+        let links = of.map(|node| contacts[node] + known_by[node] - mutual(node)).collect();
+        (contacts, links)
     }
 
     /// Where a node sees itself in latency space, if nodes do.
@@ -263,7 +269,7 @@ impl Built {
     }
 
     fn any_contact(&self, node: usize, chance: &mut Chance) -> Option<usize> {
-        let table = &self.tables[self.begins[node] as usize..self.begins[node + 1] as usize];
+        let table = self.table(node);
         let per_side = self.recipe.leaf_set_per_side.min(self.len() - 1);
         let drawn = chance.index(table.len() + 2 * per_side);
         match drawn.checked_sub(table.len()) {

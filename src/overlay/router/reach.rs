@@ -47,30 +47,6 @@ impl Reach {
         }
     }
 
-    /// Holds what this node says of its links against what their other ends say: where one end says clearly less, the other is
-    /// believed. So nobody draws others' traffic by saying that all are near to it. Gives what the node is taken to have said,
-    /// and how many words were not believed, its own or others'.
-    fn weigh(&mut self, from: &Id, links: Arc<[ReachEntry]>) -> (Arc<[ReachEntry]>, usize) {
-        let mut raised: Vec<(usize, Span)> = Vec::new();
-        let (mut at, mut doubted) = (0, 0);
-        for (id, heard) in &mut self.heard {
-            let prefix = id.prefix_u64();
-            at += links[at..].iter().take_while(|entry| entry.peer < prefix).count();
-            let Some(entry) = links.get(at).filter(|entry| entry.peer == prefix) else { continue };
-            let Ok(place) = heard.links.binary_search_by_key(&from.prefix_u64(), |entry| entry.peer) else { continue };
-            let (there, back) = (entry.rtt, heard.links[place].rtt);
-            if is_clearly_less(there, back) {
-                raised.push((at, back));
-            } else if is_clearly_less(back, there) {
-                heard.links = with(&heard.links, &[(place, there)]);
-                self.is_stale = true;
-                doubted += 1;
-            }
-        }
-        doubted += raised.len();
-        (if raised.is_empty() { links } else { with(&links, &raised) }, doubted)
-    }
-
     /// The link to this node is gone, and with it all ways through it.
     pub(super) fn forget(&mut self, id: &Id) {
         if self.heard.remove(id).is_some() {
@@ -136,8 +112,24 @@ impl Reach {
         self.adverts = adverts.into();
     }
 
-    /// The links that are not the best way, with the way that is. `links` in the order of ids.
-    fn compare(&self, links: &[(Id, RttEstimate)]) -> BTreeMap<Id, (Id, Span)> {
+    /// Finds the links that are not the best way, with the way that is; `links` in the order of ids. Gives how many
+    /// adverts' words were not believed.
+    fn compare(&mut self, links: &[(Id, RttEstimate)], peers: &Peers) -> usize {
+        let (better, lies) = self.ways_beside(links);
+        self.better = better;
+        for lie in &lies {
+            if let Some(heard) = self.heard.get_mut(&lie.by) {
+                heard.links = with(&heard.links, lie.of, lie.truth);
+            }
+        }
+        if !lies.is_empty() {
+            self.gather(peers);
+        }
+        lies.len()
+    }
+
+    /// A word that would make a way the best one is held against what the other end of that link says of it.
+    fn ways_beside(&self, links: &[(Id, RttEstimate)]) -> (BTreeMap<Id, (Id, Span)>, Vec<Lie>) {
         let beside = |(id, rtt): &(Id, RttEstimate)| Beside {
             prefix: id.prefix_u64(),
             via: None,
@@ -145,20 +137,27 @@ impl Reach {
             told: self.better.get(id).map(|(via, _)| *via),
             before: None,
         };
-        let mut ways: Vec<Beside> = links.iter().map(beside).collect();
+        let (mut ways, mut lies): (Vec<Beside>, _) = (links.iter().map(beside).collect(), Vec::new());
         let longest = ways.iter().map(|way| way.through).max().unwrap_or(Span::ZERO);
         for advert in self.adverts.iter().take_while(|advert| advert.rtt < longest) {
             let (entries, mut at) = (&advert.links[..], 0);
-            for way in &mut ways {
+            for (way, (id, _)) in ways.iter_mut().zip(links) {
                 while entries.get(at).is_some_and(|entry| entry.peer < way.prefix) {
                     at += 1;
                 }
                 let Some(entry) = entries.get(at).filter(|entry| entry.peer == way.prefix) else { continue };
-                let through = advert.rtt + entry.rtt;
+                let (mut through, was_told) = (advert.rtt + entry.rtt, way.told == Some(advert.via));
+                if through >= way.through && !was_told {
+                    continue;
+                }
+                if let Some(truth) = self.contradicted(&advert.via, id, entry.rtt) {
+                    lies.push(Lie { by: advert.via, of: entry.peer, truth });
+                    through = advert.rtt + truth;
+                }
                 if through < way.through {
                     (way.through, way.via) = (through, Some(advert.via));
                 }
-                if way.told == Some(advert.via) {
+                if was_told {
                     way.before = Some((advert.via, through));
                 }
             }
@@ -169,7 +168,14 @@ impl Reach {
             let (via, through) = way.before.filter(|(_, before)| before.scaled(STAY) <= best.1).unwrap_or(best);
             is_better(rtt, through, self.better.contains_key(id)).then_some((*id, (via, through)))
         };
-        links.iter().zip(ways).filter_map(better).collect()
+        (links.iter().zip(ways).filter_map(better).collect(), lies)
+    }
+
+    /// What the other end of a link says of it, where it says clearly more than this one.
+    fn contradicted(&self, by: &Id, of: &Id, said: Span) -> Option<Span> {
+        let links = &self.heard.get(of)?.links;
+        let place = links.binary_search_by_key(&by.prefix_u64(), |entry| entry.peer).ok()?;
+        Some(links[place].rtt).filter(|word| is_clearly_less(said, *word))
     }
 }
 
@@ -185,16 +191,22 @@ fn without(links: &Arc<[ReachEntry]>, prefixes: &[u64]) -> Arc<[ReachEntry]> {
     }
 }
 
-/// These links, some of them with other round trips.
-fn with(links: &Arc<[ReachEntry]>, others: &[(usize, Span)]) -> Arc<[ReachEntry]> {
-    let mut links = links.to_vec();
-    others.iter().for_each(|(at, rtt)| links[*at].rtt = *rtt);
-    links.into()
+/// These links, one of them with another round trip.
+fn with(links: &[ReachEntry], peer: u64, rtt: Span) -> Arc<[ReachEntry]> {
+    links.iter().map(|entry| if entry.peer == peer { ReachEntry { peer, rtt } } else { *entry }).collect()
 }
 
 /// Whether one end of a link says so much less of it than the other that chance does not explain it.
 fn is_clearly_less(one: Span, other: Span) -> bool {
     one < other.scaled(WORD_SHARE) && other.saturating_sub(one) > WORD_FLOOR
+}
+
+/// Where one end of a link says clearly less of it than the other, the other is believed: so nobody draws others' traffic
+/// by saying that all are near to it.
+struct Lie {
+    by: Id,
+    of: u64,
+    truth: Span,
 }
 
 /// The quickest way beside a link.
@@ -243,10 +255,6 @@ impl Router {
         }
         let links = sane(links);
         let links = without(&links, &self.graves.named_among(&links));
-        let (links, doubted) = self.reach.weigh(&from, links);
-        if doubted > 0 {
-            self.own.tally.count("router_adverts_doubted_total");
-        }
         if let Some(advert) = self.reach.heard.get_mut(&from).filter(|advert| advert.links == links) {
             advert.at = t.now;
             return;
@@ -305,7 +313,9 @@ impl Router {
             _ => None,
         };
         let links: Vec<(Id, RttEstimate)> = self.peers.iter().filter_map(link).collect();
-        self.reach.better = self.reach.compare(&links);
+        for _ in 0..self.reach.compare(&links, &self.peers) {
+            self.own.tally.count("router_adverts_doubted_total");
+        }
     }
 
     /// How long it waits to be told that something costs more or less than before: shortly while this node is new.
@@ -446,20 +456,32 @@ mod tests {
         assert_eq!(differences(&told, &[]), 1);
     }
 
+    /// Node 9 is near and says that all others are near to it.
     #[test]
     fn of_a_link_the_longer_word_of_its_two_ends_counts() {
         let id = |first: u8| Id::from_prefix(u64::from(first) << 56);
         let entry = |to: u8, millis| ReachEntry { peer: id(to).prefix_u64(), rtt: Span::from_millis(millis) };
         let mut reach = Reach::new();
-        let heard = |links: &[ReachEntry]| Heard { links: links.into(), at: Instant::ORIGIN };
-        reach.heard.insert(id(1), heard(&[entry(2, 50), entry(9, 100)]));
-        reach.heard.insert(id(2), heard(&[entry(1, 50), entry(9, 1)]));
-        // Node 9 says that all are near. Node 1 says otherwise; node 2 says the same; of node 3 nothing is heard.
-        let (links, doubted) = reach.weigh(&id(9), [entry(1, 1), entry(2, 1), entry(3, 1)].into());
-        assert_eq!((&links[..], doubted), (&[entry(1, 100), entry(2, 1), entry(3, 1)][..], 1));
-        // It says the truth, within what two ends may differ by: node 2 has said too little.
-        let (links, doubted) = reach.weigh(&id(9), [entry(1, 95), entry(2, 80)].into());
-        assert_eq!((&links[..], doubted), (&[entry(1, 95), entry(2, 80)][..], 1));
-        assert_eq!(&reach.heard[&id(2)].links[..], &[entry(1, 50), entry(9, 80)]);
+        let told = [
+            (1, 80, vec![entry(2, 10), entry(9, 100)]),
+            (2, 20, vec![entry(1, 10), entry(9, 1)]),
+            (9, 5, vec![entry(1, 1), entry(2, 1), entry(3, 1)]),
+        ];
+        let mut links = Vec::new();
+        for (node, millis, said) in told {
+            reach.heard.insert(id(node), Heard { links: said.clone().into(), at: Instant::ORIGIN });
+            let (via, rtt) = (id(node), Span::from_millis(millis));
+            reach.adverts = reach.adverts.iter().cloned().chain([Advert { via, rtt, links: said.into() }]).collect();
+            links.push((id(node), RttEstimate::first(rtt)));
+        }
+        links.insert(2, (id(3), RttEstimate::first(Span::from_millis(80))));
+        reach.adverts = reach.adverts.iter().rev().cloned().collect();
+        let (better, lies) = reach.ways_beside(&links);
+        // Node 1 says otherwise; node 2 says the same; of node 3 nothing is heard.
+        let (lies, through): (Vec<_>, _) = (lies.iter().map(|lie| (lie.by, lie.of, lie.truth)).collect(), id(9));
+        assert_eq!(lies, [(through, id(1).prefix_u64(), Span::from_millis(100))]);
+        assert_eq!(Vec::from_iter(better.keys().copied()), [id(1), id(2), id(3)]);
+        let by = |to| better[&id(to)].0;
+        assert_eq!((by(1), by(2), by(3)), (id(2), through, through));
     }
 }

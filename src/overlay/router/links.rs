@@ -271,6 +271,9 @@ impl Router {
 
     /// Lets links be chosen again after `wait`, or somewhat later where they were just now.
     pub(super) fn plan_soon(&mut self, now: Instant, wait: Span) {
+        if self.own.due.when(&Due::Plan).is_some_and(|due| due <= now + wait) {
+            return; // The most usual case, and what follows counts the network.
+        }
         let pause = if self.is_vast() { PLAN_PAUSE_VAST } else { PLAN_PAUSE };
         let at = (now + wait).max(self.swaps.planned + pause);
         self.own.due.set_earlier(Due::Plan, at);

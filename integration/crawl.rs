@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 const NODES: usize = 12;
@@ -26,12 +25,6 @@ fn lab(dir: &tempfile::TempDir) -> Lab {
     let lab = Lab::start(setup, &mut |_| {}).expect("a lab");
     lab.await_ready(Duration::from_secs(60), &mut |_| {}).expect("ready");
     lab
-}
-
-/// One lab at a time: each wants the machine to itself.
-fn alone() -> MutexGuard<'static, ()> {
-    static MACHINE: Mutex<()> = Mutex::new(());
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn arras(lab: &Lab, more: &[&str]) -> Command {
@@ -65,7 +58,6 @@ fn truth(lab: &Lab) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn a_crawl_finds_every_node_and_every_edge_and_leaves_no_trace() {
-    let _alone = alone();
     let dir = tempfile::tempdir().expect("a directory");
     let lab = lab(&dir);
     let out = dir.path().join("out");
@@ -113,7 +105,6 @@ fn a_crawl_finds_every_node_and_every_edge_and_leaves_no_trace() {
 
 #[test]
 fn a_watch_reports_who_came() {
-    let _alone = alone();
     let dir = tempfile::tempdir().expect("a directory");
     let mut lab = lab(&dir);
     let mut watch =
@@ -131,7 +122,6 @@ fn a_watch_reports_who_came() {
 
 #[test]
 fn a_watch_outlives_the_node_it_began_at_and_says_when_nobody_is_left() {
-    let _alone = alone();
     let dir = tempfile::tempdir().expect("a directory");
     let lab = lab(&dir);
     let mut watch = arras(&lab, &["--watch", "5s", "--rounds", "3", "--timeout", "5s"]);

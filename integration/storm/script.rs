@@ -59,11 +59,11 @@ enum Act {
 }
 
 impl Storm {
-    /// The storm of this seed: 50 to 200 nodes, small tables in half of the cases, so that routing is
-    /// really multi-hop.
+    /// The storm of this seed: 50 to 200 nodes, as often below as above a hundred; small tables in half of the cases, so that
+    /// routing is really multi-hop.
     pub fn draw(seed: u64, canary: Option<Canary>) -> Storm {
         let mut chance = Chance::from_seed(seed ^ STORM);
-        let nodes = 50 + chance.index(151);
+        let nodes = (50.0 * 4.0_f64.powf(chance.unit())).round() as usize;
         let mut plan = Plan { underlay: underlay(&mut chance), canary, ..Plan::from_seed(seed) };
         plan.shards = 1 + chance.index(3);
         if chance.happens(0.5) {

@@ -31,14 +31,16 @@ pub enum Malformed {
 
 /// The bytes of a value.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    options().serialize(value).expect("wire types are finite and within the limit")
+    let mut bytes = Vec::new();
+    encode_onto(value, &mut bytes);
+    bytes
 }
 
-/// Appends the bytes of a value.
+/// Appends the bytes of a value. Going through it first, to know how long it will be, took longer than now and then moving
+/// what is there.
 pub fn encode_onto<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
-    let length = options().serialized_size(value).expect("wire types are within the limit");
-    bytes.reserve(length as usize);
-    options().with_no_limit().serialize_into(bytes, value).expect("wire types are finite");
+    options().with_no_limit().serialize_into(&mut *bytes, value).expect("wire types are finite");
+    debug_assert!(bytes.len() <= MESSAGE_BYTES_MAX, "wire types are within the limit");
 }
 
 /// The value these bytes are, all of them.

@@ -50,7 +50,7 @@ pub enum Family {
 impl Message {
     /// The bytes: one for the kind, the rest for the content.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(ENCODED_GUESS);
+        let mut bytes = Vec::with_capacity(self.length_guess());
         match self {
             Message::Routing(routing) => routing.encode_onto(&mut bytes),
             Message::Probe(probe) => tagged(PROBE, probe, &mut bytes),
@@ -58,6 +58,14 @@ impl Message {
             Message::Directory(directory) => tagged(DIRECTORY, directory, &mut bytes),
         }
         bytes
+    }
+
+    /// About how many bytes it takes.
+    fn length_guess(&self) -> usize {
+        match self {
+            Message::Probe(Probe::Reach { links }) => HEADER_GUESS + links.len() * REACH_ENTRY_GUESS,
+            _ => HEADER_GUESS,
+        }
     }
 
     /// The message these bytes are. Total: no input panics, and nothing is allocated by an unchecked
@@ -160,7 +168,9 @@ const MEMBERSHIP: u8 = 17;
 const DIRECTORY: u8 = 18;
 
 /// Most messages are a header and little else.
-const ENCODED_GUESS: usize = 192;
+const HEADER_GUESS: usize = 192;
+/// Of an advert the links are most of it: nine bytes and a round trip in microseconds.
+const REACH_ENTRY_GUESS: usize = 14;
 
 #[cfg(test)]
 mod tests;

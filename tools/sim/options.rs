@@ -96,9 +96,13 @@ pub struct Tables {
     /// Links each node keeps, leaf set included [default: 256]
     #[arg(long)]
     pub link_budget: Option<usize>,
-    /// Built directly only: nodes looked at to fill a slot [default: 32]
+    /// Built directly only: nodes looked at to fill a slot; without meaning where --gossip fills it [default: 32]
     #[arg(long)]
     pub sample: Option<usize>,
+    /// Built directly only: slots are filled at random and then by so many rounds of constrained gossip, not from a
+    /// sample [default: none]
+    #[arg(long, value_name = "ROUNDS")]
+    pub gossip: Option<usize>,
     /// Built directly only: links each node tells its neighbours of, 0 for none [default: 64]
     #[arg(long)]
     pub adverts: Option<usize>,
@@ -134,6 +138,12 @@ pub struct Lookups {
     /// rule goes by its guess alone [default: true]
     #[arg(long)]
     pub learning: Option<bool>,
+    /// Built directly only: how the next hop is chosen [default: expected-latency]
+    #[arg(long, value_enum)]
+    pub rule: Option<RuleName>,
+    /// Built directly only: roots beyond its links that each asker remembers [default: none]
+    #[arg(long, value_name = "COUNT")]
+    pub remember: Option<usize>,
     /// Built directly only: this share of the nodes is dead, unknown to the rest; lookups are of living nodes' ids
     /// [default: 0]
     #[arg(long, value_name = "SHARE")]
@@ -179,6 +189,19 @@ pub enum Build {
     Direct,
 }
 
+/// What `--rule` names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleName {
+    /// Of all that is progress the lowest expected latency to the root: what nodes do
+    #[default]
+    ExpectedLatency,
+    /// Of those that share more digits the nearest
+    BestContact,
+    /// Of those that share the most digits the nearest
+    LongestPrefix,
+}
+
 impl Options {
     /// These, and where they say nothing, those.
     pub fn over(self, below: &Options) -> Options {
@@ -199,6 +222,7 @@ impl Options {
                 contacts_per_slot: self.tables.contacts_per_slot.or(tables.contacts_per_slot),
                 link_budget: self.tables.link_budget.or(tables.link_budget),
                 sample: self.tables.sample.or(tables.sample),
+                gossip: self.tables.gossip.or(tables.gossip),
                 adverts: self.tables.adverts.or(tables.adverts),
                 slot_bits: self.tables.slot_bits.or(tables.slot_bits),
                 coordinates: self.tables.coordinates.or(tables.coordinates),
@@ -210,6 +234,8 @@ impl Options {
                 keys: self.lookups.keys.or(lookups.keys),
                 rate: self.lookups.rate.or(lookups.rate),
                 learning: self.lookups.learning.or(lookups.learning),
+                rule: self.lookups.rule.or(lookups.rule),
+                remember: self.lookups.remember.or(lookups.remember),
                 dead: self.lookups.dead.or(lookups.dead),
             },
             churn: self.churn.over(&below.churn),
@@ -242,10 +268,13 @@ impl Options {
         let directly = self.build() == Build::Direct;
         let only = [
             ("--sample", tables.sample.is_some()),
+            ("--gossip", tables.gossip.is_some()),
             ("--adverts", tables.adverts.is_some()),
             ("--slot-bits", tables.slot_bits.is_some()),
             ("--coordinates", tables.coordinates.is_some()),
             ("--learning", self.lookups.learning.is_some()),
+            ("--rule", self.lookups.rule.is_some()),
+            ("--remember", self.lookups.remember.is_some()),
             ("--dead", self.lookups.dead.is_some()),
         ];
         if let Some((name, _)) = only.iter().find(|(_, given)| *given && !directly) {
@@ -424,6 +453,10 @@ impl Options {
 
     pub fn learning(&self) -> bool {
         self.lookups.learning.unwrap_or(true)
+    }
+
+    pub fn rule(&self) -> RuleName {
+        self.lookups.rule.unwrap_or_default()
     }
 
     /// The same with the measured sessions read, if there are any: then there are as many nodes as are there at first.

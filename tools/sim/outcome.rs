@@ -4,7 +4,7 @@
 //! Never does: leave out how the overlay was built, or show a zero where nothing was measured.
 
 use super::objects;
-use super::options::{Build, Options};
+use super::options::{Build, Options, RuleName};
 use super::overlay::{Found, recipe};
 use super::scenario::{Published, figure};
 use super::{befall, stored, struck, survey};
@@ -34,13 +34,16 @@ pub fn json(options: &Options, found: &Found) -> Value {
         "access": access(options),
         "build": build(options),
         "experience": experience(options),
+        "rule": options.rule(),
+        "roots_remembered": options.lookups.remember.unwrap_or(0),
+        "measured_per_node": found.costs.measured_per_node,
         "leaf_set": options.leaf_set(),
         "contacts_per_slot": options.contacts_per_slot(),
         "slot_bits": options.slot_bits(),
         "link_budget": options.link_budget(),
         "dead": options.dead(),
-        "build_s": found.build_s,
-        "lookups_per_s": measured.lookups as f64 / found.lookups_s.max(1e-9),
+        "build_s": found.costs.build_s,
+        "lookups_per_s": measured.lookups as f64 / found.costs.lookups_s.max(1e-9),
         "trace_hash": found.trace_hash,
         "objects": objects::json(options, found.objects.as_ref()),
         "stored": stored::json(options, found.stored.as_ref()),
@@ -121,7 +124,7 @@ fn measured(options: &Options, found: &Found) -> Measured {
             links_per_node: found.links,
             bytes_per_node_s: found.world.as_ref().map(|world| world.traffic.bytes_per_node_s).unwrap_or_default(),
             idle_bytes_per_node_s: None,
-            rss_mib: found.rss_mib,
+            rss_mib: found.costs.rss_mib,
         },
         carried: Carried {
             forwarded_per_lookup: per_lookup(handed_on + found.beside.in_vain),
@@ -129,7 +132,7 @@ fn measured(options: &Options, found: &Found) -> Measured {
             detours_per_lookup: per_lookup(found.beside.detours),
         },
         self_rooted: found.looks.iter().filter(|look| look.root.is_ok() && look.hops == 0).count(),
-        took_s: found.lookups_s,
+        took_s: found.costs.lookups_s,
         imposed_error_ms: None,
         failures: failures.into_iter().collect(),
     }
@@ -192,14 +195,20 @@ fn build(options: &Options) -> String {
     }
 }
 
-fn experience(options: &Options) -> &'static str {
-    match options.build() {
+fn experience(options: &Options) -> String {
+    let experience = match options.build() {
         Build::Protocol | Build::Crowd if options.survey.dir.is_some() => {
             "each node learns from its own lookups, which are traced"
         }
         Build::Protocol | Build::Crowd => "each node learns from its own lookups",
+        Build::Direct if options.rule() == RuleName::BestContact => "by the best contact, own links alone",
+        Build::Direct if options.rule() == RuleName::LongestPrefix => "by the longest prefix, own links alone",
         Build::Direct if options.learning() => "one experience shared by all nodes",
         Build::Direct => "no experience, the rule's guess alone",
+    };
+    match options.lookups.remember.unwrap_or(0) {
+        0 => experience.to_owned(),
+        roots => format!("{experience}; each asker remembers {roots} roots"),
     }
 }
 
@@ -242,6 +251,10 @@ fn figures_table(outcome: &Value) -> Table {
         ("memory, MiB".to_owned(), outcome["rss_mib"].as_f64().map_or_else(String::new, |mib| format!("{mib:.0}"))),
         ("trace hash".to_owned(), outcome["trace_hash"].as_str().unwrap_or("-").to_owned()),
     ];
+    let measured = outcome["measured_per_node"].as_f64();
+    lines.extend(
+        measured.map(|count| ("round trips measured per node for the slots".to_owned(), format!("{count:.0}"))),
+    );
     if outcome["events"].is_u64() {
         let settled = &outcome["settled"];
         let rest = if settled["at_rest"] == true { "at rest" } else { "NOT at rest" };

@@ -5,7 +5,7 @@
 
 use super::befall::{self, ChurnFound, Struck};
 use super::objects::{self, Objects};
-use super::options::{Build, Options};
+use super::options::{Build, Options, RuleName};
 use super::stored::{self, Stored};
 use super::survey;
 use crate::latency::{self, MissingEntries};
@@ -13,7 +13,7 @@ use crate::output::{Exit, FAILED, steps};
 use crate::surveyed::Surveyed;
 use arras::base::{Chance, Id};
 use arras::runtime::lab::measure::{Figures, cpu_s, rss_mib, sum_of};
-use arras::sim::direct::{Built, Recipe, Walker};
+use arras::sim::direct::{Built, Recipe, Rule, Walker};
 use arras::sim::grow::Settled;
 use arras::sim::look::{Beside, Look, questions};
 use arras::sim::mend::Mended;
@@ -38,10 +38,8 @@ pub struct Found {
     pub beside: Beside,
     /// Hash of all that happened.
     pub trace_hash: String,
-    /// Real seconds until the overlay stood, and for the measured lookups; memory at the end.
-    pub build_s: f64,
-    pub lookups_s: f64,
-    pub rss_mib: f64,
+    /// What it took.
+    pub costs: Costs,
     /// The objects, if any were asked for.
     pub objects: Option<Objects>,
     /// The stored values, if there were any.
@@ -50,6 +48,16 @@ pub struct Found {
     pub world: Option<WorldFound>,
     /// Who knows whom, if that was asked for.
     pub survey: Option<Surveyed>,
+}
+
+/// What a run took of the machine, and its nodes of each other.
+pub struct Costs {
+    /// Real seconds until the overlay stood, and for the measured lookups; memory at the end.
+    pub build_s: f64,
+    pub lookups_s: f64,
+    pub rss_mib: f64,
+    /// Built directly: round trips a node measured in the mean to fill its slots.
+    pub measured_per_node: Option<f64>,
 }
 
 /// What only the whole protocol has.
@@ -123,6 +131,7 @@ pub fn recipe(options: &Options) -> Recipe {
         contacts_per_slot: options.contacts_per_slot(),
         contacts_max: options.link_budget(),
         sample: options.tables.sample.unwrap_or(plain.sample),
+        gossip_rounds: options.tables.gossip.unwrap_or(plain.gossip_rounds),
         adverts: options.tables.adverts.unwrap_or(plain.adverts),
         coordinates: options.tables.coordinates.unwrap_or(plain.coordinates),
         ..plain
@@ -135,6 +144,12 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
     let build_s = began.elapsed().as_secs_f64();
     let mut walker = Walker::new(&built, underlay);
     walker.learn(options.learning());
+    walker.remember_roots(options.lookups.remember.unwrap_or(0));
+    walker.go_by(match options.rule() {
+        RuleName::ExpectedLatency => Rule::ExpectedLatency,
+        RuleName::BestContact => Rule::BestContact,
+        RuleName::LongestPrefix => Rule::LongestPrefix,
+    });
     let mut dying = chance.fork();
     walker.kill((0..built.len()).filter(|_| dying.happens(options.dead())));
     let living: Vec<usize> = (0..built.len()).filter(|node| !walker.is_dead(*node)).collect();
@@ -172,9 +187,7 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
         links: figures(links),
         beside,
         trace_hash: walker.trace_hash(),
-        build_s,
-        lookups_s,
-        rss_mib: rss_mib(),
+        costs: Costs { build_s, lookups_s, rss_mib: rss_mib(), measured_per_node: Some(built.measured_per_node()) },
         objects,
         stored: None,
         world: None,
@@ -228,9 +241,7 @@ fn by_protocol(
         links: Figures::of(stage.up().into_iter().map(|node| stage.world.link_count(node) as f64)),
         beside: traffic.beside,
         trace_hash: stage.world.trace_hash(),
-        build_s,
-        lookups_s,
-        rss_mib: rss_mib(),
+        costs: Costs { build_s, lookups_s, rss_mib: rss_mib(), measured_per_node: None },
         objects,
         stored,
         world: Some(WorldFound {

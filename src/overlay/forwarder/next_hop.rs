@@ -267,4 +267,4 @@ const UNLINKED_FACTOR: f64 = 1.5;
 const SEARCH_PRICE: Span = Span::from_millis(2);
 /// From this chance on the nearest known node is taken for the root: the best way to it is known, and a step to any
 /// other could only be chosen for an error of estimation. A guess.
-const CERTAIN: f64 = 0.9;
+pub(crate) const CERTAIN: f64 = 0.9;

@@ -5,12 +5,15 @@
 //! Never does: route (`walk.rs` does, by the Forwarder's rule), or claim that a protocol ran: every
 //! output says "built directly", and from how large a sample each slot was filled.
 
+mod gossip;
 mod reach;
+mod rules;
 mod slots;
 #[cfg(test)]
 mod tests;
 mod walk;
 
+pub use rules::Rule;
 pub use walk::{Trip, Walker};
 
 use super::density::{Teller, own_size};
@@ -21,7 +24,8 @@ use crate::overlay::RouteView;
 use crate::overlay::router::size::median_size;
 use crate::overlay::view::{LeafView, PeerView, Way};
 use crate::wire::probe::{REACH_NEAR, ReachEntry};
-use slots::Slots;
+use gossip::Gossip;
+use slots::{Slots, keep, nearest};
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +46,8 @@ pub struct Recipe {
     pub contacts_max: usize,
     /// Nodes that are looked at for each slot, drawn evenly; all, where a slot has no more.
     pub sample: usize,
+    /// Rounds of constrained gossip, from tables filled at random; 0: no gossip, slots are filled from the sample.
+    pub gossip_rounds: usize,
     /// Links each node tells its neighbours of, the nearest first; 0: nobody tells.
     pub adverts: usize,
     /// Whether nodes know each other's coordinates, learnt by Vivaldi over their own contacts.
@@ -58,6 +64,8 @@ pub struct Built {
     begins: Vec<u64>,
     /// Empty without coordinates.
     coordinates: Vec<Coordinate>,
+    /// Round trips all nodes measured to fill their tables.
+    measured: u64,
 }
 
 impl Recipe {
@@ -71,6 +79,7 @@ impl Recipe {
             contacts_per_slot: 3,
             contacts_max: 256,
             sample: 32,
+            gossip_rounds: 0,
             adverts: REACH_NEAR,
             coordinates: true,
         }
@@ -79,7 +88,10 @@ impl Recipe {
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "built directly, sample {} per slot", self.sample)
+        match self.gossip_rounds {
+            0 => write!(f, "built directly, sample {} per slot", self.sample),
+            rounds => write!(f, "built directly, {rounds} rounds of constrained gossip from random contacts"),
+        }
     }
 }
 
@@ -89,16 +101,26 @@ impl Built {
         let contacts = drawn_contacts(recipe.nodes.max(1), &mut chance.fork());
         let mut slots = Slots::new(&contacts, recipe.slot_bits);
         let (mut tables, mut begins) = (Vec::new(), vec![0]);
-        let mut drawing = chance.fork();
-        for node in 0..contacts.len() {
-            slots.table_of(node, &recipe, underlay, &mut drawing, &mut tables);
+        let (mut drawing, nodes) = (chance.fork(), contacts.len());
+        let gossip =
+            (recipe.gossip_rounds > 0).then(|| Gossip::settled(&mut slots, nodes, &recipe, underlay, &mut drawing));
+        let mut measured = gossip.as_ref().map_or(0, |gossip| gossip.measured);
+        for node in 0..nodes {
+            if let Some(gossip) = &gossip {
+                keep(node, nodes, &recipe, gossip.kept(node), &mut tables);
+            } else {
+                let ranges = slots.ranges(node);
+                measured += ranges.iter().map(|range| range.len().min(recipe.sample) as u64).sum::<u64>();
+                let chosen = ranges.into_iter().map(|range| nearest(node, range, &recipe, underlay, &mut drawing));
+                keep(node, nodes, &recipe, chosen, &mut tables);
+            }
             begins.push(tables.len() as u64);
             if node % PROGRESS_EVERY == 0 {
                 progress(node);
             }
         }
         tables.shrink_to_fit();
-        let mut built = Built { recipe, contacts, tables, begins, coordinates: Vec::new() };
+        let mut built = Built { recipe, contacts, tables, begins, coordinates: Vec::new(), measured };
         if recipe.coordinates {
             built.coordinates = built.learnt_coordinates(underlay, &mut chance.fork());
         }
@@ -108,6 +130,11 @@ impl Built {
     /// How it was built.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// Round trips a node measured in the mean to fill its slots.
+    pub fn measured_per_node(&self) -> f64 {
+        self.measured as f64 / self.len() as f64
     }
 
     /// How many nodes there are.

@@ -1,7 +1,7 @@
 //! Who could stand in each slot of a node's table, and who does.
 //!
 //! Owns: the ranges of nodes that share a prefix (nodes are in the order of ids, so each slot is a
-//! range), and the choice of the nearest of a sample.
+//! range), the choice of the nearest of a sample, and what of all choices a budget leaves.
 //! Never does: look at more of a slot than the sample.
 
 use super::Recipe;
@@ -33,37 +33,15 @@ impl Slots {
         Slots { prefixes, bits: bits.clamp(1, 8), levels: Vec::new() }
     }
 
-    /// Appends a node's contacts beyond its leaf set, in order. Nodes are best asked for in order.
-    pub(super) fn table_of(
-        &mut self,
-        node: usize,
-        recipe: &Recipe,
-        underlay: &dyn Underlay,
-        chance: &mut Chance,
-        tables: &mut Vec<u32>,
-    ) {
+    /// The nodes of each slot, row after row; of its own slot in each row none. Nodes are best asked for in order.
+    pub(super) fn ranges(&mut self, node: usize) -> Vec<Range<usize>> {
         self.find_levels(node);
-        let nodes = self.prefixes.len();
-        let leaves = recipe.leaf_set_per_side.min(nodes.saturating_sub(1));
-        let is_leaf = |peer: usize| {
-            let ahead = (peer + nodes - node) % nodes;
-            ahead <= leaves || nodes - ahead <= leaves
+        let of_level = |(depth, level): (usize, &Level)| {
+            let (own, begins) = (self.slot_at(node, depth), level.begins.clone());
+            let range = move |slot: usize| begins[slot]..if slot == own { begins[slot] } else { begins[slot + 1] };
+            (0..level.begins.len() - 1).map(range)
         };
-        // By rank within the slot, then slot by slot.
-        let mut ranks: Vec<Vec<usize>> = vec![Vec::new(); recipe.contacts_per_slot];
-        for (depth, level) in self.levels.iter().enumerate() {
-            let own = self.slot_at(node, depth);
-            for slot in (0..level.begins.len() - 1).filter(|slot| *slot != own) {
-                let range = level.begins[slot]..level.begins[slot + 1];
-                let chosen = nearest(node, range, recipe, underlay, chance);
-                chosen.into_iter().enumerate().for_each(|(rank, peer)| ranks[rank].push(peer));
-            }
-        }
-        let room = recipe.contacts_max.saturating_sub((2 * leaves).min(nodes - 1));
-        let begin = tables.len();
-        let beyond = ranks.into_iter().flatten().filter(|peer| !is_leaf(*peer));
-        tables.extend(beyond.take(room).map(|peer| peer as u32));
-        tables[begin..].sort_unstable();
+        self.levels.iter().enumerate().flat_map(of_level).collect()
     }
 
     /// Brings the levels to those of this node: as far as the last node shares them they stay.
@@ -108,8 +86,33 @@ impl Slots {
     }
 }
 
+/// Appends a node's contacts beyond its leaf set, in order: of those chosen for each slot as many as the recipe has room for.
+pub(super) fn keep(
+    node: usize,
+    nodes: usize,
+    recipe: &Recipe,
+    chosen: impl Iterator<Item = Vec<usize>>,
+    tables: &mut Vec<u32>,
+) {
+    let leaves = recipe.leaf_set_per_side.min(nodes.saturating_sub(1));
+    let is_leaf = |peer: usize| {
+        let ahead = (peer + nodes - node) % nodes;
+        ahead <= leaves || nodes - ahead <= leaves
+    };
+    // By rank within the slot, then slot by slot.
+    let mut ranks: Vec<Vec<usize>> = vec![Vec::new(); recipe.contacts_per_slot];
+    for slot in chosen {
+        slot.into_iter().enumerate().for_each(|(rank, peer)| ranks[rank].push(peer));
+    }
+    let room = recipe.contacts_max.saturating_sub((2 * leaves).min(nodes - 1));
+    let begin = tables.len();
+    let beyond = ranks.into_iter().flatten().filter(|peer| !is_leaf(*peer));
+    tables.extend(beyond.take(room).map(|peer| peer as u32));
+    tables[begin..].sort_unstable();
+}
+
 /// The nearest of a slot by round trip, nearest first; of equally near ones any.
-fn nearest(
+pub(super) fn nearest(
     node: usize,
     slot: Range<usize>,
     recipe: &Recipe,

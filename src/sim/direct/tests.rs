@@ -109,6 +109,89 @@ fn with_a_third_dead_and_nothing_repaired_the_living_are_all_found() {
 }
 
 #[test]
+fn other_rules_find_every_root_and_choose_as_they_say() {
+    for rule in [Rule::BestContact, Rule::LongestPrefix] {
+        let (built, underlay) = (built(Recipe::of(1_000)), plane());
+        let mut walker = Walker::new(&built, &underlay);
+        walker.go_by(rule);
+        let mut chance = Chance::from_seed(4);
+        let mut far_off = 0;
+        for _ in 0..300 {
+            let (from, key) = (chance.index(1_000), Id::from_bytes(chance.bytes32()));
+            let trip = walker.walk(from, key);
+            assert_eq!(trip.root, walker.root_of(&key));
+            let view = built.view(from, &underlay);
+            let shared = |node: usize| key.shared_prefix(&built.id(node));
+            let longer = |node: &usize| shared(*node) > shared(from);
+            let contacts: Vec<usize> = built.contacts_of(from).into_iter().filter(longer).collect();
+            if view.covers(&key) || contacts.is_empty() {
+                continue;
+            }
+            far_off += 1;
+            let most = contacts.iter().map(|node| shared(*node)).max();
+            let fit = |node: &&usize| rule == Rule::BestContact || Some(shared(**node)) == most;
+            let least = contacts.iter().filter(fit).map(|node| underlay.round_trip(from, *node)).min();
+            assert_eq!(least, Some(underlay.round_trip(from, trip.path[0])), "{rule:?}");
+        }
+        assert!(far_off > 200, "{far_off}");
+    }
+}
+
+#[test]
+fn a_root_remembered_is_gone_to_straight_for_the_price_of_a_link() {
+    let (built, underlay) = (built(Recipe::of(2_000)), plane());
+    let mut walker = Walker::new(&built, &underlay);
+    walker.learn(false);
+    walker.remember_roots(2);
+    let key = |node: usize| built.id(node);
+    let far: Vec<usize> = (1..2_000).filter(|node| !built.contacts_of(0).contains(node)).take(3).collect();
+    let first = walker.walk(0, key(far[0]));
+    assert!(first.path.len() > 1);
+    let again = walker.walk(0, key(far[0]));
+    assert_eq!((again.path, again.routed), (vec![far[0]], underlay.round_trip(0, far[0]) * 2));
+    // Two more, and it is forgotten.
+    far[1..].iter().for_each(|node| drop(walker.walk(0, key(*node))));
+    assert_eq!(walker.walk(0, key(far[0])), first);
+    // One that died is tried in vain.
+    walker.kill([far[0]]);
+    assert!(walker.walk(0, key(far[0])).in_vain > 0);
+}
+
+#[test]
+fn gossip_brings_near_contacts_into_the_slots_they_belong_in() {
+    let of = |gossip_rounds| {
+        let recipe = Recipe { gossip_rounds, leaf_set_per_side: 1, contacts_max: 1_000, ..Recipe::of(500) };
+        built(recipe)
+    };
+    let underlay = plane();
+    let mean = |built: &Built| {
+        let far = |node: usize| built.contacts_of(node).into_iter().map(move |peer| (node, peer));
+        let rtts: Vec<f64> =
+            (0..500).flat_map(far).map(|(node, peer)| underlay.round_trip(node, peer).as_millis_f64()).collect();
+        rtts.iter().sum::<f64>() / rtts.len() as f64
+    };
+    // In a slot of a single node there is nothing to choose, and those of the first row are the most.
+    let all = built(Recipe { sample: 500, leaf_set_per_side: 1, contacts_max: 1_000, ..Recipe::of(500) });
+    let (begun, settled) = (of(1), of(30));
+    let (first, last, best) = (mean(&begun), mean(&settled), mean(&all));
+    assert!((last - best).abs() < 0.1 * (first - best), "{first} {last} {best}");
+    assert!(begun.measured_per_node() < settled.measured_per_node());
+    for node in [0, 250, 499] {
+        let me = settled.id(node);
+        let slot_of = |peer: &usize| {
+            let (id, row) = (settled.id(*peer), me.shared_prefix(&settled.id(*peer)));
+            (row, id.digit(row))
+        };
+        let mut counts = std::collections::BTreeMap::new();
+        settled.contacts_of(node).iter().map(slot_of).for_each(|slot| *counts.entry(slot).or_insert(0) += 1);
+        // Three, and the two of the leaf set may share the slot.
+        assert!(counts.values().all(|count| *count <= 5), "{counts:?}");
+        let wanted: std::collections::BTreeSet<_> = all.contacts_of(node).iter().map(slot_of).collect();
+        assert_eq!(wanted, counts.into_keys().collect());
+    }
+}
+
+#[test]
 fn one_and_two_nodes_are_overlays() {
     for nodes in 1..=2 {
         let (built, underlay) = (built(Recipe::of(nodes)), plane());

@@ -4,15 +4,16 @@
 //! the ways ahead, and the hash of all walks.
 //! Never does: choose a hop, or wait: a dead next hop is passed over at once, for no time, and counted.
 
-use super::Built;
+use super::{Built, Rule};
 use crate::base::{Id, Span};
 use crate::overlay::forwarder::ahead::{Ahead, Scale};
-use crate::overlay::forwarder::next_hop::{Course, Hop, Step, hand_over, next_hop};
+use crate::overlay::forwarder::next_hop::{CERTAIN, Course, Hop, Step, hand_over};
 use crate::overlay::view::{Advert, RouteView};
 use crate::sim::underlay::Underlay;
 use crate::wire::probe::{REACH_NEAR, ReachEntry};
 use crate::wire::routing::{Detour, HOPS_MAX};
 use std::cell::OnceCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Carries lookups. What they teach of the ways ahead is shared by all nodes: one experience, where live
@@ -21,7 +22,11 @@ pub struct Walker<'a> {
     built: &'a Built,
     underlay: &'a dyn Underlay,
     ahead: Ahead,
+    rule: Rule,
     learns: bool,
+    /// The roots each node found lately and has no link to, the last first; at most so many.
+    remembered: Vec<VecDeque<u32>>,
+    remember: usize,
     dead: Vec<bool>,
     /// What each node says of its links, once somebody wants to know.
     adverts: Vec<OnceCell<Arc<[ReachEntry]>>>,
@@ -54,7 +59,20 @@ impl<'a> Walker<'a> {
         let (ahead, dead) = (Ahead::new(), vec![false; built.len()]);
         let adverts = vec![OnceCell::new(); built.len()];
         let trace = blake3::Hasher::new();
-        let mut walker = Walker { built, underlay, ahead, learns: true, dead, adverts, trace, visits: 0 };
+        let (rule, remembered) = (Rule::ExpectedLatency, Vec::new());
+        let mut walker = Walker {
+            built,
+            underlay,
+            ahead,
+            rule,
+            learns: true,
+            remembered,
+            remember: 0,
+            dead,
+            adverts,
+            trace,
+            visits: 0,
+        };
         let distant = (built.len() > 1).then(|| walker.distant());
         let view = RouteView { adverts: walker.adverts(0), ..built.view(0, underlay) };
         let spacing = 1.0 / built.len() as f64;
@@ -96,6 +114,18 @@ impl<'a> Walker<'a> {
         self.learns = learns;
     }
 
+    /// Lets another rule choose the hops.
+    pub fn go_by(&mut self, rule: Rule) {
+        self.rule = rule;
+    }
+
+    /// Lets whoever asks remember the last so many roots it found beyond its links, and go straight to one that is all but
+    /// certainly the root: a link has to be made first, which takes one round trip more.
+    pub fn remember_roots(&mut self, count: usize) {
+        self.remember = count;
+        self.remembered = vec![VecDeque::new(); if count > 0 { self.built.len() } else { 0 }];
+    }
+
     /// The round trips to others as this node expects them, with what its contacts said of their links; the longest there
     /// is where nothing is known.
     pub fn expected_rtts(&self, node: usize, others: &[usize]) -> Vec<Span> {
@@ -115,7 +145,27 @@ impl<'a> Walker<'a> {
         if self.learns && trip.root.is_some() && trip.in_vain == 0 {
             self.take_in(&key, &steps);
         }
+        if let Some(root) =
+            trip.root.filter(|root| self.remember > 0 && *root != from && !self.built.knows(from, *root))
+        {
+            let remembered = &mut self.remembered[from];
+            remembered.retain(|known| *known != root as u32);
+            remembered.push_front(root as u32);
+            remembered.truncate(self.remember);
+        }
         trip
+    }
+
+    /// The remembered root to go straight to.
+    fn remembered_for(&self, from: usize, key: &Id) -> Option<usize> {
+        let nearer = |best: usize, next: usize| {
+            if self.built.id(next).is_nearer(key, &self.built.id(best)) { next } else { best }
+        };
+        let known = self.remembered.get(from)?.iter().map(|node| *node as usize);
+        let best = known.reduce(nearer)?;
+        let linked = self.built.contacts_of(from).into_iter().chain([from]).reduce(nearer)?;
+        let is_root = self.ahead.root_chance(&self.built.id(best), key) >= CERTAIN;
+        (is_root && nearer(linked, best) == best).then_some(best)
     }
 
     /// Carries one message until it comes to any of these, who answers it in the root's place.
@@ -130,6 +180,15 @@ impl<'a> Walker<'a> {
         // Whom the node at hand has tried in vain; and who chose the detour under way, as it stood there.
         let mut avoid: Vec<Id> = Vec::new();
         let mut chosen: Option<(usize, bool, Vec<Id>)> = None;
+        if let Some(root) = self.remembered_for(from, &key) {
+            if self.dead[root] {
+                trip.in_vain += 1;
+            } else {
+                trip.routed += self.underlay.round_trip(from, root) * 2;
+                trip.path.push(root);
+                at = root;
+            }
+        }
         while trip.path.len() <= usize::from(HOPS_MAX) {
             if holders.contains(&at) {
                 trip.root = Some(at);
@@ -183,7 +242,7 @@ impl<'a> Walker<'a> {
     fn hop(&mut self, at: usize, closing: bool, detour: Option<Detour>, avoid: &mut Vec<Id>, trip: &mut Trip) -> Hop {
         self.visits += 1;
         let mut view = self.built.view(at, self.underlay);
-        if detour.is_none() {
+        if detour.is_none() && self.rule == Rule::ExpectedLatency {
             view.adverts = self.adverts(at);
         }
         let me = view.id();
@@ -194,7 +253,7 @@ impl<'a> Walker<'a> {
             let relayed = detour.and_then(|detour| hand_over(&view, detour, course));
             let hop = match relayed {
                 Some(step) if !view.is_root_of(&trip.key) => Hop::Forward(step),
-                _ => next_hop(&view, course, &self.ahead),
+                _ => self.rule.next_hop(&view, course, &self.ahead),
             };
             match hop {
                 Hop::Forward(step) if self.built.index_of(&step.to).is_some_and(|next| self.dead[next]) => {

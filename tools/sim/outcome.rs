@@ -225,17 +225,7 @@ fn access(options: &Options) -> String {
 
 fn figures_table(outcome: &Value) -> Table {
     let mut table = Table::new("", ["", "mean", "p50", "p90", "p99", "max"]);
-    let rows = [
-        ("stretch", "stretch"),
-        ("stretch, pairs over 20 ms", "stretch_over_20_ms"),
-        ("hops", "hops"),
-        ("lookup ms", "lookup_ms"),
-        ("direct ms", "direct_ms"),
-        ("contacts per node", "contacts_per_node"),
-        ("links per node", "links_per_node"),
-        ("bytes per node and s", "bytes_per_node_s"),
-    ];
-    for (name, field) in rows {
+    for (name, field) in FIGURES {
         if outcome[field].is_object() {
             let cell = |part: &str| outcome[field][part].as_f64().map_or_else(|| Cell::from("-"), Cell::from);
             let parts = ["mean", "p50", "p90", "p99", "max"].map(cell);
@@ -316,6 +306,17 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
+/// The rows of figures: what each is called, and its field.
+const FIGURES: [(&str, &str); 8] = [
+    ("stretch", "stretch"),
+    ("stretch, pairs over 20 ms", "stretch_over_20_ms"),
+    ("hops", "hops"),
+    ("lookup ms", "lookup_ms"),
+    ("direct ms", "direct_ms"),
+    ("contacts per node", "contacts_per_node"),
+    ("links per node", "links_per_node"),
+    ("bytes per node and s", "bytes_per_node_s"),
+];
 /// Pairs nearer than this are left out of one of the two stretches: between neighbours little is much.
 const FAR: Span = Span::from_millis(20);
 

@@ -12,7 +12,7 @@ SEEDS ?= 1 2 3
 FROM ?= 1
 # Scenarios of `make sim`, from bench/scenarios/; `million` takes some minutes more, `pvc` (1,024 nodes by the whole
 # protocol, twice), `churn` (seven runs of whole nodes that come and go) and `drivers` (sixteen) longer than the rest together;
-# `rough` and `mend` a quarter of an hour each, `choices` five minutes.
+# `rough` and `mend` a quarter of an hour each, `choices` ten minutes.
 SCENARIOS ?= pastry gummadi tapestry replicas paths
 # Options of `make simulator`: `--nodes 300` is quicker than the default of 1,000; `--nodes 10000` and
 # `--direct 1000000` take much longer.

@@ -64,7 +64,7 @@ check: ## Format, lints and docs, warnings denied; benches compile
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
 
 unit: ## All tests: unit, property, conversations, storms, real sockets and processes
-	cargo test --locked
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 cargo test --locked
 
 stretch: build ## Live stretch under PlanetLab and AWS latencies, several seeds (SEEDS="1 2 3" LOOKUPS=5000)
 	cargo bench --locked --bench stretch -- --lookups $(LOOKUPS) $(foreach s,$(SEEDS),--seed $(s))

@@ -99,7 +99,9 @@ crawls: ## Crawls of simulated overlays: recall, messages a node, distortion und
 storm: STORMS = $(if $(filter file,$(origin SEEDS)),50,$(SEEDS))
 storm: ## Seeded storms in virtual time; the last line says how many ran and failed (SEEDS=50 FROM=1)
 	@# First: does a release build draw the same as the tests' build?
-	cargo test --locked --release --bin arras -- a_simulation_is_the_same_every_time
+	@mkdir -p target
+	@cargo test --locked --release --bin arras -- a_simulation_is_the_same_every_time > target/same.txt \
+	  || { tail -20 target/same.txt; exit 1; }
 	STORM_SEEDS=$(STORMS) STORM_FROM=$(FROM) cargo test --locked --release --test storm -- --nocapture
 
 soak: ## Nine processes under load, paused and killed: a line every 15 s; fails if memory grows or an object is lost (SOAK_MIN=10)

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn after_every_storm_all_checkers_hold() {
-    let one = number("STORM_SEED");
+    let one = number(ONE);
     let from = one.or(number("STORM_FROM")).unwrap_or(1);
     let count = one.map_or(number("STORM_SEEDS").unwrap_or(SEEDS), |_| 1);
     // CI gives another number every hour.
@@ -42,7 +42,8 @@ fn after_every_storm_all_checkers_hold() {
     });
     let mut failed = failed.into_inner();
     failed.sort_unstable();
-    let replay = failed.first().map(|seed| format!(": {failed:?}; replay one: {}", replay(*seed))).unwrap_or_default();
+    let replay =
+        failed.first().map(|seed| format!(": {failed:?}; replay one: {}", replay(ONE, *seed))).unwrap_or_default();
     println!("{} storms ran, {} failed{replay}", seeds.len(), failed.len());
     assert!(failed.is_empty(), "storms failed{replay}");
 }
@@ -53,19 +54,19 @@ fn holds(seed: u64, says_more: bool) -> bool {
         Ok((story, wrongs)) if wrongs.is_empty() => println!("{story}  ok"),
         Ok((story, wrongs)) => {
             let shown: Vec<String> = wrongs.iter().take(SHOWN).map(|wrong| format!("  {wrong}\n")).collect();
-            println!("{story}  WRONG\n{}  {} in all; replay: {}", shown.concat(), wrongs.len(), replay(seed));
+            println!("{story}  WRONG\n{}  {} in all; replay: {}", shown.concat(), wrongs.len(), replay(ONE, seed));
             return false;
         }
         Err(_) => {
-            println!("seed {seed}  CRASH; replay: {}", replay(seed));
+            println!("seed {seed}  CRASH; replay: {}", replay(ONE, seed));
             return false;
         }
     }
     true
 }
 
-fn replay(seed: u64) -> String {
-    format!("STORM_SEED={seed} cargo test --test storm -- --nocapture")
+fn replay(variable: &str, seed: u64) -> String {
+    format!("{variable}={seed} cargo test --test storm -- --nocapture")
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn nothing_is_wrong(variable: &str, seeds: u64, weather: fn(u64) -> (String, Vec
     let one = number(variable);
     for seed in one.map_or(1..=seeds, |seed| seed..=seed) {
         // Said beforehand: a crash says no more than this.
-        println!("replay: {variable}={seed} cargo test --test storm -- --nocapture");
+        println!("replay: {}", replay(variable, seed));
         let (story, wrongs) = weather(seed);
         println!("{story}");
         assert!(wrongs.is_empty(), "{story}: {:#?}", &wrongs[..wrongs.len().min(SHOWN)]);
@@ -112,6 +113,8 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
+/// Names the one storm to run.
+const ONE: &str = "STORM_SEED";
 /// Seeds of one turn beside those that are always run.
 const FRESH: u64 = 5;
 /// `make storm` runs as many as it is told to.

@@ -39,8 +39,9 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 /// Appends the bytes of a value. Going through it first, to know how long it will be, took longer than now and then moving
 /// what is there.
 pub fn encode_onto<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
+    let before = bytes.len();
     options().with_no_limit().serialize_into(&mut *bytes, value).expect("wire types are finite");
-    debug_assert!(bytes.len() <= MESSAGE_BYTES_MAX, "wire types are within the limit");
+    assert!(bytes.len() - before <= MESSAGE_BYTES_MAX, "wire types are within the limit");
 }
 
 /// The value these bytes are, all of them.

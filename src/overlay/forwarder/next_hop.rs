@@ -78,22 +78,24 @@ impl Course<'_> {
 /// the choice by expected latency among all that qualify is ours, DESIGN §5.)
 pub fn next_hop(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Hop {
     let covered = view.covers(course.key);
-    if covered {
-        match view.root_in_leaf_set(course.key) {
-            Some(root) if root == view.id() => return Hop::Root,
-            Some(root) => {
-                if let Some(step) = step_to(view, &root, course, Why::LeafSet) {
-                    return Hop::Forward(Step { closing: true, ..step });
-                }
-            }
-            None => {}
-        }
+    if covered && let Some(hop) = by_leaf_set(view, course) {
+        return hop;
     }
     let closing = course.closing || covered;
     match cheapest(view, Course { closing, ..course }, ahead) {
         Some(step) => Hop::Forward(step),
         None => Hop::Stuck,
     }
+}
+
+/// Where the leaf set, which covers the key, sends the message; nothing, if there is no way to the root it names.
+pub(crate) fn by_leaf_set(view: &RouteView, course: Course<'_>) -> Option<Hop> {
+    let root = view.root_in_leaf_set(course.key)?;
+    if root == view.id() {
+        return Some(Hop::Root);
+    }
+    let step = step_to(view, &root, course, Why::LeafSet)?;
+    Some(Hop::Forward(Step { closing: true, ..step }))
 }
 
 /// The step to a node that is to be handed the message whatever the rule says: the far end of a detour.
@@ -107,10 +109,10 @@ pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option
 
 /// A node that is known, and how it is reached.
 #[derive(Clone, Copy, Debug)]
-struct Known {
-    id: Id,
+pub(crate) struct Known {
+    pub(crate) id: Id,
     /// The round trip by the best way that is not to be avoided.
-    rtt: Span,
+    pub(crate) rtt: Span,
     /// The linked peer at the beginning of that way.
     to: Id,
     coordinate: Option<Coordinate>,
@@ -157,7 +159,7 @@ fn all_known<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<Item 
 }
 
 /// All ready nodes with a link that is not to be avoided.
-fn reached<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<Item = Known> + 'a {
+pub(crate) fn reached<'a>(view: &'a RouteView, course: Course<'a>) -> impl Iterator<Item = Known> + 'a {
     view.peers.iter().filter(|peer| peer.ready).filter_map(move |peer| Known::over_link(peer, course))
 }
 
@@ -206,7 +208,8 @@ fn progress(course: Course<'_>, id: &Id, ahead: &Ahead) -> Option<(Why, bool)> {
     (course.is_nearer(id) && ahead.is_covered(id, course.key)).then_some((Why::SamePrefixCloser, true))
 }
 
-fn longer_or_closer(course: Course<'_>, id: &Id) -> Option<Why> {
+/// Why handing the message to `id` is progress, if it is: a longer prefix, or an equal one and numerically closer.
+pub(crate) fn longer_or_closer(course: Course<'_>, id: &Id) -> Option<Why> {
     let digits = course.key.shared_prefix(id);
     let Some(floor) = course.floor else { return Some(Why::LongerPrefix { digits: digits as u8 }) };
     let to_beat = course.key.shared_prefix(floor);
@@ -236,7 +239,7 @@ impl Known {
         usable(&to).then_some(Known { id, rtt, to, coordinate: peer.coordinate })
     }
 
-    fn step(&self, course: Course<'_>, why: Why) -> Step {
+    pub(crate) fn step(&self, course: Course<'_>, why: Why) -> Step {
         let why = if self.to == self.id { why } else { Why::Detour { to: self.id } };
         Step { to: self.to, target: self.id, rtt: self.rtt, why, closing: course.closing, nearest: None }
     }

@@ -2,8 +2,8 @@
 //!
 //! Owns: the recipe, the nodes' names, places and tables in a few hundred bytes each, and the view of any
 //! node, made when it is asked for.
-//! Never does: route (`walk.rs` does, by the Forwarder's rule), or claim that a protocol ran: every
-//! output says "built directly", and from how large a sample each slot was filled.
+//! Never does: route (`walk.rs` does), or claim that a protocol ran: every output says "built directly", and from how
+//! large a sample, or after how many rounds of gossip, each slot was filled.
 
 mod gossip;
 mod reach;

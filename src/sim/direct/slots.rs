@@ -36,12 +36,13 @@ impl Slots {
     /// The nodes of each slot, row after row; of its own slot in each row none. Nodes are best asked for in order.
     pub(super) fn ranges(&mut self, node: usize) -> Vec<Range<usize>> {
         self.find_levels(node);
-        let of_level = |(depth, level): (usize, &Level)| {
-            let (own, begins) = (self.slot_at(node, depth), level.begins.clone());
-            let range = move |slot: usize| begins[slot]..if slot == own { begins[slot] } else { begins[slot + 1] };
-            (0..level.begins.len() - 1).map(range)
-        };
-        self.levels.iter().enumerate().flat_map(of_level).collect()
+        let mut ranges = Vec::with_capacity(self.levels.len() << self.bits);
+        for (depth, level) in self.levels.iter().enumerate() {
+            let own = self.slot_at(node, depth);
+            let slots = level.begins.windows(2).enumerate();
+            ranges.extend(slots.map(|(slot, ends)| ends[0]..if slot == own { ends[0] } else { ends[1] }));
+        }
+        ranges
     }
 
     /// Brings the levels to those of this node: as far as the last node shares them they stay.

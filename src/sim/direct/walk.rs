@@ -1,6 +1,6 @@
 //! Lookups over tables that were built directly.
 //!
-//! Owns: one message at a time, carried from view to view by the Forwarder's own rule, what it learns of
+//! Owns: one message at a time, carried from view to view by the Forwarder's own rule or one to compare it with, what it learns of
 //! the ways ahead, and the hash of all walks.
 //! Never does: choose a hop, or wait: a dead next hop is passed over at once, for no time, and counted.
 
@@ -163,9 +163,11 @@ impl<'a> Walker<'a> {
         };
         let known = self.remembered.get(from)?.iter().map(|node| *node as usize);
         let best = known.reduce(nearer)?;
+        if self.ahead.root_chance(&self.built.id(best), key) < CERTAIN {
+            return None;
+        }
         let linked = self.built.contacts_of(from).into_iter().chain([from]).reduce(nearer)?;
-        let is_root = self.ahead.root_chance(&self.built.id(best), key) >= CERTAIN;
-        (is_root && nearer(linked, best) == best).then_some(best)
+        (nearer(linked, best) == best).then_some(best)
     }
 
     /// Carries one message until it comes to any of these, who answers it in the root's place.

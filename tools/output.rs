@@ -89,6 +89,9 @@ pub fn steps(what: &str, of: usize, quiet: bool) -> ProgressBar {
     bar
 }
 
+/// What the row is called that has the median stretch of each tenth of the pairs.
+pub const NEAREST_FIRST: &str = "stretch, median of each tenth of the pairs, nearest first";
+
 #[cfg(test)]
 thread_local! {
     /// What this test's thread has printed.

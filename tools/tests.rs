@@ -317,6 +317,46 @@ fn detours_are_counted_however_the_overlay_was_built() {
         let outcome = simulated(&[&small[..], more].concat());
         assert!(outcome["detours_per_lookup"].as_f64() > Some(0.0), "{}", outcome["detours_per_lookup"]);
     }
+    let without = ["--nodes", "24", "--rate", "5", "--settle", "60", "--link-budget", "32", "--detours", "false"];
+    let outcome = simulated(&[&small[..], &without].concat());
+    assert_eq!((&outcome["detours"], &outcome["detours_per_lookup"]), (&false.into(), &0.0.into()));
+    assert!(outcome["sent_per_node_s"]["forward"].is_object(), "{outcome}");
+    assert!(outcome["sent_per_node_s"]["reach"].is_null(), "{}", outcome["sent_per_node_s"]);
+}
+
+/// Tables built directly have no far end's budget to heed: of few links they make more than the protocol does, about a tenth here.
+#[test]
+fn tables_built_directly_are_worth_what_the_protocols_are_within_an_eighth() {
+    let network = ["--nodes", "128", "--underlay", PLANETLAB, "--leaf-set", "4", "--link-budget", "24"];
+    let asked = ["--lookups", "2000", "--warm-up", "3000", "--keys", "1"];
+    let stretch = |more: &[&str]| {
+        let outcome = simulated(&[&network[..], &asked, more].concat());
+        outcome["stretch"]["ratio_of_means"].as_f64().expect("a number")
+    };
+    let (direct, protocol) = (stretch(&["--build", "direct"]), stretch(&["--rate", "5"]));
+    assert!((direct / protocol - 1.0).abs() < 0.125, "directly {direct}, by the protocol {protocol}");
+}
+
+#[test]
+fn askers_may_all_be_at_one_site() {
+    let small = ["--lookups", "40", "--warm-up", "10", "--keys", "1", "--nodes", "132", "--underlay", AWS];
+    let direct = ["--build", "direct", "--leaf-set", "4", "--link-budget", "24"];
+    let crowd = ["--rate", "5", "--settle", "30", "--leaf-set", "4", "--link-budget", "24"];
+    for more in [&direct[..], &crowd[..]] {
+        let everywhere = simulated(&[&small[..], more].concat());
+        let of = |site: &str| simulated(&[&small[..], more, &["--asker-site", site]].concat());
+        // Cape Town is far from everybody, Frankfurt near to many.
+        let means = [of("0"), of("16")].map(|outcome| outcome["direct_ms"]["mean"].as_f64().expect("a number"));
+        assert!(means[0] > means[1] && everywhere["asker_site"].is_null(), "{means:?}");
+        let shares = everywhere["hops_shares"].as_array().expect("a list");
+        let (sum, mean) = shares.iter().enumerate().fold((0.0, 0.0), |(sum, mean), (hops, share)| {
+            let share = share.as_f64().expect("a number");
+            (sum + share, mean + share * hops as f64)
+        });
+        assert!((sum - 1.0).abs() < 1e-9 && (mean - everywhere["hops"]["mean"].as_f64().unwrap()).abs() < 1e-9);
+        let exit = command(&[&["sim"], &small[..], more, &["--asker-site", "99"]].concat()).expect_err("refused");
+        assert!(exit.code == USAGE && exit.line.contains("are between"), "{exit:?}");
+    }
 }
 
 #[test]
@@ -381,6 +421,7 @@ fn a_simulation_tells_what_became_of_stored_values() {
     assert!(simulated(&["--nodes", "12", "--lookups", "20", "--warm-up", "20", "--keys", "2"])["stored"].is_null());
 }
 
+const AWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/data/aws33_p50.u32le.gz");
 const PLANETLAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/data/planetlab490_median.u32le.gz");
 const CROWD_HASH: &str = "2b1e02bcfba31514";
 const DIRECT_HASH: &str = "dbc2013360c9cf11";

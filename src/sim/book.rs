@@ -139,6 +139,8 @@ pub struct Tally {
     pub bytes: [u64; 4],
     /// Datagrams that never arrived: lost, or sent into a partition.
     pub lost: u64,
+    /// Datagrams that found more waiting for their node's uplink than may wait.
+    pub overflowed: u64,
     /// Datagrams that arrived twice.
     pub duplicated: u64,
     /// Stream messages that had to be sent again.

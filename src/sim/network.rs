@@ -230,6 +230,10 @@ impl World {
         if self.links.end_of(from, to, packet.link).is_none() {
             return;
         }
+        let Some(queued) = self.queue(&packet) else {
+            self.book.tally.overflowed += 1;
+            return;
+        };
         let passes = self.weather.passes(from, to);
         if !passes || self.chance.happens(self.weather.loss) {
             if packet.is_datagram {
@@ -238,16 +242,28 @@ impl World {
             }
             self.book.tally.resent += 1;
             let rtt = self.plan.underlay.round_trip(from, to);
-            self.agenda.after((rtt + rtt / 2).max(RESEND_MIN), Happening::Again(packet));
+            self.agenda.after(queued + (rtt + rtt / 2).max(RESEND_MIN), Happening::Again(packet));
             return;
         }
-        let travel = self.travel(from, to);
+        let travel = queued + self.travel(from, to);
         if packet.is_datagram && self.chance.happens(self.weather.duplication) {
             self.book.tally.duplicated += 1;
             let late = travel + Span::from_micros(self.chance.below(travel.as_micros() + 1));
             self.agenda.after(late, Happening::Arrives(packet.clone()));
         }
         self.agenda.after(travel, Happening::Arrives(packet));
+    }
+
+    /// A packet waits for its node's uplink and then keeps it busy: how long until the uplink has sent it. `None`: too much
+    /// waits, and it is dropped; what goes by stream waits however long, as its sender would.
+    fn queue(&mut self, packet: &Packet) -> Option<Span> {
+        let (now, takes) = (self.now(), self.weather.on_uplink(packet.bytes.len()));
+        let busy = self.nodes[packet.from].uplink_busy.max(now);
+        if packet.is_datagram && busy.since(now) > UPLINK_WAIT_MAX {
+            return None;
+        }
+        self.nodes[packet.from].uplink_busy = busy + takes;
+        Some((busy + takes).since(now))
     }
 
     /// A packet arrives.
@@ -413,6 +429,9 @@ const WAITING_MAX: usize = 64;
 const DATAGRAM_BYTES_MAX: usize = 1_150;
 /// Soonest a lost stream packet is sent again: the delayed acknowledgement and the loss timer.
 const RESEND_MIN: Span = Span::from_millis(50);
+/// How long a datagram waits for its node's uplink at most: a home router's full buffer. A guess, of the order that measurements of
+/// access links found (Dischinger et al., IMC 2007: hundreds of milliseconds to seconds).
+const UPLINK_WAIT_MAX: Span = Span::from_secs(1);
 /// Whether somebody asks for something for a client: routed, or a fetch.
 fn is_request(message: &Message) -> bool {
     matches!(

@@ -34,6 +34,8 @@ pub struct Node {
     pub(super) mind: Option<Mind>,
     /// Its clock, by which its machines live.
     pub(super) clock: Clock,
+    /// Until when its uplink is busy with what it has sent.
+    pub(super) uplink_busy: Instant,
     /// Since when it does not run, if it ever did.
     pub(super) gone_since: Option<Instant>,
     /// What passed through its hands.
@@ -131,6 +133,7 @@ impl Node {
             mind: None,
             mail: None,
             clock: Clock::drawn(plan.seed, index, plan.drift_ppm),
+            uplink_busy: Instant::ORIGIN,
             gone_since: None,
             counts: Counts::default(),
             joining: Joining { began: Instant::ORIGIN, messages: 0, joined: None },

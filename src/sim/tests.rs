@@ -35,6 +35,30 @@ fn the_same_seed_tells_the_same_story_twice_in_one_process() {
     assert_ne!(story(8).0, first, "another seed must tell another story");
 }
 
+#[test]
+fn what_is_sent_waits_for_its_nodes_uplink() {
+    let longest = |uplink: Option<u64>| {
+        let mut stage = Stage::of(8, 6);
+        let (object, _) = stage.put(0, &[7; 20_000]).expect("eight nodes keep a value");
+        stage.rest();
+        stage.world.weather.uplink = uplink;
+        let took = |node| {
+            let began = stage.now();
+            stage.get(node, object).expect("it is kept");
+            stage.now().since(began)
+        };
+        (0..8).map(took).max().expect("eight")
+    };
+    let (at_once, slow) = (longest(None), longest(Some(40_000)));
+    let longer = slow.saturating_sub(at_once);
+    assert!(longer >= Span::from_millis(500) && longer < Span::from_millis(1_500), "{at_once}, then {slow}");
+    // Less than nodes at rest say to one another: not all of it can wait.
+    let mut stage = Stage::of(8, 6);
+    stage.world.weather.uplink = Some(20);
+    stage.pass(Span::from_mins(5));
+    assert!(stage.world.tally().overflowed > 0);
+}
+
 /// The net catches fish: checkers that never complain prove nothing.
 #[test]
 fn the_checkers_complain_of_a_split_network_and_are_content_once_it_has_healed() {

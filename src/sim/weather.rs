@@ -1,7 +1,7 @@
 //! What the world does to nodes and packets.
 //!
 //! Owns: the knobs: loss, jitter, duplication, partition, ways that are longer there than back, ways cut in one
-//! direction, each or a share of all, slow and paused nodes, the disorder of a node's own machines.
+//! direction, each or a share of all, narrow uplinks, slow and paused nodes, the disorder of a node's own machines.
 //! Never does: draw a fault. The network draws, from the world's seed.
 
 use super::underlay::plane::ODD;
@@ -19,6 +19,8 @@ pub struct Weather {
     pub duplication: f64,
     /// What one machine tells another of its node takes up to this long; from one to one in order.
     pub fact_delay_max: Span,
+    /// What each node's own uplink carries, in bytes per second, more than 0; none: packets never wait for one another.
+    pub uplink: Option<u64>,
     asymmetry: PerPair,
     broken: PerPair,
     groups: BTreeMap<usize, usize>,
@@ -120,6 +122,14 @@ impl Weather {
         !self.groups.is_empty()
     }
 
+    /// How long a node's uplink is busy with one packet of a message of so many bytes.
+    pub fn on_uplink(&self, bytes: usize) -> Span {
+        let Some(per_second) = self.uplink else { return Span::ZERO };
+        let packets = bytes.div_ceil(PAYLOAD_BYTES).max(1);
+        let sent = (bytes + packets * AROUND_BYTES) as u64;
+        Span::from_micros((sent * 1_000_000).div_ceil(per_second.max(1)))
+    }
+
     /// How much longer packets between the two take for their slowness.
     pub fn slowness(&self, a: usize, b: usize) -> Span {
         let of = |node| self.slow.get(&node).copied().unwrap_or(Span::ZERO);
@@ -138,9 +148,24 @@ fn of_pair(seed: u64, a: usize, b: usize) -> Chance {
     Chance::from_seed(seed ^ (low + 1).wrapping_mul(ODD) ^ (high + 1).wrapping_mul(ODD).rotate_left(32))
 }
 
+/// Payload of one packet: the smallest QUIC must be able to send, 1,200 bytes (RFC 9000 §14), less what is around it.
+const PAYLOAD_BYTES: usize = 1_150;
+/// Around each packet: IPv4 20, UDP 8, a short QUIC header with connection id 8 and packet number 4, frame 5, seal 16 bytes.
+const AROUND_BYTES: usize = 62;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_uplink_is_busy_with_headers_and_payload() {
+        let mut weather = Weather::default();
+        assert_eq!(weather.on_uplink(1_000), Span::ZERO);
+        weather.uplink = Some(125_000);
+        assert_eq!(weather.on_uplink(1_000), Span::from_micros(8_496));
+        // Two packets, two headers.
+        assert_eq!(weather.on_uplink(1_151), Span::from_micros((1_151 + 124) * 8));
+    }
 
     #[test]
     fn of_broken_pairs_one_direction_passes() {

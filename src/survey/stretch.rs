@@ -100,6 +100,11 @@ impl Stretch {
             deciles: deciles(&kept),
         })
     }
+
+    /// The median of each tenth of the pairs by distance, the nearest first, for a table's cell.
+    pub fn by_distance(&self) -> String {
+        self.deciles.iter().map(|decile| format!("{:.2}", decile.p50)).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Ten parts of pairs in ascending order of distance, as equal as their number allows.
@@ -147,6 +152,7 @@ mod tests {
         assert_eq!((stretch.p50, stretch.p90, stretch.p99, stretch.max), (1.0, 2.0, 2.0, 2.0));
         assert_eq!(stretch.below_one, 0.25);
         assert_eq!(stretch.deciles.iter().map(|decile| decile.p50).collect::<Vec<_>>(), [2.0, 1.5, 0.8, 1.0]);
+        assert_eq!(stretch.by_distance(), "2.00 1.50 0.80 1.00");
     }
 
     #[test]

@@ -68,6 +68,9 @@ struct Shape {
     /// Links each node keeps, leaf set included
     #[arg(long, default_value_t = 256)]
     link_budget: usize,
+    /// Whether nodes tell their neighbours what their links cost, and go through others where that is quicker
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    detours: bool,
 }
 
 /// What is measured.
@@ -110,6 +113,7 @@ struct Outcome {
     leaf_set: usize,
     contacts_per_slot: usize,
     link_budget: usize,
+    detours: bool,
     settled_s: f64,
     /// What lies behind the figures, for the plots.
     #[serde(skip)]
@@ -139,6 +143,7 @@ pub fn run(args: &LabArgs, output: Output) -> Result<(), Exit> {
         leaf_set: args.shape.leaf_set,
         contacts_per_slot: args.shape.contacts_per_slot,
         link_budget: args.shape.link_budget,
+        detours: args.shape.detours,
         settled_s,
         samples,
         objects,
@@ -192,6 +197,7 @@ fn start(args: &LabArgs, matrix: Option<LatencyMatrix>, dir: &Path, quiet: bool)
     tuning.router.leaf_set_per_side = args.shape.leaf_set;
     tuning.router.contacts_per_slot = args.shape.contacts_per_slot;
     tuning.router.link_budget = args.shape.link_budget;
+    tuning.router.detours = args.shape.detours;
     let setup = LabSetup {
         nodes: args.shape.nodes,
         matrix,

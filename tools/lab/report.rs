@@ -4,13 +4,14 @@
 //! Never does: measure anything but that one path.
 
 use super::Outcome;
+use crate::output::NEAREST_FIRST;
 use arras::base::Id;
 use arras::overlay::{Command, Reply};
 use arras::runtime::lab::Lab;
 use arras::runtime::lab::measure::{Figures, Measured, Samples};
 use arras::survey::plot::{Cdf, Histogram, KeyFigure, KeyFigures, Scale, Series, StretchByDistance, Verdict};
 use arras::survey::table::Cell;
-use arras::survey::{Report, Table};
+use arras::survey::{Report, Stretch, Table};
 use arras::wire::routing::Why;
 use serde::Serialize;
 use std::fmt::Write;
@@ -117,8 +118,14 @@ pub fn text(outcome: &Outcome) -> String {
 
 fn table(outcome: &Outcome, measured: &Measured) -> Table {
     let title = format!(
-        "{} nodes, latency {}, seed {}, leaf set {} a side, link budget {}, settled in {:.1} s",
-        measured.nodes, outcome.latency, outcome.seed, outcome.leaf_set, outcome.link_budget, outcome.settled_s
+        "{} nodes, latency {}, seed {}, leaf set {} a side, link budget {}{}, settled in {:.1} s",
+        measured.nodes,
+        outcome.latency,
+        outcome.seed,
+        outcome.leaf_set,
+        outcome.link_budget,
+        if outcome.detours { "" } else { ", no detours" },
+        outcome.settled_s
     );
     let mut table = Table::new(title, ["", "mean", "p50", "p90", "p99", "max"]);
     let mut row = |name: &str, figures: &Figures| {
@@ -128,7 +135,7 @@ fn table(outcome: &Outcome, measured: &Measured) -> Table {
         table.row(cells);
     };
     if let Some(stretch) = &measured.stretch {
-        let arras::survey::Stretch { mean, p50, p90, p99, max, .. } = *stretch;
+        let Stretch { mean, p50, p90, p99, max, .. } = *stretch;
         row("stretch", &Figures { mean, p50, p90, p99, max });
     }
     row("hops", &measured.hops);
@@ -138,8 +145,10 @@ fn table(outcome: &Outcome, measured: &Measured) -> Table {
     row("links per node", &measured.state.links_per_node);
     row("bytes per node and s", &measured.state.bytes_per_node_s);
     let ratio = measured.stretch.as_ref().map_or_else(|| "-".to_owned(), |it| format!("{:.3}", it.ratio_of_means));
+    let by_distance = measured.stretch.as_ref().map_or_else(|| "-".to_owned(), Stretch::by_distance);
     let lines = [
         ("stretch, ratio of means", ratio),
+        (NEAREST_FIRST, by_distance),
         ("lookups / failed", format!("{} / {}", measured.lookups, measured.failed)),
         ("roots agree", if measured.roots_agree { "yes" } else { "NO" }.to_owned()),
         (

@@ -81,6 +81,7 @@ pub fn begin(stage: &mut Stage, options: &Options, chance: &mut Chance) {
     weather.loss = rough.loss.unwrap_or(0.0);
     weather.jitter = rough.jitter.unwrap_or(0.0);
     weather.duplication = rough.duplication.unwrap_or(0.0);
+    weather.uplink = rough.uplink_kbit.map(|kbit| kbit * 125);
     if let Some(share) = rough.asymmetry {
         weather.lean(share, chance.next_u64());
     }

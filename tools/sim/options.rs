@@ -103,6 +103,10 @@ pub struct Tables {
     /// sample [default: none]
     #[arg(long, value_name = "ROUNDS")]
     pub gossip: Option<usize>,
+    /// Whether nodes tell their neighbours what their links cost, and go through others where that is quicker; where built
+    /// directly --adverts says it [default: true]
+    #[arg(long)]
+    pub detours: Option<bool>,
     /// Built directly only: links each node tells its neighbours of, 0 for none [default: 64]
     #[arg(long)]
     pub adverts: Option<usize>,
@@ -134,6 +138,10 @@ pub struct Lookups {
     /// [default: 1]
     #[arg(long, value_name = "PER_S")]
     pub rate: Option<f64>,
+    /// Only nodes of this site ask in the measured lookups: the host of a latency file by its number there, from 0, or a stub
+    /// domain [default: all]
+    #[arg(long, value_name = "NUMBER")]
+    pub asker_site: Option<usize>,
     /// Built directly only: whether lookups teach what lies ahead (one experience, shared by all nodes); else the
     /// rule goes by its guess alone [default: true]
     #[arg(long)]
@@ -223,6 +231,7 @@ impl Options {
                 link_budget: self.tables.link_budget.or(tables.link_budget),
                 sample: self.tables.sample.or(tables.sample),
                 gossip: self.tables.gossip.or(tables.gossip),
+                detours: self.tables.detours.or(tables.detours),
                 adverts: self.tables.adverts.or(tables.adverts),
                 slot_bits: self.tables.slot_bits.or(tables.slot_bits),
                 coordinates: self.tables.coordinates.or(tables.coordinates),
@@ -233,6 +242,7 @@ impl Options {
                 warm_up: self.lookups.warm_up.or(lookups.warm_up),
                 keys: self.lookups.keys.or(lookups.keys),
                 rate: self.lookups.rate.or(lookups.rate),
+                asker_site: self.lookups.asker_site.or(lookups.asker_site),
                 learning: self.lookups.learning.or(lookups.learning),
                 rule: self.lookups.rule.or(lookups.rule),
                 remember: self.lookups.remember.or(lookups.remember),
@@ -279,6 +289,9 @@ impl Options {
         ];
         if let Some((name, _)) = only.iter().find(|(_, given)| *given && !directly) {
             return usage(format!("{name} needs --build direct"));
+        }
+        if directly && tables.detours.is_some() {
+            return usage("--detours does not go with --build direct: --adverts 0 is without".to_owned());
         }
         if directly && (tables.settle.is_some() || self.lookups.rate.is_some()) {
             return usage("--settle and --rate mean nothing with --build direct".to_owned());
@@ -431,6 +444,11 @@ impl Options {
         self.tables.link_budget.unwrap_or(256)
     }
 
+    /// Whether ways through others are taken.
+    pub fn detours(&self) -> bool {
+        self.tables.detours.unwrap_or(self.tables.adverts != Some(0))
+    }
+
     pub fn slot_bits(&self) -> u32 {
         self.tables.slot_bits.unwrap_or(4)
     }
@@ -492,7 +510,10 @@ impl Options {
     pub fn is_rough(&self) -> bool {
         let blows = self.mass_death() > 0.0 || self.blows.site_death.is_some();
         let weather = [self.rough.loss, self.rough.grey, self.rough.one_way];
-        self.churn.is_any() || blows || weather.into_iter().flatten().any(|share| share > 0.0)
+        self.churn.is_any()
+            || blows
+            || self.rough.uplink_kbit.is_some()
+            || weather.into_iter().flatten().any(|share| share > 0.0)
     }
 
     pub fn objects_per_node(&self) -> usize {

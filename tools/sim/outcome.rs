@@ -8,12 +8,14 @@ use super::options::{Build, Options, RuleName};
 use super::overlay::{Found, recipe};
 use super::scenario::{Published, figure};
 use super::{befall, stored, struck, survey};
+use crate::output::NEAREST_FIRST;
 use arras::base::Span;
 use arras::runtime::lab::measure::{Carried, Figures, Measured, State};
 use arras::sim::look::Look;
 use arras::survey::table::Cell;
 use arras::survey::{Pair, Stretch, Table};
 use arras::wire::Family;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -41,6 +43,9 @@ pub fn json(options: &Options, found: &Found) -> Value {
         "contacts_per_slot": options.contacts_per_slot(),
         "slot_bits": options.slot_bits(),
         "link_budget": options.link_budget(),
+        "asker_site": options.lookups.asker_site,
+        "hops_shares": hops_shares(found),
+        "detours": options.detours(),
         "dead": options.dead(),
         "build_s": found.costs.build_s,
         "lookups_per_s": measured.lookups as f64 / found.costs.lookups_s.max(1e-9),
@@ -77,7 +82,7 @@ pub fn verdict(options: &Options, outcome: &Value) -> Result<(), String> {
 pub fn text(name: &str, outcome: &Value, published: &[Published]) -> String {
     let of = |field: &str| outcome[field].as_str().unwrap_or("-").to_owned();
     let head = format!(
-        "{name}: {} nodes over {} ({}), seed {}, {}; leaf set {} a side, {} a slot of {} bits, link budget {}; {}",
+        "{name}: {} nodes over {} ({}), seed {}, {}; leaf set {} a side, {} a slot of {} bits, link budget {}{}; {}",
         outcome["nodes"],
         of("underlay"),
         of("access"),
@@ -87,6 +92,7 @@ pub fn text(name: &str, outcome: &Value, published: &[Published]) -> String {
         outcome["contacts_per_slot"],
         outcome["slot_bits"],
         outcome["link_budget"],
+        if outcome["detours"] == false { ", no detours" } else { "" },
         of("experience"),
     );
     let mut text = format!("{head}\n{}{}{}", figures_table(outcome), objects::text(outcome), stored::text(outcome));
@@ -138,6 +144,14 @@ fn measured(options: &Options, found: &Found) -> Measured {
     }
 }
 
+/// The share of the lookups answered rightly that took no hop, one hop and so on.
+fn hops_shares(found: &Found) -> Vec<f64> {
+    let hops: Vec<usize> = survey::answered(&found.looks, &found.is_right).map(|look| look.hops).collect();
+    let mut shares = vec![0.0; hops.iter().max().map_or(0, |most| most + 1)];
+    hops.iter().for_each(|count| shares[*count] += 1.0 / hops.len() as f64);
+    shares
+}
+
 /// Routed against direct, of the lookups that were answered rightly by another node.
 fn pairs(found: &Found) -> Vec<Pair> {
     survey::answered(&found.looks, &found.is_right).map(Look::pair).collect()
@@ -146,7 +160,7 @@ fn pairs(found: &Found) -> Vec<Pair> {
 /// What only a world has; nulls otherwise.
 fn world(options: &Options, found: &Found) -> Value {
     let Some(world) = &found.world else {
-        return json!({ "settled": null, "churn": null, "mended": null, "struck": null, "events": null, "events_per_s": null, "virtual_s": null, "messages": null, "bytes": null, "measured_over_s": null, "maintenance_per_node_s": null, "sent_per_node_s": null });
+        return json!({ "settled": null, "churn": null, "mended": null, "struck": null, "events": null, "events_per_s": null, "virtual_s": null, "overflowed": null, "messages": null, "bytes": null, "measured_over_s": null, "maintenance_per_node_s": null, "sent_per_node_s": null });
     };
     let by_family = |counts: &[u64; 4]| -> Value {
         let names = Family::ALL.iter().map(|family| format!("{family:?}").to_lowercase());
@@ -164,6 +178,7 @@ fn world(options: &Options, found: &Found) -> Value {
         "events": world.tally.events,
         "events_per_s": world.tally.events as f64 / world.cpu_s.max(1e-9),
         "virtual_s": world.virtual_s,
+        "overflowed": world.tally.overflowed,
         "messages": by_family(&world.tally.messages),
         "bytes": by_family(&world.tally.bytes),
         "measured_over_s": world.traffic.span_s,
@@ -235,6 +250,11 @@ fn figures_table(outcome: &Value) -> Table {
     let ratio = outcome["stretch"]["ratio_of_means"].as_f64();
     let mut lines = vec![
         ("stretch, ratio of means".to_owned(), ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}"))),
+        (
+            NEAREST_FIRST.to_owned(),
+            Stretch::deserialize(&outcome["stretch"]).map_or_else(|_| "-".to_owned(), |stretch| stretch.by_distance()),
+        ),
+        ("share of 0, 1, ... hops".to_owned(), shares_text(&outcome["hops_shares"])),
         ("lookups / failed".to_owned(), format!("{} / {}", outcome["lookups"], outcome["failed"])),
         ("roots agree".to_owned(), if outcome["roots_agree"] == true { "yes" } else { "NO" }.to_owned()),
         ("built in s / lookups per s".to_owned(), pair(&outcome["build_s"], &outcome["lookups_per_s"])),
@@ -251,6 +271,9 @@ fn figures_table(outcome: &Value) -> Table {
         lines.push(("tables".to_owned(), format!("{rest} after {} s", settled["after_s"])));
         lines.push(("events / per s and core".to_owned(), pair(&outcome["events"], &outcome["events_per_s"])));
         lines.push(("virtual s".to_owned(), format!("{:.0}", outcome["virtual_s"].as_f64().unwrap_or(0.0))));
+    }
+    if let Some(dropped) = outcome["overflowed"].as_u64().filter(|dropped| *dropped > 0) {
+        lines.push(("datagrams dropped before a full uplink".to_owned(), dropped.to_string()));
     }
     if outcome["maintenance_per_node_s"].is_object() {
         let of = |what: &str| outcome["maintenance_per_node_s"][what].as_f64().unwrap_or(0.0);
@@ -293,6 +316,11 @@ fn published_table(outcome: &Value, published: &[Published]) -> Table {
         table.row([Cell::from(other.figure.clone()), Cell::from(other.value), ours, Cell::from(other.of.clone())]);
     }
     table
+}
+
+fn shares_text(shares: &Value) -> String {
+    let shares = shares.as_array().into_iter().flatten().filter_map(Value::as_f64);
+    shares.map(|share| format!("{share:.4}")).collect::<Vec<_>>().join(" ")
 }
 
 fn pair(a: &Value, b: &Value) -> String {

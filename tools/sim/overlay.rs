@@ -9,7 +9,7 @@ use super::options::{Build, Options, RuleName};
 use super::stored::{self, Stored};
 use super::survey;
 use crate::latency::{self, MissingEntries};
-use crate::output::{Exit, FAILED, steps};
+use crate::output::{Exit, FAILED, USAGE, steps};
 use crate::surveyed::Surveyed;
 use arras::base::{Chance, Id};
 use arras::runtime::lab::measure::{Figures, cpu_s, rss_mib, sum_of};
@@ -20,6 +20,7 @@ use arras::sim::mend::Mended;
 use arras::sim::underlay::{Measured, Plane, Shape, Sphere, TransitStub, Uniform};
 use arras::sim::{Plan, Sent, Stage, Tally, Underlay};
 use indicatif::ProgressBar;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// All that came back from a simulation.
@@ -153,24 +154,25 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
     let mut dying = chance.fork();
     walker.kill((0..built.len()).filter(|_| dying.happens(options.dead())));
     let living: Vec<usize> = (0..built.len()).filter(|node| !walker.is_dead(*node)).collect();
-    let ask = |chance: &mut Chance, count: usize| -> Vec<(usize, Id)> {
-        let drawn = questions(chance, &living, count);
+    let at_site = of_site(options, underlay, &living)?;
+    let ask = |chance: &mut Chance, askers: &[usize], count: usize| -> Vec<(usize, Id)> {
+        let drawn = questions(chance, askers, count);
         if options.dead() == 0.0 {
             return drawn;
         }
         drawn.into_iter().map(|(from, _)| (from, built.id(living[chance.index(living.len())]))).collect()
     };
-    let warm = ask(chance, options.lookups.warm_up.unwrap_or(WARM_UP_DIRECT));
+    let warm = ask(chance, &living, options.lookups.warm_up.unwrap_or(WARM_UP_DIRECT));
     counting(bar, "warming up", warm.len());
     walker.look_up(&warm, underlay, &mut |done| bar.set_position(done as u64));
     let mut roots_agree = true;
-    for (_, key) in ask(chance, options.keys()) {
+    for (_, key) in ask(chance, &living, options.keys()) {
         let truth = walker.root_of(&key);
         roots_agree &= questions(chance, &living, ASKERS_PER_KEY)
             .into_iter()
             .all(|(from, _)| walker.walk(from, key).root == truth);
     }
-    let asked = ask(chance, options.lookups());
+    let asked = ask(chance, &at_site, options.lookups());
     counting(bar, "looking up", asked.len());
     let began = Instant::now();
     let (looks, beside) = walker.look_up(&asked, underlay, &mut |done| bar.set_position(done as u64));
@@ -200,6 +202,21 @@ fn directly(options: &Options, underlay: &dyn Underlay, chance: &mut Chance, bar
     Ok(found)
 }
 
+/// Those of these nodes that ask in the measured lookups.
+fn of_site(options: &Options, underlay: &dyn Underlay, nodes: &[usize]) -> Result<Vec<usize>, Exit> {
+    let Some(site) = options.lookups.asker_site else { return Ok(nodes.to_vec()) };
+    let at_site: Vec<usize> = nodes.iter().copied().filter(|node| underlay.site(*node) == Some(site)).collect();
+    if at_site.is_empty() {
+        let sites: BTreeSet<usize> = nodes.iter().filter_map(|node| underlay.site(*node)).collect();
+        let known = match (sites.first(), sites.last()) {
+            (Some(first), Some(last)) => format!("those that have nodes are between {first} and {last}"),
+            _ => "this underlay knows no sites".to_owned(),
+        };
+        return Err(Exit::new(USAGE, format!("--asker-site {site}: no node is there; {known}")));
+    }
+    Ok(at_site)
+}
+
 fn by_protocol(
     options: &Options,
     underlay: Box<dyn Underlay>,
@@ -210,22 +227,23 @@ fn by_protocol(
     let (mut stage, settled) = grown(options, plan(options, underlay, chance.next_u64()), bar);
     let build_s = began.elapsed().as_secs_f64();
     let askers = stage.ready();
+    let at_site = of_site(options, stage.world.plan().underlay.as_ref(), &askers)?;
     let per_second = options.rate() * options.nodes() as f64;
     let deposited = stored::put(&mut stage, options, chance, bar);
     befall::begin(&mut stage, options, chance);
-    let ask = |stage: &mut Stage, chance: &mut Chance, (what, traced): (&str, bool), count: usize| {
+    let ask = |stage: &mut Stage, chance: &mut Chance, (what, traced): (&str, bool), askers: &[usize], count: usize| {
         counting(bar, what, count);
-        let asked = questions(chance, &askers, count);
+        let asked = questions(chance, askers, count);
         stage.look_up(&asked, per_second, traced, &mut |done| bar.set_position(done as u64))
     };
     let warm_up = options.lookups.warm_up.unwrap_or(options.nodes() * WARM_UP_PER_NODE);
-    ask(&mut stage, chance, ("warming up", false), warm_up);
+    ask(&mut stage, chance, ("warming up", false), &askers, warm_up);
     let roots_agree = agree(&mut stage, options, chance, per_second);
     let mended = befall::rift(&mut stage, options, chance);
     let before = Ledger::of(&stage);
     let mut struck = befall::strike(&mut stage, options, chance)?;
     let lookups_began = Instant::now();
-    let looks = ask(&mut stage, chance, ("looking up", options.survey.dir.is_some()), options.lookups());
+    let looks = ask(&mut stage, chance, ("looking up", options.survey.dir.is_some()), &at_site, options.lookups());
     let lookups_s = lookups_began.elapsed().as_secs_f64();
     struck.look_back(&stage);
     let traffic = Ledger::of(&stage).since(before);
@@ -286,6 +304,7 @@ fn plan(options: &Options, underlay: Box<dyn Underlay>, seed: u64) -> Plan {
     plan.router.leaf_set_per_side = options.leaf_set();
     plan.router.contacts_per_slot = options.contacts_per_slot();
     plan.router.link_budget = options.link_budget();
+    plan.router.detours = options.detours();
     plan.drift_ppm = options.rough.drift_ppm.unwrap_or(0);
     plan
 }

@@ -65,6 +65,10 @@ pub struct Rough {
     /// [default: none]
     #[arg(long, value_name = "SHARE")]
     pub asymmetry: Option<f64>,
+    /// Each node's uplink carries so many kilobits per second, headers included; what is sent meanwhile waits, datagrams at
+    /// most a second [default: any number]
+    #[arg(long, value_name = "KBIT_PER_S")]
+    pub uplink_kbit: Option<u64>,
     /// This share of the nodes is grey: all that comes to them and goes from them is late [default: none]
     #[arg(long, value_name = "SHARE")]
     pub grey: Option<f64>,
@@ -213,6 +217,7 @@ impl Rough {
             jitter: self.jitter.or(below.jitter),
             duplication: self.duplication.or(below.duplication),
             asymmetry: self.asymmetry.or(below.asymmetry),
+            uplink_kbit: self.uplink_kbit.or(below.uplink_kbit),
             grey: self.grey.or(below.grey),
             grey_ms: self.grey_ms.or(below.grey_ms),
             one_way: self.one_way.or(below.one_way),
@@ -231,6 +236,9 @@ impl Rough {
         if self.grey_ms.is_some_and(|late| !(0.0..=60_000.0).contains(&late)) {
             return Err("--grey-ms takes 0 to 60000".to_owned());
         }
+        if self.uplink_kbit.is_some_and(|kbit| !(1..=1_000_000_000).contains(&kbit)) {
+            return Err("--uplink-kbit takes 1 to 1000000000".to_owned());
+        }
         if self.drift_ppm.is_some_and(|ppm| ppm > DRIFT_MAX) {
             return Err(format!("--drift-ppm takes 0 to {DRIFT_MAX}"));
         }
@@ -239,6 +247,7 @@ impl Rough {
             ("--jitter", self.jitter.is_some()),
             ("--duplication", self.duplication.is_some()),
             ("--asymmetry", self.asymmetry.is_some()),
+            ("--uplink-kbit", self.uplink_kbit.is_some()),
             ("--grey", self.grey.is_some()),
             ("--one-way", self.one_way.is_some()),
             ("--drift-ppm", self.drift_ppm.is_some()),

@@ -250,7 +250,7 @@ fn is_better(link: &RttEstimate, through: Span, before: bool) -> bool {
 impl Router {
     /// A node tells what its links cost.
     pub(super) fn on_reach(&mut self, t: &mut Turn, from: Id, links: Arc<[ReachEntry]>) {
-        if !self.peers.is_linked(&from) {
+        if !self.own.tuning.detours || !self.peers.is_linked(&from) {
             return;
         }
         let links = sane(links);
@@ -268,7 +268,7 @@ impl Router {
     /// Links came, went or drifted: the neighbours are told soon.
     pub(super) fn reach_changed(&mut self, t: &mut Turn) {
         self.reach.is_stale = true;
-        if !self.join.is_settled() {
+        if !self.own.tuning.detours || !self.join.is_settled() {
             return; // All at once when it is in.
         }
         let links = self.links_to_tell();

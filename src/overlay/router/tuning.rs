@@ -25,6 +25,8 @@ pub struct Tuning {
     pub contacts_per_slot: usize,
     /// Live links kept, leaf set included; at least twice `leaf_set_per_side`. DESIGN §5.
     pub link_budget: usize,
+    /// Whether it tells its neighbours what its links cost, and goes through others where that is quicker than its own link.
+    pub detours: bool,
     /// Shortest and longest interval of leaf-set exchange (Trickle, RFC 6206) while nothing changes; a change is told
     /// within seconds.
     pub leaf_set_interval: (Span, Span),
@@ -52,6 +54,7 @@ impl Default for Tuning {
             leaf_set_per_side: 16,
             contacts_per_slot: 3,
             link_budget: 256,
+            detours: true,
             leaf_set_interval: (Span::from_secs(4), Span::from_mins(10)),
             table_interval: (Span::from_secs(15), Span::from_secs(900)),
             probe_after: Span::from_secs(20),

@@ -38,6 +38,7 @@ pub(super) fn read(path: &Path, onto: &mut Resolved) -> Result<(), ConfigError> 
 fn text_of(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<String, String> {
     match (key.kind, value.get_ref()) {
         (Kind::Text | Kind::Span | Kind::Bytes, DeValue::String(text)) => Ok(text.to_string()),
+        (Kind::Flag, DeValue::Boolean(flag)) => Ok(flag.to_string()),
         (Kind::Number | Kind::Bytes, DeValue::Integer(number)) if number.radix() == 10 => {
             Ok(number.as_str().replace('_', ""))
         }
@@ -53,6 +54,7 @@ impl Kind {
     fn in_words(self) -> &'static str {
         match self {
             Kind::Text => "a string",
+            Kind::Flag => "true or false",
             Kind::Number => "a whole number",
             Kind::Bytes => "a whole number of bytes, or a string such as \"10GiB\"",
             Kind::Span => "a string such as \"250ms\", \"10s\", \"5min\" or \"2h\"",

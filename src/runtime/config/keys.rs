@@ -31,6 +31,8 @@ pub struct Key {
 pub enum Kind {
     /// A string.
     Text,
+    /// `true` or `false`.
+    Flag,
     /// A whole number.
     Number,
     /// A whole number of bytes, or a string such as "10GiB".
@@ -236,6 +238,13 @@ pub static KEYS: &[Key] = &[
         router.link_budget,
         false,
         "Live links kept, leaf set included: at least twice router.leaf_set_per_side."
+    ),
+    plain!(
+        Flag,
+        "router.detours",
+        router.detours,
+        false,
+        "Whether it tells neighbours what its links cost, and goes through others where that is quicker: true or false."
     ),
     span!("router.leaf_set_interval_min", router.leaf_set_interval.0, "Shortest interval of leaf-set exchange."),
     span!(

@@ -23,7 +23,7 @@ fn with_file(toml: &str, flags: &[Given], environment: &[(String, String)]) -> R
 
 #[test]
 fn flags_count_over_environment_over_file_over_defaults() {
-    let toml = "[router]\nlink_budget = 100\nleaf_set_per_side = 9\ncontacts_per_slot = 5\n";
+    let toml = "[router]\nlink_budget = 100\nleaf_set_per_side = 9\ncontacts_per_slot = 5\ndetours = false\n";
     let environment = [variable("ARRAS_ROUTER_LINK_BUDGET", "200"), variable("ARRAS_ROUTER_LEAF_SET_PER_SIDE", "10")];
     let resolved = with_file(toml, &[given("router.link_budget", "300")], &environment).expect("resolves");
     let router = &resolved.config.router;
@@ -56,6 +56,7 @@ fn a_value_of_the_wrong_kind_says_what_was_expected() {
         ("[forwarder]\npatience = \"3 parsecs\"\n", "it is a number with a unit"),
         ("[overlay]\nseeds = \"127.0.0.1:1\"\n", ":2: overlay.seeds is an array of strings"),
         ("[overlay]\nlisten = \"localhost\"\n", "overlay.listen cannot be \"localhost\""),
+        ("[router]\ndetours = \"no\"\n", ":2: router.detours is true or false"),
         ("[node]\nrole = \"boss\"\n", "it is server or client"),
         ("[node\n", ":1: "),
     ] {

@@ -53,7 +53,7 @@ pub fn show_text(resolved: &Resolved, origin: bool) -> String {
 fn literal(key: &Key, config: &Config) -> String {
     let text = (key.show)(config);
     match key.kind {
-        Kind::Number => text,
+        Kind::Flag | Kind::Number => text,
         Kind::Text | Kind::Span | Kind::Bytes => quoted(&text),
         Kind::List => {
             let parts: Vec<String> = text.split(',').filter(|part| !part.is_empty()).map(quoted).collect();

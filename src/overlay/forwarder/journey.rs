@@ -114,7 +114,8 @@ impl Forwarder {
                 let spent = waited.saturating_sub(step.rtt + header.last);
                 self.ahead.learn(&step.target, &flight.header.key, spent);
             }
-            if let Some(nearest) = step.nearest.filter(|_| flight.tries == 1) {
+            let by_root = flight.tries == 1 && Forwarder::finds_root(flight.header.errand);
+            if let Some(nearest) = step.nearest.filter(|_| by_root) {
                 self.ahead.learn_root(&nearest, &flight.header.key, by.begins_like(&nearest));
             }
             if flight.header.traced && header.trace.len() <= usize::from(HOPS_MAX) {

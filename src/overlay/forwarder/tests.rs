@@ -11,7 +11,7 @@ use crate::identity::{NodeName, Role, SecretKey};
 use crate::overlay::contract::{Asker, Fact, Failure, Place, Reply};
 use crate::overlay::view::{Advert, LeafView, PeerView, Way};
 use crate::wire::probe::ReachEntry;
-use crate::wire::routing::{Errand, Outcome, Why};
+use crate::wire::routing::{Errand, Outcome, ReturnHeader, Why};
 use crate::wire::{Message, routing::HOPS_MAX};
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -227,6 +227,41 @@ fn the_directory_on_the_way_is_asked_and_may_pass() {
     let returned = ring.told.pop();
     let Some((_, Fact::Returned { asker: whose, outcome, payload })) = returned else { panic!("{returned:?}") };
     assert_eq!((whose, outcome, &payload[..]), (asker, Outcome::Answered { by: key }, &b"!"[..]));
+}
+
+/// The first who is handed a message answers it, be it the root or not.
+#[test]
+fn who_answers_teaches_who_the_root_is_only_where_none_but_the_root_answers() {
+    let chances = |errand: Errand| {
+        let mut ring = Ring::of(60, 2, 7);
+        let keys: Vec<Id> = (0..60u8).map(|n| Id::hash_of(&[n])).collect();
+        for (number, key) in keys.iter().enumerate() {
+            let asker = Asker { shard: 0, number: number as u64 };
+            let patience = Span::from_secs(5);
+            ring.give(0, Input::Route(Wish { asker, key: *key, errand, payload: Bytes::new(), patience }));
+        }
+        let me = ring.ids[0];
+        let of = |ring: &Ring| -> Vec<f64> {
+            let nearest = |key: &Id| *ring.ids[1..].iter().min_by_key(|id| (id.distance(key), **id)).expect("nodes");
+            keys.iter().map(|key| ring.nodes[0].ahead.root_chance(&nearest(key), key)).collect()
+        };
+        let before = of(&ring);
+        for (from, to, message) in std::mem::take(&mut ring.mail) {
+            let Message::Routing(Routing::Forward(sent, _)) = message else { continue };
+            assert_eq!(from, me);
+            let outcome = Outcome::Answered { by: to };
+            let (hops, last, load, trace) = (1, Span::ZERO, Load::NONE, Vec::new());
+            let header = ReturnHeader { label: sent.label, outcome, hops, last, load, trace };
+            ring.give(0, Input::Heard { from: to, message: Routing::Return(header, Bytes::new()) });
+        }
+        (before, of(&ring))
+    };
+    for errand in [Errand::Lookup, Errand::Root, Errand::Deposit] {
+        let (before, after) = chances(errand);
+        assert_ne!(before, after, "{errand:?}");
+    }
+    let (before, after) = chances(Errand::Nearest);
+    assert_eq!(before, after);
 }
 
 /// The view of a node without a leaf set that knows these, each over a link of so many milliseconds.

@@ -24,6 +24,8 @@ pub struct Ahead {
     extra: [Ewma; CLASSES],
     /// How often the nearest known node was the root, by its distance to the key.
     rooted: [Ewma; CLASSES],
+    /// Of what not only the root may answer: how often the node it was handed to answered, by its distance to the key.
+    answered: [Ewma; CLASSES],
     /// How busy those are through whom a way may lead.
     pub loads: Loads,
 }
@@ -77,8 +79,17 @@ fn known(view: &RouteView) -> usize {
 impl Ahead {
     /// No experience.
     pub fn new() -> Ahead {
-        let (extra, rooted) = ([Ewma::new(SAMPLE_WEIGHT); CLASSES], [Ewma::new(SAMPLE_WEIGHT); CLASSES]);
-        Ahead { spacing: 1.0, per_side: 1.0, known: 0.0, distant: RTT_GUESS, extra, rooted, loads: Loads::new(1) }
+        let none = [Ewma::new(SAMPLE_WEIGHT); CLASSES];
+        Ahead {
+            spacing: 1.0,
+            per_side: 1.0,
+            known: 0.0,
+            distant: RTT_GUESS,
+            extra: none,
+            rooted: none,
+            answered: none,
+            loads: Loads::new(1),
+        }
     }
 
     /// Sets what is known of the surroundings.
@@ -97,6 +108,20 @@ impl Ahead {
     /// Takes in whether the nearest known node was the root.
     pub fn learn_root(&mut self, nearest: &Id, key: &Id, was_root: bool) {
         self.rooted[half_octave(self.steps(nearest, key))].add(f64::from(u8::from(was_root)));
+    }
+
+    /// Takes in whether the node that was handed what any node may answer did so.
+    pub fn learn_answer(&mut self, node: &Id, key: &Id, has_answered: bool) {
+        self.answered[half_octave(self.steps(node, key))].add(f64::from(u8::from(has_answered)));
+    }
+
+    /// How likely this node answers what any node may: before there is experience, as likely as it is among the few nearest to
+    /// the key, which keep what is stored under it. Nodes fall evenly: a Poisson law over those that are nearer.
+    pub fn answer_chance(&self, node: &Id, key: &Id) -> f64 {
+        let steps = self.steps(node, key);
+        let learnt = &self.answered[half_octave(steps)];
+        let learnt = learnt.value().filter(|_| learnt.samples() >= SAMPLES_MIN);
+        learnt.unwrap_or_else(|| fewer_than(KEEPERS, 2.0 * steps))
     }
 
     /// How likely the nearest known node is the root: no other within its distance on either side of the key. Nodes
@@ -147,6 +172,16 @@ fn half_octave(value: f64) -> usize {
     ((value.max(f64::MIN_POSITIVE).log2() * 2.0 + 4.0).max(0.0) as usize).min(CLASSES - 1)
 }
 
+/// How likely fewer than so many things happen, by Poisson's law, of which `mean` happen on average.
+fn fewer_than(count: u32, mean: f64) -> f64 {
+    let terms = (0..count).scan((-mean).exp(), |term, happened| {
+        let this = *term;
+        *term *= mean / f64::from(happened + 1);
+        Some(this)
+    });
+    terms.sum()
+}
+
 impl Default for Ahead {
     fn default() -> Ahead {
         Ahead::new()
@@ -162,6 +197,8 @@ const COUNTED: usize = 2_048;
 /// Samples before experience beats the guess. A guess.
 const SAMPLES_MIN: u32 = 4;
 const SAMPLES_MIN_ROOTED: u32 = 10;
+/// How many nodes keep a value, as a first guess: the default of `directory.replicas`.
+const KEEPERS: u32 = 4;
 /// Until a leaf set is known: a guess at the Internet's median.
 const RTT_GUESS: Span = Span::from_millis(100);
 /// Of a side of the leaf set: 16 gaps sum up to within a quarter of their mean nine times in ten.
@@ -186,6 +223,18 @@ mod tests {
             ahead.learn(&far, &key, Span::from_millis(7));
         }
         assert_eq!(ahead.extra(&far, &key), Span::from_millis(7));
+    }
+
+    #[test]
+    fn who_is_near_enough_to_keep_a_value_is_expected_to_answer_until_experience_says_otherwise() {
+        let mut ahead = Ahead::new();
+        ahead.set_scale(scale(20));
+        let (key, near, far) = (Id::ZERO, Id::ZERO.with_digit(2, 4), Id::ZERO.with_digit(1, 15));
+        assert!(ahead.answer_chance(&key, &key) == 1.0 && ahead.answer_chance(&near, &key) > 0.95);
+        assert!(ahead.answer_chance(&far, &key) < 0.2, "{}", ahead.answer_chance(&far, &key));
+        (0..10).for_each(|_| ahead.learn_answer(&near, &key, false));
+        assert_eq!(ahead.answer_chance(&near, &key), 0.0);
+        assert!((fewer_than(2, 1.0) - 2.0 / 1f64.exp()).abs() < 1e-12 && fewer_than(4, 0.0) == 1.0);
     }
 
     #[test]

@@ -190,15 +190,6 @@ impl Forwarder {
     pub(super) fn teaches(errand: Errand) -> bool {
         matches!(errand, Errand::Lookup)
     }
-
-    /// Whether none but the root answers such an errand. What others answer as well says nothing of who the root is; taken
-    /// for experience it led what is asked for seldom a third longer ways.
-    pub(super) fn finds_root(errand: Errand) -> bool {
-        match errand {
-            Errand::Lookup | Errand::Root | Errand::Deposit => true,
-            Errand::Nearest => false,
-        }
-    }
 }
 
 /// Pause between tries of a message of this node's own once the usual number of them is used up. A guess:

@@ -86,7 +86,14 @@ impl Flight {
             None => Some(me),
         };
         let is_detoured = self.header.detour.is_some();
-        Course { key: &self.header.key, closing: self.header.closing, floor, avoid: &self.avoid, is_detoured }
+        Course {
+            key: &self.header.key,
+            closing: self.header.closing,
+            floor,
+            avoid: &self.avoid,
+            is_detoured,
+            any_answers: self.header.errand == Errand::Nearest,
+        }
     }
 
     /// The header under which it goes on.

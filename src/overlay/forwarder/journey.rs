@@ -114,9 +114,13 @@ impl Forwarder {
                 let spent = waited.saturating_sub(step.rtt + header.last);
                 self.ahead.learn(&step.target, &flight.header.key, spent);
             }
-            let by_root = flight.tries == 1 && Forwarder::finds_root(flight.header.errand);
-            if let Some(nearest) = step.nearest.filter(|_| by_root) {
-                self.ahead.learn_root(&nearest, &flight.header.key, by.begins_like(&nearest));
+            let key = &flight.header.key;
+            match (flight.header.errand, step.nearest) {
+                _ if flight.tries > 1 || step.is_handed_over() => {}
+                // What others answer as well says nothing of who the root is.
+                (Errand::Nearest, _) => self.ahead.learn_answer(&step.target, key, by.begins_like(&step.target)),
+                (_, Some(nearest)) => self.ahead.learn_root(&nearest, key, by.begins_like(&nearest)),
+                (_, None) => {}
             }
             if flight.header.traced && header.trace.len() <= usize::from(HOPS_MAX) {
                 header.trace.push(self.trace_hop(step, waited));

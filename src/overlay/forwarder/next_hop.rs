@@ -58,6 +58,8 @@ pub struct Course<'a> {
     /// Whether the message came by a detour already: then the next step is over a link of one's own. Else two
     /// nodes that each believe the other to have the link would hand it to and fro.
     pub is_detoured: bool,
+    /// Whether any node that can may answer it, as those can that keep a value: else the root alone does.
+    pub any_answers: bool,
 }
 
 impl Course<'_> {
@@ -118,19 +120,23 @@ pub(crate) struct Known {
     coordinate: Option<Coordinate>,
 }
 
-/// Of all nodes that are progress, the one with the lowest expected latency to the key's root.
+/// Of all nodes that are progress, the one with the lowest expected latency to the key's root, or to who answers before it.
 fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step> {
     let nearest = nearest_known(view, course)?;
-    let chance = ahead.root_chance(&nearest, course.key);
-    if chance >= CERTAIN {
+    let chance_of = if course.any_answers { Ahead::answer_chance } else { Ahead::root_chance };
+    let chance = chance_of(ahead, &nearest, course.key);
+    let straight = || {
         // What the goal has to do it has anyway.
         let felt = |known: &Known| {
             if known.to == known.id { known.rtt } else { known.rtt.scaled(ahead.loads.factor(&known.to)) }
         };
         let goal = all_known(view, course).filter(|known| known.is(&nearest)).min_by_key(felt);
-        if let Some(step) = goal.and_then(|goal| straight(goal, course)) {
-            return Some(Step { nearest: Some(nearest), ..step });
-        }
+        goal.and_then(|goal| straight(goal, course)).filter(|_| chance >= CERTAIN)
+    };
+    if !course.any_answers
+        && let Some(step) = straight()
+    {
+        return Some(Step { nearest: Some(nearest), ..step });
     }
     let there = view.peer_like(&nearest).and_then(|peer| peer.coordinate);
     let mut best: Option<(Span, Step)> = None;
@@ -144,13 +150,17 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
         let search = if ahead.is_covered(&known.id, course.key) { Span::ZERO } else { SEARCH_PRICE };
         let elsewhere = ahead.distant() + ahead.extra(&known.id, course.key) + search;
         let is_cheaper = |cost: Span| best.as_ref().is_none_or(|(least, _)| cost < *least);
-        let cost = known.rtt + at_goal.scaled(chance) + elsewhere.scaled(1.0 - chance);
+        // Of the nearest it is said already.
+        let answers = if course.any_answers && !is_nearest { ahead.answer_chance(&known.id, course.key) } else { 0.0 };
+        let beyond = at_goal.scaled(chance) + elsewhere.scaled(1.0 - chance);
+        let cost = known.rtt + beyond.scaled(1.0 - answers);
         let cost = if is_cheaper(cost) { cost.scaled(ahead.loads.factor(&known.to)) } else { cost };
         if is_cheaper(cost) {
             best = Some((cost, known.step(Course { closing, ..course }, why)));
         }
     }
-    best.map(|(_, step)| Step { nearest: Some(nearest), ..step })
+    let step = best.map(|(_, step)| step).or_else(straight)?;
+    Some(Step { nearest: Some(nearest), ..step })
 }
 
 /// All ready nodes with a way that is not to be avoided.

@@ -229,6 +229,29 @@ fn the_directory_on_the_way_is_asked_and_may_pass() {
     assert_eq!((whose, outcome, &payload[..]), (asker, Outcome::Answered { by: key }, &b"!"[..]));
 }
 
+/// What is stored is kept by the few nodes nearest to its key.
+#[test]
+fn what_any_node_may_answer_goes_to_a_near_keeper_and_what_the_root_must_to_the_root() {
+    let contacts: Vec<Arc<Contact>> = (1..=40).map(contact).collect();
+    let key = contacts[1].id();
+    let mut by_distance: Vec<&Arc<Contact>> = contacts.iter().collect();
+    by_distance.sort_by_key(|contact| contact.id().distance(&key));
+    let (root, keeper, me) = (by_distance[0], by_distance[1], by_distance[30]);
+    let view = knows(me, &[(root, 100), (keeper, 10)]);
+    let floor = me.id();
+    let mut ahead = Ahead::new();
+    ahead.set_scale(scale(1.0 / 40.0));
+    let to = |ahead: &Ahead, any_answers: bool| {
+        let course = Course { closing: true, any_answers, ..course(&key, &floor) };
+        let Hop::Forward(step) = next_hop(&view, course, ahead) else { panic!("no way") };
+        step.target
+    };
+    assert_eq!((to(&ahead, false), to(&ahead, true)), (root.id(), keeper.id()));
+    // Pointers stand with the root alone, and experience says so.
+    (0..10).for_each(|_| ahead.learn_answer(&keeper.id(), &key, false));
+    assert_eq!(to(&ahead, true), root.id());
+}
+
 /// The first who is handed a message answers it, be it the root or not.
 #[test]
 fn who_answers_teaches_who_the_root_is_only_where_none_but_the_root_answers() {
@@ -287,7 +310,7 @@ fn knows(me: &Arc<Contact>, others: &[(&Arc<Contact>, u64)]) -> RouteView {
 
 /// Of a message that starts at this node.
 fn course<'a>(key: &'a Id, floor: &'a Id) -> Course<'a> {
-    Course { key, closing: false, floor: Some(floor), avoid: &[], is_detoured: false }
+    Course { key, closing: false, floor: Some(floor), avoid: &[], is_detoured: false, any_answers: false }
 }
 
 /// Of a node that knows two others of a network this dense.
@@ -415,7 +438,7 @@ proptest! {
         let (mut at, mut closing, mut hops) = (from, false, 0);
         loop {
             let me = views[at].id();
-            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[], is_detoured: false };
+            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[], is_detoured: false, any_answers: false };
             match next_hop(&views[at], course, &Ahead::new()) {
                 Hop::Root => break,
                 Hop::Stuck => prop_assert!(false, "stuck at {me:?}"),

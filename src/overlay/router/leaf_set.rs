@@ -54,6 +54,16 @@ impl LeafSet {
         self.before.first().into_iter().chain(self.after.first()).copied().collect()
     }
 
+    /// The members that `me`, whose set this is, does not expect in the set of this one of them: they are more than a side away.
+    pub(super) fn beyond(&self, me: &Id, member: &Id) -> Vec<Id> {
+        let line: Vec<Id> = self.before.iter().rev().chain([me]).chain(&self.after).copied().collect();
+        let Some(place) = line.iter().position(|id| id == member).filter(|_| !self.is_whole_ring) else {
+            return Vec::new();
+        };
+        let far = |(index, _): &(usize, Id)| index.abs_diff(place) > self.per_side;
+        line.into_iter().enumerate().filter(far).map(|(_, id)| id).collect()
+    }
+
     /// Whether the sides meet: the members are the whole network.
     pub(super) fn is_whole_ring(&self) -> bool {
         self.is_whole_ring
@@ -126,6 +136,18 @@ mod tests {
         let ids: Vec<Id> = (1..=8).map(|digit| Id::ZERO.with_digit(0, digit)).collect();
         assert!(!LeafSet::around(&Id::ZERO, 4, &ids).view().is_whole_ring);
         assert!(LeafSet::around(&Id::ZERO, 4, &ids[..7]).view().is_whole_ring);
+    }
+
+    #[test]
+    fn whom_a_member_does_not_know_is_more_than_a_side_away_from_it() {
+        let id = |digit: u8| Id::ZERO.with_digit(0, digit);
+        let ids: Vec<Id> = (1..=15).map(id).collect();
+        let set = LeafSet::around(&id(8), 4, &ids);
+        // 4 5 6 7 (8) 9 10 11 12
+        assert_eq!(set.beyond(&id(8), &id(6)), [id(11), id(12)]);
+        assert_eq!(set.beyond(&id(8), &id(9)), [id(4)]);
+        assert_eq!((set.beyond(&id(8), &id(2)), set.beyond(&id(8), &id(4)).len()), (vec![], 4));
+        assert_eq!(LeafSet::around(&id(8), 4, &ids[4..11]).beyond(&id(8), &id(5)), []);
     }
 
     proptest! {

@@ -38,8 +38,8 @@ struct Doubt {
     rounds: u32,
     /// Whether it is looked into for others alone.
     is_errand: bool,
-    /// Whether a neighbour that asked around says that it is gone.
-    accused: bool,
+    /// The neighbour that asked around and says that it is gone.
+    accused_by: Option<Id>,
     /// Whether it is none of the leaf set: then it is for this node alone to give it up, after some more tries.
     is_far: bool,
 }
@@ -77,14 +77,14 @@ impl Doubt {
             is_disputed: false,
             rounds: 0,
             is_errand: false,
-            accused: false,
+            accused_by: None,
             is_far: false,
         }
     }
 
     /// Nobody waits for the end of a link that only fell quiet: whoever is paused for some seconds is given the time.
     fn verdict_at(&self, now: Instant) -> Verdict {
-        let is_early = now.since(self.began) < PAUSE_SPARED && !self.is_urgent && !self.accused;
+        let is_early = now.since(self.began) < PAUSE_SPARED && !self.is_urgent && self.accused_by.is_none();
         match self.verdict() {
             Verdict::Dead if is_early => Verdict::TryAgain,
             verdict => verdict,
@@ -94,7 +94,7 @@ impl Doubt {
     fn verdict(&self) -> Verdict {
         match self.stage {
             // Whoever accuses it has asked around: of others this node need not hear the same.
-            _ if self.accused && !self.vouched => Verdict::Dead,
+            _ if self.accused_by.is_some() && !self.vouched => Verdict::Dead,
             Stage::Pinged if self.is_errand && self.rounds < ERRAND_ROUNDS => Verdict::TryAgain,
             Stage::Pinged if self.is_errand => Verdict::Report,
             Stage::Pinged if self.is_far && self.rounds < FAR_ROUNDS => Verdict::TryAgain,
@@ -291,22 +291,32 @@ impl Router {
         }
         self.own.tally.count("router_accusations_heard_total");
         match self.liveness.doubts.get_mut(id) {
-            Some(doubt) => doubt.accused = true,
-            None => self.doubt(t, id, Doubt { accused: true, ..Doubt::new(Stage::Pinged, t.now) }, "accused"),
+            Some(doubt) => doubt.accused_by = Some(*from),
+            None => {
+                let doubt = Doubt { accused_by: Some(*from), ..Doubt::new(Stage::Pinged, t.now) };
+                self.doubt(t, id, doubt, "accused");
+            }
         }
     }
 
-    /// Nobody hears it, or not this node. The leaf set is told, unless that is from where the word came.
+    /// Nobody hears it, or not this node. The leaf set is told; where the word came from another, whoever was next to the dead
+    /// one tells those of its own whom the other does not know: the farthest that miss it on the far side.
     fn find_dead(&mut self, t: &mut Turn, id: &Id, doubt: &Doubt) {
         let mattered = self.ring.all.contains(id);
+        let told: Vec<Id> = match doubt.accused_by {
+            None => self.ring.all.iter().collect(),
+            Some(accuser) if self.ring.all.next_ones().contains(id) => self.ring.all.beyond(&self.own.id(), &accuser),
+            Some(_) => Vec::new(),
+        };
         self.bury(t, id, "silent");
         if doubt.is_disputed {
             self.graves.dispute(id, t.now);
         }
-        if mattered && !doubt.accused {
-            for member in self.ring.all.iter().filter(|member| member != id) {
-                t.probe(member, Probe::Gone { suspect: *id });
-            }
+        if !mattered {
+            return;
+        }
+        for member in told.into_iter().filter(|member| member != id) {
+            t.probe(member, Probe::Gone { suspect: *id });
         }
     }
 
@@ -483,7 +493,7 @@ mod tests {
         let plain = Doubt::new(Stage::Pinged, Instant::ORIGIN);
         assert_eq!(Doubt { is_errand: true, ..plain }.verdict(), Verdict::TryAgain);
         assert_eq!(Doubt { is_errand: true, rounds: ERRAND_ROUNDS, ..plain }.verdict(), Verdict::Report);
-        let accused = Doubt { accused: true, ..plain };
+        let accused = Doubt { accused_by: Some(Id::ZERO), ..plain };
         assert_eq!(accused.verdict(), Verdict::Dead);
         assert_eq!(Doubt { vouched: true, rounds: UNHEARD_ROUNDS, ..accused }.verdict(), Verdict::AskOthers);
     }

@@ -109,6 +109,9 @@ pub fn text(outcome: &Outcome) -> String {
             let _ = writeln!(text, "  {fault}");
         }
     }
+    if let Some(stretch) = outcome.measured.as_ref().and_then(|measured| measured.stretch.as_ref()) {
+        let _ = writeln!(text, "\n{NEAREST_FIRST}: {}", stretch.by_distance());
+    }
     if let Some(path) = &outcome.route {
         let table = path_table(path);
         let _ = write!(text, "\n{}\n{table}", table.title());
@@ -145,10 +148,8 @@ fn table(outcome: &Outcome, measured: &Measured) -> Table {
     row("links per node", &measured.state.links_per_node);
     row("bytes per node and s", &measured.state.bytes_per_node_s);
     let ratio = measured.stretch.as_ref().map_or_else(|| "-".to_owned(), |it| format!("{:.3}", it.ratio_of_means));
-    let by_distance = measured.stretch.as_ref().map_or_else(|| "-".to_owned(), Stretch::by_distance);
     let lines = [
         ("stretch, ratio of means", ratio),
-        (NEAREST_FIRST, by_distance),
         ("lookups / failed", format!("{} / {}", measured.lookups, measured.failed)),
         ("roots agree", if measured.roots_agree { "yes" } else { "NO" }.to_owned()),
         (

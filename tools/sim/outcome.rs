@@ -95,7 +95,14 @@ pub fn text(name: &str, outcome: &Value, published: &[Published]) -> String {
         if outcome["detours"] == false { ", no detours" } else { "" },
         of("experience"),
     );
-    let mut text = format!("{head}\n{}{}{}", figures_table(outcome), objects::text(outcome), stored::text(outcome));
+    let by_distance = Stretch::deserialize(&outcome["stretch"]).map_or_else(|_| "-".to_owned(), |it| it.by_distance());
+    let hops = shares_text(&outcome["hops_shares"]);
+    let mut text = format!(
+        "{head}\n{}{NEAREST_FIRST}: {by_distance}\nshare of 0, 1, ... hops: {hops}\n{}{}",
+        figures_table(outcome),
+        objects::text(outcome),
+        stored::text(outcome)
+    );
     if !published.is_empty() {
         text.push_str(&format!("\n{}", published_table(outcome, published)));
     }
@@ -250,11 +257,6 @@ fn figures_table(outcome: &Value) -> Table {
     let ratio = outcome["stretch"]["ratio_of_means"].as_f64();
     let mut lines = vec![
         ("stretch, ratio of means".to_owned(), ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}"))),
-        (
-            NEAREST_FIRST.to_owned(),
-            Stretch::deserialize(&outcome["stretch"]).map_or_else(|_| "-".to_owned(), |stretch| stretch.by_distance()),
-        ),
-        ("share of 0, 1, ... hops".to_owned(), shares_text(&outcome["hops_shares"])),
         ("lookups / failed".to_owned(), format!("{} / {}", outcome["lookups"], outcome["failed"])),
         ("roots agree".to_owned(), if outcome["roots_agree"] == true { "yes" } else { "NO" }.to_owned()),
         ("built in s / lookups per s".to_owned(), pair(&outcome["build_s"], &outcome["lookups_per_s"])),

@@ -426,7 +426,7 @@ const MEASURE_MAX: Span = Span::from_secs(1);
 const WAITING_MAX: usize = 64;
 /// Largest message that goes in one QUIC datagram: the smallest packet QUIC allows (RFC 9000 §14), less
 /// its headers.
-const DATAGRAM_BYTES_MAX: usize = 1_150;
+pub(super) const DATAGRAM_BYTES_MAX: usize = 1_150;
 /// Soonest a lost stream packet is sent again: the delayed acknowledgement and the loss timer.
 const RESEND_MIN: Span = Span::from_millis(50);
 /// How long a datagram waits for its node's uplink at most: a home router's full buffer. A guess, of the order that measurements of

@@ -4,6 +4,7 @@
 //! direction, each or a share of all, narrow uplinks, slow and paused nodes, the disorder of a node's own machines.
 //! Never does: draw a fault. The network draws, from the world's seed.
 
+use super::network::DATAGRAM_BYTES_MAX;
 use super::underlay::plane::ODD;
 use crate::base::{Chance, Instant, Span};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,10 +123,10 @@ impl Weather {
         !self.groups.is_empty()
     }
 
-    /// How long a node's uplink is busy with one packet of a message of so many bytes.
+    /// How long a node's uplink is busy with all packets of a message of so many bytes.
     pub fn on_uplink(&self, bytes: usize) -> Span {
         let Some(per_second) = self.uplink else { return Span::ZERO };
-        let packets = bytes.div_ceil(PAYLOAD_BYTES).max(1);
+        let packets = bytes.div_ceil(DATAGRAM_BYTES_MAX).max(1);
         let sent = (bytes + packets * AROUND_BYTES) as u64;
         Span::from_micros((sent * 1_000_000).div_ceil(per_second.max(1)))
     }
@@ -148,8 +149,6 @@ fn of_pair(seed: u64, a: usize, b: usize) -> Chance {
     Chance::from_seed(seed ^ (low + 1).wrapping_mul(ODD) ^ (high + 1).wrapping_mul(ODD).rotate_left(32))
 }
 
-/// Payload of one packet: the smallest QUIC must be able to send, 1,200 bytes (RFC 9000 §14), less what is around it.
-const PAYLOAD_BYTES: usize = 1_150;
 /// Around each packet: IPv4 20, UDP 8, a short QUIC header with connection id 8 and packet number 4, frame 5, seal 16 bytes.
 const AROUND_BYTES: usize = 62;
 

@@ -101,7 +101,7 @@ impl Stretch {
         })
     }
 
-    /// The median of each tenth of the pairs by distance, the nearest first, for a table's cell.
+    /// The median of each tenth of the pairs by distance, the nearest first, in one line.
     pub fn by_distance(&self) -> String {
         self.deciles.iter().map(|decile| format!("{:.2}", decile.p50)).collect::<Vec<_>>().join(" ")
     }

@@ -126,12 +126,15 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
     let chance_of = if course.any_answers { Ahead::answer_chance } else { Ahead::root_chance };
     let chance = chance_of(ahead, &nearest, course.key);
     let straight = || {
+        if chance < CERTAIN {
+            return None;
+        }
         // What the goal has to do it has anyway.
         let felt = |known: &Known| {
             if known.to == known.id { known.rtt } else { known.rtt.scaled(ahead.loads.factor(&known.to)) }
         };
         let goal = all_known(view, course).filter(|known| known.is(&nearest)).min_by_key(felt);
-        goal.and_then(|goal| straight(goal, course)).filter(|_| chance >= CERTAIN)
+        goal.and_then(|goal| straight(goal, course))
     };
     if !course.any_answers
         && let Some(step) = straight()

@@ -28,6 +28,7 @@ fn flags_count_over_environment_over_file_over_defaults() {
     let resolved = with_file(toml, &[given("router.link_budget", "300")], &environment).expect("resolves");
     let router = &resolved.config.router;
     assert_eq!((router.link_budget, router.leaf_set_per_side, router.contacts_per_slot), (300, 10, 5));
+    assert!(!router.detours);
     assert_eq!(resolved.config.forwarder, forwarder::Tuning::default());
     assert_eq!(resolved.origins["router.link_budget"].to_string(), "flag --set");
     assert_eq!(resolved.origins["router.leaf_set_per_side"].to_string(), "environment ARRAS_ROUTER_LEAF_SET_PER_SIDE");

@@ -61,6 +61,8 @@ pub(super) struct Pace {
     slow: f64,
     quick: f64,
     begun: Instant,
+    /// When the last crowd began: nothing was left of those before.
+    quick_begun: Instant,
     at: Instant,
 }
 
@@ -273,14 +275,18 @@ impl Row {
 impl Pace {
     /// Nothing yet.
     pub(super) fn new(now: Instant) -> Pace {
-        Pace { slow: 0.0, quick: 0.0, begun: now, at: now }
+        Pace { slow: 0.0, quick: 0.0, begun: now, quick_begun: now, at: now }
     }
 
     /// So many more.
     pub(super) fn add(&mut self, now: Instant, count: f64) {
         let passed = now.since(self.at);
         self.slow = self.slow * fading(passed, FADE) + count;
-        self.quick = self.quick * fading(passed, FADE_QUICK) + count;
+        let left = self.quick * fading(passed, FADE_QUICK);
+        if left < QUICK_OVER {
+            self.quick_begun = now;
+        }
+        self.quick = left + count;
         self.at = now;
     }
 
@@ -288,13 +294,13 @@ impl Pace {
     pub(super) fn rate(&self, now: Instant) -> f64 {
         let quick = self.quick * fading(now.since(self.at), FADE_QUICK);
         let slow = self.slow_at(now);
-        let age = now.since(self.begun);
-        let over = |count: f64, least: f64, fade: Span| {
+        let over = |count: f64, least: f64, fade: Span, begun: Instant| {
             // What has just begun cannot have faded yet; and the first of them only began it.
-            let (span, begins) = (fade.as_secs_f64() * (1.0 - fading(age, fade)), fading(age, fade));
+            let begins = fading(now.since(begun), fade);
+            let span = fade.as_secs_f64() * (1.0 - begins);
             if count >= least { (count - begins) / span.max(SPAN_LEAST_S) } else { 0.0 }
         };
-        over(quick, QUICK_LEAST, FADE_QUICK).max(over(slow, SLOW_LEAST, FADE))
+        over(quick, QUICK_LEAST, FADE_QUICK, self.quick_begun).max(over(slow, SLOW_LEAST, FADE, self.begun))
     }
 
     /// What there is certainly, as far as one standard deviation of so many goes.
@@ -337,6 +343,8 @@ const MEMORY: Span = Span::from_hours(1);
 const SLOW_LEAST: f64 = 2.5;
 /// The same within seconds. A guess.
 const QUICK_LEAST: f64 = 6.0;
+/// With less than this left of a crowd the next request begins another. A guess.
+const QUICK_OVER: f64 = 1.0;
 /// Weights are made smaller before they have grown by e to this.
 const REBASE_FADES: u64 = 64;
 
@@ -376,6 +384,16 @@ mod tests {
         let mut heat = Heat::new((1, 2), 16);
         assert_eq!(heat.note(at(0), &object(1), object(97), 0.0).demand, 0.0);
         let rate = (0..50).map(|n| heat.note(at(10 * n), &object(2), object(97), 0.0).demand).last().unwrap();
+        assert!(rate > 8.0, "50 requests in half a second: {rate}");
+    }
+
+    #[test]
+    fn a_crowd_for_what_was_wanted_now_and_then_is_seen_as_soon() {
+        let mut heat = Heat::new((1, 2), 16);
+        (0..20).for_each(|n| _ = heat.note(at(100_000 * n), &object(1), object(97), 0.0));
+        assert!(heat.demand(at(2_000_000), &object(1)) < 0.02);
+        let crowd = (0..50).map(|n| heat.note(at(2_000_000 + 10 * n), &object(1), object(97), 0.0).demand);
+        let rate = crowd.last().unwrap();
         assert!(rate > 8.0, "50 requests in half a second: {rate}");
     }
 

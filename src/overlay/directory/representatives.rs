@@ -108,10 +108,15 @@ impl Directory {
         }
         match entry {
             Entry::Same { version } => {
-                let has_it = |stand: &&Stand| stand.granter == from && stand.version() == version;
+                let has_it = |stand: &&Stand| stand.version() == version;
                 let Some(stand) = self.spread.stands.get(&root).filter(has_it) else { return self.decline(offered) };
-                let until = self.latest(offered.until, stand.is_immutable());
-                self.spread.stands.extend(self.ground.now, &root, until, offered.demand());
+                let (until, told) = (self.latest(offered.until, stand.is_immutable()), stand.demand);
+                let demand = if stand.granter == from { offered.demand() } else { told.max(offered.demand()) };
+                self.spread.stands.extend(self.ground.now, &root, until, demand);
+                let everywhere = self.worth_everywhere(self.lease_for(&root));
+                if told < everywhere && demand >= everywhere {
+                    self.tell_demand(&root);
+                }
                 self.schedule_leases();
             }
             Entry::Value(value) => self.enlist_check(offered, value),
@@ -145,7 +150,13 @@ impl Directory {
         }
         let is_newer = self.spread.stands.get(&offered.root).is_some_and(|stand| stand.version() < value.version());
         let until = self.latest(offered.until, value.version() == 0);
-        self.hold(offered.root, Offered { until, ..offered }.stand(Held::Value(value)));
+        let mut stand = Offered { until, ..offered }.stand(Held::Value(value));
+        if let Some(same) = self.spread.stands.get(&offered.root).filter(|old| old.version() == stand.version()) {
+            // Another's word counts as well, and its lease.
+            stand.demand = stand.demand.max(same.demand);
+            stand.until = stand.until.max(same.until);
+        }
+        self.hold(offered.root, stand);
         if is_newer {
             self.spread_change(&offered.root, None);
         }

@@ -153,6 +153,37 @@ fn nobody_is_made_to_answer_with_what_is_old_forged_or_of_no_concern_to_it() {
 }
 
 #[test]
+fn another_granters_word_prolongs_a_lease_and_goes_down_the_tree() {
+    let mut town = Town::of(9, Tuning::default());
+    let value = record(1, "wanted");
+    let object = value.id();
+    receipts(town.ask(0, put(&value)));
+    town.rest(Span::from_secs(60));
+    let (root, relay, asker) = heated(&mut town, object);
+    (0..40).for_each(|_| _ = value_of(town.ask(asker, get(object))));
+    assert_eq!(town.reading(asker, "directory_stands"), 1.0, "enlisted by the representative");
+    let (root_id, asker_id) = (town.id(root), town.id(asker));
+    let lease = Tuning::default().leases.mutable;
+    town.rest(lease * 2 / 3);
+    let before = town.said.len();
+    let same = |demand: u32| Wire::Enlist { root: object, entry: Entry::Same { version: 1 }, lease, demand };
+    town.hear(relay, root_id, same(3_600_000));
+    town.rest(Span::from_millis(100));
+    let told = |(_, to, message): &(Id, Id, Message)| {
+        let is_told = matches!(message, Message::Directory(Wire::Enlist { demand, .. }) if *demand >= 3_600_000);
+        *to == asker_id && is_told
+    };
+    assert!(town.said[before..].iter().any(told), "that everybody wants it");
+    // Another than who gave the lease: it holds for as long as the later word goes.
+    town.hear(asker, root_id, same(1));
+    town.rest(lease * 2 / 3);
+    assert_eq!(town.reading(asker, "directory_stands"), 1.0);
+    assert!(!town.said[before..].iter().any(|(.., message)| matches!(message, Message::Directory(Wire::Decline { .. }))));
+    town.rest(lease);
+    assert_eq!(town.reading(asker, "directory_stands"), 0.0);
+}
+
+#[test]
 fn without_leases_nobody_answers_for_another() {
     let mut town = Town::of(9, Tuning { leases: Leases::off(), ..Tuning::default() });
     let value = record(1, "wanted");

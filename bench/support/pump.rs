@@ -247,7 +247,7 @@ impl Engine {
                         count.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                Routing::Accept(_) => {}
+                Routing::Accept(_) | Routing::Holds(_) => {}
             }
         }
         let lost = load.look_over(now);

@@ -12,7 +12,7 @@ use arras::wire::directory::{
 use arras::wire::membership::About;
 use arras::wire::object::{Pointer, Receipt, Record, Value};
 use arras::wire::probe::{Bearing, ReachEntry};
-use arras::wire::routing::{Detour, Errand, Header, Outcome, ReturnHeader, TraceHop, Why};
+use arras::wire::routing::{Detour, Errand, Header, Held, Holds, Outcome, ReturnHeader, TraceHop, Why};
 use arras::wire::{Blob, Card, Directory, Membership, Message, Probe, Profile, Routing};
 use bytes::Bytes;
 
@@ -66,6 +66,7 @@ fn routing() -> Vec<(&'static str, Message)> {
         hop(Why::LeafSet),
         hop(Why::LongerPrefix { digits: 2 }),
         hop(Why::SamePrefixCloser),
+        hop(Why::Holds),
         hop(Why::Detour { to: id(3) }),
     ];
     let returned = |outcome, trace| {
@@ -89,6 +90,10 @@ fn routing() -> Vec<(&'static str, Message)> {
         ("routing.return.silence", returned(Outcome::Silence { at: id(7) }, vec![])),
         ("routing.return.busy", returned(Outcome::Busy { at: id(7) }, vec![])),
         ("routing.accept", Message::Routing(Routing::Accept(vec![1, 300, u32::MAX]))),
+        (
+            "routing.holds",
+            Message::Routing(Routing::Holds(Holds { part: 1, copies: vec![Held::of(&id(1)), Held::of(&id(2))] })),
+        ),
     ]
 }
 

@@ -324,6 +324,8 @@ pub struct Wish {
     pub payload: Bytes,
     /// How long to wait for the answer.
     pub patience: Span,
+    /// Whether a copy of the object will do, whoever has it.
+    pub copy_will_do: bool,
 }
 
 /// Which shard, and its own name for the wish.

@@ -87,7 +87,7 @@ impl Stage {
         load.iter_mut().zip(before).for_each(|(load, before)| *load -= before as f64);
         let handed_on: f64 = load.iter().sum();
         outcomes.iter().for_each(|outcome| load[outcome.from] += 1.0);
-        let lease_kinds = ["enlist", "serving", "decline", "dismiss"];
+        let lease_kinds = ["enlist", "serving", "decline", "dismiss", "holds"];
         let lease_messages = self.world.sent().since(&sent).into_iter();
         let lease_messages = lease_messages.filter(|(kind, ..)| lease_kinds.contains(kind)).map(|(_, count, _)| count);
         let mut window = Window {

@@ -96,6 +96,7 @@ impl Narrator {
             Why::LeafSet => "leaf-set".to_owned(),
             Why::LongerPrefix { digits } => format!("longer-prefix({digits})"),
             Why::SamePrefixCloser => "same-prefix-closer".to_owned(),
+            Why::Holds => "holds".to_owned(),
             Why::Detour { to } => format!("detour({})", self.name(&to)),
         }
     }
@@ -114,6 +115,7 @@ impl Narrator {
             Message::Routing(Routing::Forward(header, payload)) => self.forward(header, payload),
             Message::Routing(Routing::Return(header, payload)) => self.reply(header, payload),
             Message::Routing(Routing::Accept(labels)) => format!("routing.accept {}", labels.len()),
+            Message::Routing(Routing::Holds(holds)) => format!("routing.holds {}", holds.copies.len()),
             Message::Probe(probe) => self.probe(probe),
             Message::Membership(membership) => self.membership(membership),
             Message::Directory(directory) => self.directory(directory),

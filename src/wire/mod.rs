@@ -109,6 +109,7 @@ impl Message {
     /// List lengths beyond the limits their types name.
     fn within_limits(&self) -> Result<(), Malformed> {
         let (length, limit, what) = match self {
+            Message::Routing(Routing::Holds(holds)) => (holds.copies.len(), routing::HOLDS_MAX, "holds"),
             Message::Probe(Probe::Reach { links }) => (links.len(), probe::REACH_MAX, "reach"),
             Message::Membership(Membership::Contacts { cards, .. } | Membership::Leaving { heirs: cards }) => {
                 (cards.len(), membership::CARDS_MAX, "cards")
@@ -162,7 +163,7 @@ fn tagged<T: serde::Serialize>(tag: u8, value: &T, bytes: &mut Vec<u8>) {
     codec::encode_onto(value, bytes);
 }
 
-/// Tags 1 to 3 are the routing family's.
+/// Tags 1 to 4 are the routing family's.
 const PROBE: u8 = 16;
 const MEMBERSHIP: u8 = 17;
 const DIRECTORY: u8 = 18;

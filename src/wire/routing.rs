@@ -18,6 +18,29 @@ pub enum Routing {
     Return(ReturnHeader, Bytes),
     /// These labels are in my custody now.
     Accept(Vec<u32>),
+    /// I have copies of these under leases: whoever wants one may ask me.
+    Holds(Holds),
+}
+
+/// What a node holds copies of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holds {
+    /// Which part of all it holds this is: each part is told by itself, and replaces what was told of it before.
+    pub part: u8,
+    /// Of what, in order. At most [`HOLDS_MAX`].
+    pub copies: Vec<Held>,
+}
+
+/// How an id begins: its first three bytes. Of 64 neighbours with 600 copies each one in 400 is taken for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Held([u8; 3]);
+
+impl Held {
+    /// Of this id.
+    pub fn of(id: &Id) -> Held {
+        let bytes = id.as_bytes();
+        Held([bytes[0], bytes[1], bytes[2]])
+    }
 }
 
 /// All a forwarder reads of a message on its way out.
@@ -143,6 +166,8 @@ pub enum Why {
     },
     /// It shares as many digits as the chooser, and is numerically closer.
     SamePrefixCloser,
+    /// It says that it holds a copy of what is sought.
+    Holds,
     /// It is the quicker way to the named node, which one of the other reasons picked.
     Detour {
         /// The node meant.
@@ -156,6 +181,7 @@ impl Routing {
             Routing::Forward(..) => "forward",
             Routing::Return(..) => "return",
             Routing::Accept(_) => "accept",
+            Routing::Holds(_) => "holds",
         }
     }
 
@@ -174,6 +200,10 @@ impl Routing {
             Routing::Accept(labels) => {
                 bytes.push(ACCEPT);
                 codec::encode_onto(labels, bytes);
+            }
+            Routing::Holds(holds) => {
+                bytes.push(HOLDS);
+                codec::encode_onto(holds, bytes);
             }
         }
     }
@@ -195,6 +225,7 @@ impl Routing {
                 Ok(Routing::Return(header, body.slice(length..)))
             }
             ACCEPT => Ok(Routing::Accept(codec::decode(body)?)),
+            HOLDS => Ok(Routing::Holds(codec::decode(body)?)),
             _ => Err(Malformed::NotAValue),
         }
     }
@@ -203,6 +234,10 @@ impl Routing {
 pub(super) const FORWARD: u8 = 1;
 pub(super) const RETURN: u8 = 2;
 pub(super) const ACCEPT: u8 = 3;
+pub(super) const HOLDS: u8 = 4;
+
+/// Copies one node tells of. A guess: three bytes each, so 3 KiB.
+pub const HOLDS_MAX: usize = 1_024;
 
 /// Hops a message may take: eight times what a million nodes need on average (log16 of 10^6 is 5),
 /// with room for detours.

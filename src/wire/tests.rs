@@ -5,7 +5,7 @@
 
 use super::directory::{Answer, Request};
 use super::probe::Bearing;
-use super::routing::{Errand, Header, Outcome, ReturnHeader};
+use super::routing::{Errand, Header, Held, Holds, Outcome, ReturnHeader};
 use super::*;
 use crate::base::{Id, Load, Span};
 use proptest::prelude::*;
@@ -37,6 +37,7 @@ fn samples() -> Vec<Message> {
         Message::Routing(Routing::Forward(header(), Bytes::from_static(b"payload"))),
         Message::Routing(Routing::Return(returned, Bytes::new())),
         Message::Routing(Routing::Accept(vec![1, 2, 300])),
+        Message::Routing(Routing::Holds(Holds { part: 3, copies: vec![Held::of(&Id::MAX)] })),
         Message::Probe(Probe::Ping { round: 1, bearing: Bearing::default() }),
         Message::Membership(Membership::Leaving { heirs: vec![] }),
         Message::Directory(Directory::Ask { number: 1, request: Request::Fetch { object: Id::MAX } }),

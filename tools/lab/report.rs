@@ -79,6 +79,7 @@ fn why(why: Why) -> String {
         Why::LeafSet => "root in the leaf set".to_owned(),
         Why::LongerPrefix { digits } => format!("shares {digits} digits with the key"),
         Why::SamePrefixCloser => "numerically closer".to_owned(),
+        Why::Holds => "says that it holds a copy".to_owned(),
         Why::Detour { to } => format!("quicker way to {}", to.short()),
     }
 }

@@ -46,6 +46,8 @@ pub(super) enum Due {
     Repair,
     /// A lease ends, or is about to.
     Leases,
+    /// The neighbours are told of the copies held.
+    Holding,
     /// The next kept value is read, whether it is still sound.
     Scrub,
     /// The disk is given again what it did not drop.

@@ -130,7 +130,9 @@ impl Ground {
     pub(super) fn route(&mut self, number: u64, key: Id, errand: Errand, request: &Request, patience: Span) {
         let asker = Asker { shard: self.shard, number };
         let payload = Bytes::from(codec::encode(request));
-        self.out.push(Effect::Tell(Fact::Route(Wish { asker, key, errand, payload, patience })));
+        // What changes may have changed since a copy was made: it goes the way to its root, and is answered on it.
+        let copy_will_do = matches!(request, Request::Get { .. });
+        self.out.push(Effect::Tell(Fact::Route(Wish { asker, key, errand, payload, patience, copy_will_do })));
     }
 
     pub(super) fn work(&mut self, ticket: Ticket, job: Job) {

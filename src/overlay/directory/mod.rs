@@ -15,6 +15,7 @@ mod extend;
 mod get;
 mod ground;
 mod heat;
+mod holding;
 mod keep;
 mod leave;
 mod locate;
@@ -50,6 +51,7 @@ use self::cache::Cache;
 use self::extend::RenewAsked;
 use self::ground::Ground;
 use self::heat::Heat;
+use self::holding::Holding;
 use self::leave::Leaving;
 use self::pointers::Pointers;
 use self::publish::Publications;
@@ -188,7 +190,7 @@ impl Directory {
             surveys: Surveys::new(),
             publications: Publications::default(),
             repair: Repair::default(),
-            spread: Spread { heat, stands },
+            spread: Spread { heat, stands, holding: Holding::default() },
             leaving: None,
         }
     }
@@ -237,6 +239,7 @@ impl Directory {
             Due::Expiry => self.on_expiry(),
             Due::Repair => self.on_repair(),
             Due::Leases => self.on_leases_due(),
+            Due::Holding => self.tell_holding(),
             Due::Scrub => self.on_scrub(),
             Due::Amend => self.on_amend_due(),
             Due::Leave => self.leave(),

@@ -14,6 +14,7 @@ use super::Directory;
 use super::away::{Due, Pending, Purpose, Replier};
 use super::ground::Counter;
 use super::heat::Heat;
+use super::holding::Holding;
 use super::pointers::Claim;
 use super::push::PUSH_SLACK;
 use super::stands::{Given, Held, Stand, Stands, TOLD_AFTER, Turn};
@@ -27,6 +28,7 @@ use crate::wire::object::{Pointer, Value};
 pub(super) struct Spread {
     pub(super) heat: Heat,
     pub(super) stands: Stands,
+    pub(super) holding: Holding,
 }
 
 /// A lease that was offered, while what it is for is fetched or checked.
@@ -224,10 +226,14 @@ impl Directory {
         while let Some(turn) = self.spread.stands.next_turn(self.ground.now) {
             match turn {
                 Turn::Tell { root, granter, served } => self.tell_serving(root, granter, served),
-                Turn::Ended { root, served, is_enlisted: false, .. } => self.spread.stands.note_untold(root, served),
-                Turn::Ended { root, granter, served, .. } => {
-                    self.ground.tally.count(Counter::Leases, "ended");
-                    self.tell_serving(root, granter, served);
+                Turn::Ended { root, granter, served, is_enlisted, is_immutable } => {
+                    self.note_holding(is_immutable);
+                    if is_enlisted {
+                        self.ground.tally.count(Counter::Leases, "ended");
+                        self.tell_serving(root, granter, served);
+                    } else {
+                        self.spread.stands.note_untold(root, served);
+                    }
                 }
             }
         }
@@ -376,6 +382,9 @@ impl Directory {
 
     fn hold(&mut self, root: Id, stand: Stand) {
         self.ground.tally.count(Counter::Leases, "taken");
+        if self.spread.stands.get(&root).is_none() {
+            self.note_holding(stand.is_immutable());
+        }
         self.spread.stands.hold(self.ground.now, root, stand);
         self.schedule_leases();
     }

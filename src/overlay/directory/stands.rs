@@ -63,7 +63,7 @@ pub(super) enum Turn {
     /// The granter is to be told how much was answered.
     Tell { root: Id, granter: Id, served: u32 },
     /// The lease has ended, with so much untold.
-    Ended { root: Id, granter: Id, served: u32, is_enlisted: bool },
+    Ended { root: Id, granter: Id, served: u32, is_enlisted: bool, is_immutable: bool },
 }
 
 impl Stands {
@@ -79,6 +79,11 @@ impl Stands {
             untold: BTreeMap::new(),
             interest,
         }
+    }
+
+    /// All that is held.
+    pub(super) fn held(&self) -> impl Iterator<Item = (&Id, &Stand)> {
+        self.held.iter()
     }
 
     /// What is held under this id.
@@ -162,9 +167,9 @@ impl Stands {
             self.by_turn.insert((stand.turn, root));
             return Some(Turn::Tell { root, granter, served });
         }
-        let is_enlisted = stand.is_enlisted;
+        let (is_enlisted, is_immutable) = (stand.is_enlisted, stand.is_immutable());
         self.drop_held(&root);
-        Some(Turn::Ended { root, granter, served, is_enlisted })
+        Some(Turn::Ended { root, granter, served, is_enlisted, is_immutable })
     }
 
     /// Keeps in mind what was answered under a lease nobody asks after.
@@ -340,7 +345,7 @@ mod tests {
         stands.extend(at(80), &root, at(200), 1.0);
         assert_eq!(stands.next(), Some(at(170)));
         assert_eq!(stands.next_turn(at(170)), Some(Turn::Tell { root, granter, served: 1 }));
-        let ended = Turn::Ended { root, granter, served: 0, is_enlisted: true };
+        let ended = Turn::Ended { root, granter, served: 0, is_enlisted: true, is_immutable: true };
         assert_eq!(stands.next_turn(at(200)), Some(ended));
         assert!(interest.is_empty() && stands.len() == 0 && stands.bytes() == 0);
     }
@@ -352,7 +357,7 @@ mod tests {
         stands.hold(at(0), root, Stand::new(blob(10), Id::MAX, at(100), 1.0, false));
         assert_eq!(stands.next(), Some(at(100)));
         stands.serve(&root);
-        let ended = Turn::Ended { root, granter: Id::MAX, served: 1, is_enlisted: false };
+        let ended = Turn::Ended { root, granter: Id::MAX, served: 1, is_enlisted: false, is_immutable: true };
         assert_eq!(stands.next_turn(at(100)), Some(ended));
         stands.note_untold(root, 1);
         assert_eq!((stands.tell(&root), stands.tell(&root)), (1, 0));

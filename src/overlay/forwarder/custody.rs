@@ -113,6 +113,7 @@ impl Forwarder {
     pub(super) fn on_link_down(&mut self, now: Instant, peer: Id, out: &mut Outbox<Effect>) {
         self.patience.forget(&peer);
         self.ahead.loads.forget(&peer);
+        self.hearsay.forget(&peer);
         let stranded: Vec<u32> = self
             .flights
             .iter()
@@ -152,6 +153,9 @@ impl Forwarder {
         let Some(flight) = self.flights.get_mut(&label) else { return };
         if !flight.avoid.contains(&peer) {
             flight.avoid.push(peer);
+        }
+        if let Some(step) = flight.holder().filter(|step| step.by_hearsay) {
+            self.hearsay.learn(&step.target, false);
         }
         self.counts.retried += 1;
         if flight.tries < self.tuning.tries_max {

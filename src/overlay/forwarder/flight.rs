@@ -50,6 +50,8 @@ pub enum Source {
     Shard {
         /// Its wish.
         asker: Asker,
+        /// Whether a copy will do, whoever has it.
+        copy_will_do: bool,
     },
 }
 
@@ -93,6 +95,7 @@ impl Flight {
             avoid: &self.avoid,
             is_detoured,
             any_answers: self.header.errand == Errand::Nearest,
+            holders: &[],
         }
     }
 
@@ -119,6 +122,11 @@ impl Flight {
             Stage::Sent { step, .. } | Stage::Carried { step, .. } => Some(step),
             Stage::Visiting | Stage::Waiting => None,
         }
+    }
+
+    /// Whether a neighbour that says it has a copy is to be asked: by who looks for one, and first of all.
+    pub fn seeks_copy(&self) -> bool {
+        self.tries == 0 && matches!(self.source, Source::Shard { copy_will_do: true, .. })
     }
 
     /// Whether this node asked, so that it must see to the end of it.

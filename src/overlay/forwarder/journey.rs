@@ -4,7 +4,7 @@
 //! Never does: choose the hop (`next_hop.rs`), or wait for custody (`custody.rs`).
 
 use super::flight::{Flight, Source, Stage};
-use super::next_hop::{Hop, Step, hand_over, next_hop};
+use super::next_hop::{Course, Hop, Step, hand_over, next_hop};
 use super::{Due, FLIGHTS_MAX, Forwarder};
 use crate::base::{Id, Instant, Load, Span};
 use crate::identity::Contact;
@@ -51,7 +51,8 @@ impl Forwarder {
 
     pub(super) fn on_wish(&mut self, now: Instant, wish: Wish, out: &mut Outbox<Effect>) {
         let header = Flight::own_header(wish.key, self.view.id(), wish.errand, false, wish.patience);
-        if let Some(label) = self.take_in(now, Source::Shard { asker: wish.asker }, header, wish.payload, out) {
+        let source = Source::Shard { asker: wish.asker, copy_will_do: wish.copy_will_do };
+        if let Some(label) = self.take_in(now, source, header, wish.payload, out) {
             self.arrive(now, label, out);
         }
     }
@@ -109,7 +110,7 @@ impl Forwarder {
             if by == step.to {
                 header.last = step.rtt;
             }
-            let is_search = !step.is_handed_over() && !by.begins_like(&step.target);
+            let is_search = !step.is_handed_over() && !step.by_hearsay && !by.begins_like(&step.target);
             if flight.tries == 1 && is_search && Forwarder::teaches(flight.header.errand) {
                 let spent = waited.saturating_sub(step.rtt + header.last);
                 self.ahead.learn(&step.target, &flight.header.key, spent);
@@ -117,6 +118,7 @@ impl Forwarder {
             let key = &flight.header.key;
             match (flight.header.errand, step.nearest) {
                 _ if flight.tries > 1 || step.is_handed_over() => {}
+                _ if step.by_hearsay => self.hearsay.learn(&step.target, by == step.target),
                 // What others answer as well says nothing of who the root is.
                 (Errand::Nearest, _) => self.ahead.learn_answer(&step.target, key, by.begins_like(&step.target)),
                 (_, Some(nearest)) => self.ahead.learn_root(&nearest, key, by.begins_like(&nearest)),
@@ -177,7 +179,8 @@ impl Forwarder {
         let view = self.view.clone();
         let me = view.id();
         let Some(flight) = self.flights.get_mut(&label) else { return };
-        let course = flight.course(&me, view.ready);
+        let holders = if flight.seeks_copy() { self.hearsay.holders(&flight.header.key) } else { Vec::new() };
+        let course = Course { holders: &holders, ..flight.course(&me, view.ready) };
         let relayed = flight.header.detour.and_then(|detour| hand_over(&view, detour, course));
         let hop = match relayed {
             Some(step) if !view.is_root_of(&flight.header.key) => Hop::Forward(step),
@@ -214,6 +217,7 @@ impl Forwarder {
         self.counts.forwarded += 1;
         self.patience.earn();
         self.counts.detours += u64::from(step.to != step.target);
+        self.counts.copies_asked += u64::from(step.by_hearsay);
         self.deadlines.set(Due::Custody(label), now + patience);
         out.push(Effect::Send { to: step.to, message });
         flight.stage = Stage::Sent { step, at: now };
@@ -258,7 +262,7 @@ impl Forwarder {
                 let message = Message::Routing(Routing::Return(ReturnHeader { label, load, ..header }, payload));
                 out.push(Effect::Send { to: id, message });
             }
-            Source::Shard { asker } => {
+            Source::Shard { asker, .. } => {
                 out.push(Effect::Tell(Fact::Returned { asker, outcome: header.outcome, payload }));
             }
             Source::Client { request } => {
@@ -293,7 +297,7 @@ impl Forwarder {
             Source::Client { request } => {
                 out.push(Effect::Answer { request, result: Err(Failure::Limit("forwarder.flights_max")) });
             }
-            Source::Shard { asker } => {
+            Source::Shard { asker, .. } => {
                 out.push(Effect::Tell(Fact::Returned { asker, outcome, payload: Bytes::new() }));
             }
         }

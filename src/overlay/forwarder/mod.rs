@@ -6,6 +6,7 @@
 pub mod ahead;
 mod custody;
 mod flight;
+pub mod hearsay;
 mod journey;
 pub mod next_hop;
 mod patience;
@@ -24,6 +25,7 @@ use ahead::Ahead;
 use bytes::Bytes;
 use custody::Receipts;
 use flight::Flight;
+use hearsay::Hearsay;
 use patience::Patience;
 use shares::Shares;
 use std::collections::BTreeMap;
@@ -80,6 +82,7 @@ pub struct Forwarder {
     tuning: Tuning,
     interest: Arc<Interest>,
     ahead: Ahead,
+    hearsay: Hearsay,
     surroundings: Surroundings,
     shares: Shares,
     flights: BTreeMap<u32, Flight>,
@@ -120,6 +123,7 @@ struct Counts {
     answered: u64,
     retried: u64,
     detours: u64,
+    copies_asked: u64,
     silent_hops: u64,
     timed_out: u64,
     stray: u64,
@@ -136,6 +140,7 @@ impl Forwarder {
             tuning,
             interest,
             ahead: Ahead::new(),
+            hearsay: Hearsay::default(),
             surroundings: Surroundings::default(),
             flights: BTreeMap::new(),
             receipts: Receipts::default(),
@@ -169,6 +174,7 @@ impl Machine for Forwarder {
                 self.on_return(now, from, header, payload, out);
             }
             Input::Heard { from, message: Routing::Accept(labels) } => self.on_accept(now, from, &labels),
+            Input::Heard { from, message: Routing::Holds(holds) } => self.hearsay.hear(from, holds),
             Input::View(view) => self.on_view(now, view, out),
             Input::Route(wish) => self.on_wish(now, wish, out),
             Input::Respond { label, payload } => self.on_respond(now, label.0, payload, out),
@@ -192,6 +198,7 @@ impl Machine for Forwarder {
             Reading::gauge("forwarder_flights", self.flights.len() as f64),
             Reading::gauge("forwarder_origins", self.shares.len() as f64),
             Reading::gauge("forwarder_loads", self.ahead.loads.heard() as f64),
+            Reading::gauge("forwarder_copies_near", self.hearsay.len() as f64),
             Reading::counter("forwarder_forwarded_total", self.counts.forwarded),
             Reading::counter("forwarder_delivered_total", self.counts.delivered),
             Reading::counter("forwarder_answered_total", self.counts.answered),
@@ -202,6 +209,8 @@ impl Machine for Forwarder {
             Reading::counter("forwarder_timed_out_total", self.counts.timed_out),
             Reading::counter("forwarder_stray_total", self.counts.stray),
             Reading::counter("dropped_total", self.shares.refused()).labelled("limit", "forwarder.origin_rate"),
+            Reading::counter("forwarder_copies_asked_total", self.counts.copies_asked),
+            Reading::counter("dropped_total", self.hearsay.refused()).labelled("limit", "forwarder.hearsay_neighbours"),
             Reading::counter("dropped_total", self.counts.refused_flights).labelled("limit", "forwarder.flights_max"),
         ]);
     }

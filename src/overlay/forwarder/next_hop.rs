@@ -4,6 +4,7 @@
 //! Never does: send, log, change anything, or mark anything on the message.
 
 use super::ahead::Ahead;
+use super::hearsay::Holder;
 use crate::base::{Coordinate, Id, Span};
 use crate::overlay::view::{PeerView, RouteView, Way};
 use crate::wire::probe::ReachEntry;
@@ -35,6 +36,8 @@ pub struct Step {
     pub closing: bool,
     /// The nearest node to the key that was known, where the choice rested on whether that is the root.
     pub nearest: Option<Id>,
+    /// Whether the target says that it holds a copy, and was chosen for that.
+    pub by_hearsay: bool,
 }
 
 impl Step {
@@ -60,12 +63,21 @@ pub struct Course<'a> {
     pub is_detoured: bool,
     /// Whether any node that can may answer it, as those can that keep a value: else the root alone does.
     pub any_answers: bool,
+    /// Neighbours that say they have a copy, where that will do: asked whether that is progress or not, and so at the first
+    /// step only. Whoever has none goes on by the rule, which from there on has its own floor.
+    pub holders: &'a [Holder],
 }
 
 impl Course<'_> {
     /// Whether the node whose id begins so was tried in vain.
     fn avoids(&self, id: &Id) -> bool {
         self.avoid.iter().any(|avoided| avoided.begins_like(id))
+    }
+
+    /// How likely this node has a copy, if it says that it has and may be believed.
+    fn word_of(&self, id: &Id) -> Option<f64> {
+        let chance = self.holders.iter().find(|holder| holder.id == *id)?.chance;
+        (chance >= BELIEVED).then_some(chance)
     }
 
     /// Whether this node is numerically nearer to the key than the one that must be outdone.
@@ -80,7 +92,10 @@ impl Course<'_> {
 /// the choice by expected latency among all that qualify is ours, DESIGN §5.)
 pub fn next_hop(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Hop {
     let covered = view.covers(course.key);
-    if covered && let Some(hop) = by_leaf_set(view, course) {
+    if covered
+        && course.holders.is_empty()
+        && let Some(hop) = by_leaf_set(view, course)
+    {
         return hop;
     }
     let closing = course.closing || covered;
@@ -106,7 +121,15 @@ pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option
     let (to, rtt) = (peer.contact.id(), peer.link()?.smoothed());
     let why = Why::Detour { to };
     let closing = course.closing;
-    (!course.avoid.contains(&to)).then_some(Step { to, target: to, rtt, why, closing, nearest: None })
+    (!course.avoid.contains(&to)).then_some(Step {
+        to,
+        target: to,
+        rtt,
+        why,
+        closing,
+        nearest: None,
+        by_hearsay: false,
+    })
 }
 
 /// A node that is known, and how it is reached.
@@ -147,19 +170,26 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
         if best.as_ref().is_some_and(|(cost, _)| known.rtt >= *cost) {
             continue;
         }
-        let Some((why, closing)) = progress(course, &known.id, ahead) else { continue };
+        let word = course.word_of(&known.id);
+        let by_word = word.map(|_| (Why::Holds, course.closing));
+        let Some((why, closing)) = by_word.or_else(|| progress(course, &known.id, ahead)) else { continue };
         let is_nearest = known.is(&nearest);
         let at_goal = if is_nearest { Span::ZERO } else { between(known.coordinate, there).unwrap_or(ahead.distant()) };
         let search = if ahead.is_covered(&known.id, course.key) { Span::ZERO } else { SEARCH_PRICE };
         let elsewhere = ahead.distant() + ahead.extra(&known.id, course.key) + search;
         let is_cheaper = |cost: Span| best.as_ref().is_none_or(|(least, _)| cost < *least);
         // Of the nearest it is said already.
-        let answers = if course.any_answers && !is_nearest { ahead.answer_chance(&known.id, course.key) } else { 0.0 };
+        let answers = match word {
+            Some(chance) => chance,
+            None if course.any_answers && !is_nearest => ahead.answer_chance(&known.id, course.key),
+            None => 0.0,
+        };
         let beyond = at_goal.scaled(chance) + elsewhere.scaled(1.0 - chance);
         let cost = known.rtt + beyond.scaled(1.0 - answers);
         let cost = if is_cheaper(cost) { cost.scaled(ahead.loads.factor(&known.to)) } else { cost };
         if is_cheaper(cost) {
-            best = Some((cost, known.step(Course { closing, ..course }, why)));
+            let step = known.step(Course { closing, ..course }, why);
+            best = Some((cost, Step { by_hearsay: word.is_some(), ..step }));
         }
     }
     let step = best.map(|(_, step)| step).or_else(straight)?;
@@ -254,7 +284,8 @@ impl Known {
 
     pub(crate) fn step(&self, course: Course<'_>, why: Why) -> Step {
         let why = if self.to == self.id { why } else { Why::Detour { to: self.id } };
-        Step { to: self.to, target: self.id, rtt: self.rtt, why, closing: course.closing, nearest: None }
+        let (target, closing) = (self.id, course.closing);
+        Step { to: self.to, target, rtt: self.rtt, why, closing, nearest: None, by_hearsay: false }
     }
 }
 
@@ -278,6 +309,9 @@ fn nearest_known(view: &RouteView, course: Course<'_>) -> Option<Id> {
 /// How much longer than direct the way between two nodes without a link is: the stretch of two-hop paths
 /// between 64 PlanetLab hosts with 24 links each is 1.1 to 1.5 (measured 2026-11-23, before this rule).
 const UNLINKED_FACTOR: f64 = 1.5;
+/// Who says that it has a copy and has none in more cases than this is asked for its word's sake no more: from where it stands
+/// the message may have to come back. A guess.
+const BELIEVED: f64 = 0.5;
 /// What a further hop is felt to cost beside its time, where a node does not have the key in its leaf set yet: where all
 /// are near, paths of many small steps would else be as good as short ones. A guess.
 const SEARCH_PRICE: Span = Span::from_millis(2);

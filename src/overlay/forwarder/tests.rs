@@ -4,6 +4,7 @@
 //! Never does: test a whole overlay: conversations and storms do.
 
 use super::ahead::Scale;
+use super::hearsay::Holder;
 use super::next_hop::{Course, Hop, next_hop};
 use super::*;
 use crate::base::{Id, Instant, Load, RttEstimate, Span};
@@ -11,7 +12,7 @@ use crate::identity::{NodeName, Role, SecretKey};
 use crate::overlay::contract::{Asker, Fact, Failure, Place, Reply};
 use crate::overlay::view::{Advert, LeafView, PeerView, Way};
 use crate::wire::probe::ReachEntry;
-use crate::wire::routing::{Errand, Outcome, ReturnHeader, Why};
+use crate::wire::routing::{Errand, Held, Holds, Outcome, ReturnHeader, Why};
 use crate::wire::{Message, routing::HOPS_MAX};
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -210,7 +211,7 @@ fn the_directory_on_the_way_is_asked_and_may_pass() {
     let asker = Asker { shard: 0, number: 5 };
     let patience = Span::from_secs(5);
     let payload = Bytes::from_static(b"?");
-    ring.give(0, Input::Route(Wish { asker, key, errand: Errand::Nearest, payload, patience }));
+    ring.give(0, Input::Route(Wish { asker, key, errand: Errand::Nearest, payload, patience, copy_will_do: false }));
     let Some((_, Fact::Arrived(arrival))) = ring.told.pop() else { panic!("no visit") };
     assert_eq!(arrival.place, Place::OnTheWay);
     ring.give(0, Input::Onward { label: arrival.label });
@@ -252,6 +253,67 @@ fn what_any_node_may_answer_goes_to_a_near_keeper_and_what_the_root_must_to_the_
     assert_eq!(to(&ahead, true), root.id());
 }
 
+#[test]
+fn a_neighbour_that_says_it_has_a_copy_is_asked_wherever_it_stands_if_that_is_quicker() {
+    let contacts: Vec<Arc<Contact>> = (1..=40).map(contact).collect();
+    let key = contacts[1].id();
+    let mut by_distance: Vec<&Arc<Contact>> = contacts.iter().collect();
+    by_distance.sort_by_key(|contact| contact.id().distance(&key));
+    let (root, me, far) = (by_distance[0], by_distance[20], by_distance[39]);
+    let floor = me.id();
+    let mut ahead = Ahead::new();
+    ahead.set_scale(scale(1.0 / 40.0));
+    let hop = |rtt: u64, chance: f64| {
+        let view = knows(me, &[(root, 100), (far, rtt)]);
+        let holders = [Holder { id: far.id(), chance }];
+        let course = Course { any_answers: true, holders: &holders, ..course(&key, &floor) };
+        let Hop::Forward(step) = next_hop(&view, course, &ahead) else { panic!("no way") };
+        (step.target, step.by_hearsay)
+    };
+    assert_eq!(hop(50, 0.95), (far.id(), true));
+    assert_eq!(hop(150, 0.95), (root.id(), false));
+    assert_eq!(hop(50, 0.0), (root.id(), false), "its word is worth nothing");
+}
+
+/// A neighbour far from the way says that it has what it has not: the message reaches the root from there, the neighbour's
+/// word counts less, and soon it is not asked any more.
+#[test]
+fn a_word_that_is_not_true_costs_a_hop_and_is_believed_less_and_less() {
+    let mut ring = Ring::of(20, 2, 3);
+    let (key, liar) = (ring.ids[11], ring.ids[19]);
+    let holds = Holds { part: 0, copies: vec![Held::of(&key)] };
+    let mut view = (*ring.nodes[0].view).clone();
+    let near = Way::Link { rtt: RttEstimate::first(Span::from_millis(1)) };
+    view.peers.iter_mut().filter(|peer| peer.contact.id() == liar).for_each(|peer| peer.way = near);
+    ring.give(0, Input::View(Arc::new(view)));
+    ring.give(0, Input::Heard { from: liar, message: Routing::Holds(holds) });
+    let asked = |ring: &Ring| {
+        let mut readings = Vec::new();
+        ring.nodes[0].readings(&mut readings);
+        readings.iter().find(|reading| reading.name == "forwarder_copies_asked_total").map(|reading| reading.value)
+    };
+    for number in 0..30 {
+        let asker = Asker { shard: 0, number };
+        let (patience, payload) = (Span::from_secs(5), Bytes::new());
+        let wish = Wish { asker, key, errand: Errand::Nearest, payload, patience, copy_will_do: true };
+        ring.give(0, Input::Route(wish));
+        let first = ring.mail.front().expect("a message").1;
+        assert!(number > 0 || first == liar, "asked first");
+        while ring.told.is_empty() {
+            let Some((from, to, message)) = ring.mail.pop_front() else { panic!("lost") };
+            let Message::Routing(message) = message else { panic!("not routing") };
+            ring.give(ring.index(&to), Input::Heard { from, message });
+        }
+        let Some((at, Fact::Arrived(arrival))) = ring.told.pop() else { panic!("no arrival") };
+        assert_eq!((at, arrival.place), (key, Place::Root));
+        ring.give(ring.index(&at), Input::Respond { label: arrival.label, payload: Bytes::new() });
+        ring.run();
+        assert!(matches!(ring.told.pop(), Some((_, Fact::Returned { .. }))));
+    }
+    let asked = asked(&ring).expect("counted");
+    assert!((5.0..15.0).contains(&asked), "asked {asked} times");
+}
+
 /// The first who is handed a message answers it, be it the root or not.
 #[test]
 fn who_answers_teaches_who_the_root_is_only_where_none_but_the_root_answers() {
@@ -261,7 +323,10 @@ fn who_answers_teaches_who_the_root_is_only_where_none_but_the_root_answers() {
         for (number, key) in keys.iter().enumerate() {
             let asker = Asker { shard: 0, number: number as u64 };
             let patience = Span::from_secs(5);
-            ring.give(0, Input::Route(Wish { asker, key: *key, errand, payload: Bytes::new(), patience }));
+            ring.give(
+                0,
+                Input::Route(Wish { asker, key: *key, errand, payload: Bytes::new(), patience, copy_will_do: false }),
+            );
         }
         let me = ring.ids[0];
         let of = |ring: &Ring| -> Vec<f64> {
@@ -310,7 +375,7 @@ fn knows(me: &Arc<Contact>, others: &[(&Arc<Contact>, u64)]) -> RouteView {
 
 /// Of a message that starts at this node.
 fn course<'a>(key: &'a Id, floor: &'a Id) -> Course<'a> {
-    Course { key, closing: false, floor: Some(floor), avoid: &[], is_detoured: false, any_answers: false }
+    Course { key, closing: false, floor: Some(floor), avoid: &[], is_detoured: false, any_answers: false, holders: &[] }
 }
 
 /// Of a node that knows two others of a network this dense.
@@ -438,7 +503,7 @@ proptest! {
         let (mut at, mut closing, mut hops) = (from, false, 0);
         loop {
             let me = views[at].id();
-            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[], is_detoured: false, any_answers: false };
+            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[], is_detoured: false, any_answers: false, holders: &[] };
             match next_hop(&views[at], course, &Ahead::new()) {
                 Hop::Root => break,
                 Hop::Stuck => prop_assert!(false, "stuck at {me:?}"),

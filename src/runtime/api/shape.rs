@@ -146,6 +146,7 @@ fn why(why: Why) -> String {
         Why::LeafSet => "leaf set: the root itself".to_owned(),
         Why::LongerPrefix { digits } => format!("longer prefix: {digits} digits"),
         Why::SamePrefixCloser => "same prefix, closer".to_owned(),
+        Why::Holds => "says that it holds a copy".to_owned(),
         Why::Detour { to } => format!("detour: the quicker way to {}", to.short()),
     }
 }

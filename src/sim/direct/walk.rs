@@ -251,8 +251,15 @@ impl<'a> Walker<'a> {
         let floor = detour.map_or(me, |detour| detour.floor);
         loop {
             let is_detoured = detour.is_some();
-            let course =
-                Course { key: &trip.key, closing, floor: Some(&floor), avoid, is_detoured, any_answers: false };
+            let course = Course {
+                key: &trip.key,
+                closing,
+                floor: Some(&floor),
+                avoid,
+                is_detoured,
+                any_answers: false,
+                holders: &[],
+            };
             let relayed = detour.and_then(|detour| hand_over(&view, detour, course));
             let hop = match relayed {
                 Some(step) if !view.is_root_of(&trip.key) => Hop::Forward(step),

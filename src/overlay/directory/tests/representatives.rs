@@ -11,7 +11,8 @@ use crate::overlay::directory::{Leases, Tuning};
 use crate::overlay::{Command, Failure, Reply};
 use crate::wire::directory::Entry;
 use crate::wire::object::{Record, Value};
-use crate::wire::{Directory as Wire, Message};
+use crate::wire::routing::Held;
+use crate::wire::{Directory as Wire, Message, Routing};
 
 #[test]
 fn much_asked_through_one_neighbour_makes_it_a_representative_until_it_cools() {
@@ -178,9 +179,47 @@ fn another_granters_word_prolongs_a_lease_and_goes_down_the_tree() {
     town.hear(asker, root_id, same(1));
     town.rest(lease * 2 / 3);
     assert_eq!(town.reading(asker, "directory_stands"), 1.0);
-    assert!(!town.said[before..].iter().any(|(.., message)| matches!(message, Message::Directory(Wire::Decline { .. }))));
+    assert!(
+        !town.said[before..].iter().any(|(.., message)| matches!(message, Message::Directory(Wire::Decline { .. })))
+    );
     town.rest(lease);
     assert_eq!(town.reading(asker, "directory_stands"), 0.0);
+}
+
+#[test]
+fn neighbours_are_told_what_is_held_once_that_is_worth_a_message() {
+    let leases = Leases { immutable: Span::from_mins(5), ..Leases::default() };
+    let mut town = Town::of(9, Tuning { replicas: 1, leases, ..Tuning::default() });
+    let values: Vec<Value> = (0..60).map(|number| blob(&format!("wanted {number}"))).collect();
+    let asker = 0;
+    let mut objects = Vec::new();
+    for value in &values {
+        receipts(town.ask(1, put(value)));
+        let is_here = town.nearest(&value.id())[0] == asker;
+        (0..if is_here { 0 } else { 80 }).for_each(|_| _ = value_of(town.ask(asker, get(value.id()))));
+        objects.extend((!is_here).then(|| value.id()));
+    }
+    town.rest(Span::from_secs(20));
+    assert!(town.reading(asker, "directory_stands") > 40.0);
+    let me = town.id(asker);
+    let told = |message: &Message| match message {
+        Message::Routing(Routing::Holds(holds)) => Some(holds.clone()),
+        _ => None,
+    };
+    let by_me: Vec<_> =
+        town.said.iter().filter(|(from, ..)| *from == me).filter_map(|(.., message)| told(message)).collect();
+    // Each shard for itself, to each of eight neighbours, and not with every copy.
+    assert!(by_me.len() >= 16 && by_me.len() <= 8 * 12, "{} messages", by_me.len());
+    let last = |part: u8| by_me.iter().rev().find(|holds| holds.part == part).expect("each shard tells").copies.clone();
+    let all = [last(0), last(1)].concat();
+    let named = objects.iter().filter(|object| all.contains(&Held::of(object))).count();
+    assert!(named * 3 > objects.len() * 2, "{named} of {}", objects.len());
+    assert!(by_me.iter().all(|holds| holds.copies.is_sorted()));
+    // What has ended is told as well; and a network that nobody asks anything tells nothing.
+    town.rest(Span::from_mins(30));
+    let before = town.said.len();
+    town.rest(Span::from_mins(60));
+    assert!(!town.said[before..].iter().any(|(.., message)| told(message).is_some()));
 }
 
 #[test]

@@ -421,6 +421,8 @@ impl Town {
         let shards: BTreeSet<usize> = match self.nodes[index].sharding.handler(message) {
             Hearers::One(Station::Shard(shard)) => [shard].into(),
             Hearers::Shards => (0..2).collect(),
+            // What neighbours hold is the Forwarder's to know: there is none here.
+            Hearers::One(Station::Forwarder) => return,
             other => panic!("not for a directory: {other:?}"),
         };
         let Message::Directory(message) = message else { return };

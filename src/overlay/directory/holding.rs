@@ -1,0 +1,72 @@
+//! What the neighbours are told of copies held here.
+//!
+//! Owns: when this shard tells the nearest neighbours of what it answers for others, and what of it.
+//! Never does: tell of what changes: by the time that is heard the lease may be over.
+
+use super::Directory;
+use super::away::Due;
+use super::ground::Counter;
+use crate::base::{Id, Instant, Span};
+use crate::overlay::contract::Effect;
+use crate::wire::routing::{HOLDS_MAX, Held, Holds};
+use crate::wire::{Message, Routing};
+
+/// What was told, and what is new since.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Holding {
+    told: usize,
+    news: usize,
+    at: Option<Instant>,
+}
+
+impl Directory {
+    /// A copy came under a lease, or went: once there is enough of that, the neighbours are told.
+    pub(super) fn note_holding(&mut self, is_immutable: bool) {
+        if !is_immutable {
+            return;
+        }
+        let holding = &mut self.spread.holding;
+        holding.news += 1;
+        if holding.news < NEWS_LEAST.max(holding.told / NEWS_SHARE) {
+            return;
+        }
+        let wait = self.ground.chance.jittered(TOLD_PAUSE, 0.5);
+        let at = holding.at.map_or(self.ground.now + TOLD_FIRST, |at| (at + wait).max(self.ground.now));
+        self.ground.deadlines.set_earlier(Due::Holding, at);
+    }
+
+    /// Tells the nearest neighbours.
+    pub(super) fn tell_holding(&mut self) {
+        let most = HOLDS_MAX / self.sharding.count();
+        let held = self.spread.stands.held().filter(|(_, stand)| stand.is_immutable());
+        let mut copies: Vec<Held> = held.map(|(root, _)| Held::of(root)).take(most).collect();
+        self.spread.holding = Holding { told: copies.len(), news: 0, at: Some(self.ground.now) };
+        // In the same message: what is kept here anyway, and asked for.
+        let is_kept = |object: &Id| self.values.live(object, self.ground.now).is_some_and(|entry| entry.version == 0);
+        let asked_for = self.spread.heat.hottest(self.ground.now, usize::MAX).into_iter().map(|(object, _)| object);
+        copies.extend(asked_for.filter(is_kept).take(most - copies.len()).map(|object| Held::of(&object)));
+        copies.sort_unstable();
+        copies.dedup();
+        let linked =
+            self.ground.view.peers.iter().filter_map(|peer| Some((peer.link()?.smoothed(), peer.contact.id())));
+        let mut near: Vec<(Span, Id)> = linked.collect();
+        near.sort_unstable();
+        let part = self.sharding.slice(self.ground.shard).shard;
+        for (_, to) in near.into_iter().take(TOLD_TO) {
+            self.ground.tally.count(Counter::Leases, "told");
+            let holds = Holds { part, copies: copies.clone() };
+            self.ground.out.push(Effect::Send { to, message: Message::Routing(Routing::Holds(holds)) });
+        }
+    }
+}
+
+/// Neighbours told: as many as hear of links ([`crate::wire::probe::REACH_NEAR`]).
+const TOLD_TO: usize = 64;
+/// Copies that came or went before it is worth a message to all of them, at least, and as one part in so many of what was told.
+/// Guesses.
+const NEWS_LEAST: usize = 8;
+const NEWS_SHARE: usize = 2;
+/// Pause before the first telling, and between two. Guesses: leases are for an hour, and what has just become hot spreads for
+/// some seconds.
+const TOLD_FIRST: Span = Span::from_secs(2);
+const TOLD_PAUSE: Span = Span::from_secs(10);

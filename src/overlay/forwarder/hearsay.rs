@@ -1,0 +1,150 @@
+//! What neighbours say they hold.
+//!
+//! Owns: for each neighbour the beginnings of the ids it holds copies of, as it says, and how often that was true.
+//! Never does: choose a hop, or answer anything: whoever is asked for its word's sake proves what it answers.
+//!
+//! Whoever looks for a copy of what is wanted much asks the neighbour that has one, if any has, instead of going towards the
+//! key: so each copy serves all neighbours of the node that holds it, not only those whose way leads there. Summaries of what is
+//! near are Fan, Cao, Almeida and Broder's (SIGCOMM 1998) and, over an overlay's links, Rhea and Kubiatowicz's (INFOCOM 2002).
+//! These are lists, not Bloom filters: of 64 neighbours one would be wrong now and then.
+
+use crate::base::{BoundedMap, Ewma, Id};
+use crate::wire::routing::{HOLDS_MAX, Held, Holds};
+
+/// What all neighbours say.
+#[derive(Clone, Debug, Default)]
+pub struct Hearsay {
+    said: BoundedMap<Id, Said, NEIGHBOURS_MAX>,
+}
+
+/// What one of them says.
+#[derive(Clone, Debug)]
+struct Said {
+    /// By part of what it holds, in order.
+    parts: Vec<(u8, Box<[Held]>)>,
+    /// How often it had what it was asked for.
+    kept: Ewma,
+}
+
+/// A neighbour that says that it has a copy, and how likely it has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Holder {
+    /// Which.
+    pub id: Id,
+    /// By what its word was worth, 0 to 1.
+    pub chance: f64,
+}
+
+impl Hearsay {
+    /// A neighbour says what it holds, instead of what it said before of this part.
+    pub fn hear(&mut self, from: Id, holds: Holds) {
+        if self.said.get(&from).is_none() {
+            let mut said = Said { parts: Vec::new(), kept: Ewma::new(WORD_WEIGHT) };
+            (0..CREDIT).for_each(|_| said.kept.add(1.0));
+            if self.said.insert(from, said).is_err() {
+                return;
+            }
+        }
+        let Some(said) = self.said.get_mut(&from) else { return };
+        said.parts.retain(|(part, _)| *part != holds.part);
+        let room = HOLDS_MAX - said.len();
+        let mut copies = holds.copies;
+        copies.truncate(room);
+        copies.sort_unstable();
+        if !copies.is_empty() {
+            said.parts.push((holds.part, copies.into()));
+        }
+    }
+
+    /// The link to a neighbour is gone.
+    pub fn forget(&mut self, peer: &Id) {
+        self.said.remove(peer);
+    }
+
+    /// The neighbours that say they have a copy.
+    pub fn holders(&self, key: &Id) -> Vec<Holder> {
+        let held = Held::of(key);
+        let has_it = |said: &Said| said.parts.iter().any(|(_, copies)| copies.binary_search(&held).is_ok());
+        let holders = self.said.iter().filter(|(_, said)| has_it(said));
+        holders.map(|(id, said)| Holder { id: *id, chance: said.kept.value().unwrap_or(0.0) }).collect()
+    }
+
+    /// A neighbour was asked for its word's sake, and had it or not.
+    pub fn learn(&mut self, from: &Id, had_it: bool) {
+        if let Some(said) = self.said.get_mut(from) {
+            said.kept.add(f64::from(u8::from(had_it)));
+        }
+    }
+
+    /// How many copies are known.
+    pub fn len(&self) -> usize {
+        self.said.iter().map(|(_, said)| said.len()).sum()
+    }
+
+    /// Neighbours there was no room for.
+    pub fn refused(&self) -> u64 {
+        self.said.refused()
+    }
+}
+
+impl Said {
+    fn len(&self) -> usize {
+        self.parts.iter().map(|(_, copies)| copies.len()).sum()
+    }
+}
+
+/// Neighbours heard: as many as are told ([`crate::overlay::directory`] tells the 64 nearest), and some that think
+/// themselves near. With [`HOLDS_MAX`] copies each, of three bytes, that is 288 KiB at most.
+const NEIGHBOURS_MAX: usize = 96;
+/// The last twenty tries count. A guess.
+const WORD_WEIGHT: f64 = 0.05;
+/// As if so many words had been true before the first was tried: leases are given up for want of room, too. A guess.
+const CREDIT: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> Id {
+        Id::hash_of(&[number])
+    }
+
+    fn holds(part: u8, numbers: &[u8]) -> Holds {
+        Holds { part, copies: numbers.iter().map(|number| Held::of(&id(*number))).collect() }
+    }
+
+    #[test]
+    fn the_last_word_of_each_part_counts_and_is_worth_what_it_was() {
+        let (mut hearsay, one, other) = (Hearsay::default(), id(100), id(101));
+        hearsay.hear(one, holds(0, &[1, 2]));
+        hearsay.hear(one, holds(1, &[3]));
+        hearsay.hear(other, holds(0, &[3]));
+        let ids = |hearsay: &Hearsay, number: u8| -> Vec<Id> {
+            hearsay.holders(&id(number)).into_iter().map(|holder| holder.id).collect()
+        };
+        let mut both = vec![one, other];
+        both.sort_unstable();
+        assert_eq!((ids(&hearsay, 1), ids(&hearsay, 3), ids(&hearsay, 4)), (vec![one], both, vec![]));
+        hearsay.hear(one, holds(0, &[4]));
+        assert_eq!((ids(&hearsay, 1), ids(&hearsay, 4), hearsay.len()), (vec![], vec![one], 3));
+        (0..10).for_each(|_| hearsay.learn(&one, false));
+        assert!(hearsay.holders(&id(4))[0].chance < 0.5);
+        hearsay.forget(&one);
+        assert_eq!((ids(&hearsay, 4), hearsay.len()), (vec![], 1));
+    }
+
+    #[test]
+    fn nobody_fills_more_than_its_room() {
+        let mut hearsay = Hearsay::default();
+        let copies: Vec<Held> = (0..HOLDS_MAX as u32).map(|n| Held::of(&Id::hash_of(&n.to_le_bytes()))).collect();
+        for part in 0..3 {
+            hearsay.hear(id(1), Holds { part, copies: copies.clone() });
+        }
+        assert_eq!(hearsay.len(), HOLDS_MAX);
+        for number in 0..=NEIGHBOURS_MAX as u32 {
+            hearsay.hear(Id::hash_of(&number.to_le_bytes()), holds(0, &[1]));
+        }
+        assert_eq!(hearsay.holders(&id(1)).len(), NEIGHBOURS_MAX - 1);
+        assert!(hearsay.refused() > 0);
+    }
+}

@@ -22,7 +22,8 @@ pub(super) struct Holding {
 impl Directory {
     /// A copy came under a lease, or went: once there is enough of that, the neighbours are told.
     pub(super) fn note_holding(&mut self, is_immutable: bool) {
-        if !is_immutable {
+        // A client answers itself with it, and nobody else.
+        if !is_immutable || !self.ground.view.ready {
             return;
         }
         let holding = &mut self.spread.holding;

@@ -77,7 +77,7 @@ impl Hearsay {
     }
 
     /// How many copies are known.
-    pub fn len(&self) -> usize {
+    pub fn copies(&self) -> usize {
         self.said.iter().map(|(_, said)| said.len()).sum()
     }
 
@@ -126,11 +126,11 @@ mod tests {
         both.sort_unstable();
         assert_eq!((ids(&hearsay, 1), ids(&hearsay, 3), ids(&hearsay, 4)), (vec![one], both, vec![]));
         hearsay.hear(one, holds(0, &[4]));
-        assert_eq!((ids(&hearsay, 1), ids(&hearsay, 4), hearsay.len()), (vec![], vec![one], 3));
+        assert_eq!((ids(&hearsay, 1), ids(&hearsay, 4), hearsay.copies()), (vec![], vec![one], 3));
         (0..10).for_each(|_| hearsay.learn(&one, false));
         assert!(hearsay.holders(&id(4))[0].chance < 0.5);
         hearsay.forget(&one);
-        assert_eq!((ids(&hearsay, 4), hearsay.len()), (vec![], 1));
+        assert_eq!((ids(&hearsay, 4), hearsay.copies()), (vec![], 1));
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
         for part in 0..3 {
             hearsay.hear(id(1), Holds { part, copies: copies.clone() });
         }
-        assert_eq!(hearsay.len(), HOLDS_MAX);
+        assert_eq!(hearsay.copies(), HOLDS_MAX);
         for number in 0..=NEIGHBOURS_MAX as u32 {
             hearsay.hear(Id::hash_of(&number.to_le_bytes()), holds(0, &[1]));
         }

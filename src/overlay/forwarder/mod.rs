@@ -198,7 +198,7 @@ impl Machine for Forwarder {
             Reading::gauge("forwarder_flights", self.flights.len() as f64),
             Reading::gauge("forwarder_origins", self.shares.len() as f64),
             Reading::gauge("forwarder_loads", self.ahead.loads.heard() as f64),
-            Reading::gauge("forwarder_copies_near", self.hearsay.len() as f64),
+            Reading::gauge("forwarder_copies_near", self.hearsay.copies() as f64),
             Reading::counter("forwarder_forwarded_total", self.counts.forwarded),
             Reading::counter("forwarder_delivered_total", self.counts.delivered),
             Reading::counter("forwarder_answered_total", self.counts.answered),

@@ -294,6 +294,8 @@ pub enum Fact {
         outcome: Outcome,
         /// The answer, if it was answered.
         payload: Bytes,
+        /// Whether a neighbour answered that was asked only because it says that it has a copy.
+        by_hearsay: bool,
     },
     /// By the Forwarder: this came for the directory.
     Arrived(Arrival),
@@ -326,6 +328,8 @@ pub struct Wish {
     pub patience: Span,
     /// Whether a copy of the object will do, whoever has it.
     pub copy_will_do: bool,
+    /// A neighbour that said it had a copy, and answered with none.
+    pub misled_by: Option<Id>,
 }
 
 /// Which shard, and its own name for the wish.

@@ -7,6 +7,7 @@
 use super::Directory;
 use super::away::{Due, Pending, Purpose};
 use super::choose::Known;
+use super::ground::Copies;
 use super::wishes::Work;
 use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::identity::Contact;
@@ -29,8 +30,26 @@ pub(super) struct GetWork {
     checking: u8,
     /// Roots that said that they know nobody, a bit each.
     unknown: u8,
+    /// Who said that it had a copy, and answered with none.
+    misled_by: Option<Id>,
     /// The lease that came with a routed answer, and by whom.
     lease: Option<(Id, Span)>,
+}
+
+impl GetWork {
+    /// Whether a neighbour that says it has a copy may be asked.
+    pub(super) fn copies(&self) -> Copies {
+        self.misled_by.map_or(Copies::WillDo, Copies::MisledBy)
+    }
+}
+
+/// Whether this is what a neighbour may answer that says it has a copy: what cannot change, or who has it.
+pub(super) fn is_copy(answer: &Answer) -> bool {
+    match answer {
+        Answer::Value { value, .. } => matches!(value, Value::Blob(_)),
+        Answer::Holders { holders, .. } | Answer::Busy { others: holders } => !holders.is_empty(),
+        _ => false,
+    }
 }
 
 impl Directory {
@@ -107,6 +126,16 @@ impl Directory {
         }
     }
 
+    /// A neighbour that was asked only because it says that it has a copy answered, but with none, or with what may have changed
+    /// since: now the way everything goes.
+    pub(super) fn get_misled(&mut self, number: u64, which: u64, by: Id) {
+        let Some(wish) = self.wishes.get_mut(number).filter(|wish| wish.current == which) else { return };
+        let Work::Get(work) = &mut wish.work else { return };
+        work.misled_by = Some(by);
+        wish.tries -= 1;
+        self.get_try(number);
+    }
+
     /// A holder answered a fetch; `None` if it was silent.
     pub(super) fn on_fetched(&mut self, number: u64, from: Id, since: Instant, answer: Option<Answer>) {
         let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) else { return };
@@ -136,6 +165,7 @@ impl Directory {
             Some(value) => self.get_finish(number, value, from, replicas),
             None => {
                 log::debug!("{} answered a get with a value that does not stand under its id", from.short());
+                work.misled_by = Some(from);
                 self.get_next(number);
             }
         }
@@ -158,6 +188,7 @@ impl Directory {
                 return self.get_finish(number, value, from, replicas);
             }
             log::debug!("{} answered a get with a value that does not stand under its id", from.short());
+            work.misled_by = Some(from);
             return self.get_next(number);
         }
         work.checking += 1;

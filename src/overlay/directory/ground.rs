@@ -42,6 +42,15 @@ pub(super) struct Ground {
     next: u64,
 }
 
+/// Whether a neighbour that says it has a copy may be asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copies {
+    WillDo,
+    WillNotDo,
+    /// No more: this one said so, and answered with none.
+    MisledBy(Id),
+}
+
 /// What happened so far, counted by name: bounded, since the names are in the source.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -127,12 +136,21 @@ impl Ground {
     }
 
     /// Routes a request; the outcome comes back under the number.
-    pub(super) fn route(&mut self, number: u64, key: Id, errand: Errand, request: &Request, patience: Span) {
+    pub(super) fn route(&mut self, number: u64, to: (Id, Errand), request: &Request, how: (Span, Copies)) {
         let asker = Asker { shard: self.shard, number };
         let payload = Bytes::from(codec::encode(request));
-        // What changes may have changed since a copy was made: it goes the way to its root, and is answered on it.
-        let copy_will_do = matches!(request, Request::Get { .. });
-        self.out.push(Effect::Tell(Fact::Route(Wish { asker, key, errand, payload, patience, copy_will_do })));
+        let ((key, errand), (patience, copies)) = (to, how);
+        let copy_will_do = copies == Copies::WillDo;
+        let misled_by = if let Copies::MisledBy(liar) = copies { Some(liar) } else { None };
+        self.out.push(Effect::Tell(Fact::Route(Wish {
+            asker,
+            key,
+            errand,
+            payload,
+            patience,
+            copy_will_do,
+            misled_by,
+        })));
     }
 
     pub(super) fn work(&mut self, ticket: Ticket, job: Job) {

@@ -6,17 +6,26 @@
 use super::Directory;
 use super::away::Due;
 use super::ground::Counter;
+use super::stands::Stand;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::Effect;
 use crate::wire::routing::{HOLDS_MAX, Held, Holds};
 use crate::wire::{Message, Routing};
+use std::collections::BTreeSet;
 
 /// What was told, and what is new since.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Holding {
     told: usize,
     news: usize,
-    at: Option<Instant>,
+    /// Not to be told again before.
+    next: Instant,
+}
+
+impl Holding {
+    pub(super) fn new() -> Holding {
+        Holding { told: 0, news: 0, next: Instant::ORIGIN }
+    }
 }
 
 impl Directory {
@@ -31,23 +40,38 @@ impl Directory {
         if holding.news < NEWS_LEAST.max(holding.told / NEWS_SHARE) {
             return;
         }
-        let wait = self.ground.chance.jittered(TOLD_PAUSE, 0.5);
-        let at = holding.at.map_or(self.ground.now + TOLD_FIRST, |at| (at + wait).max(self.ground.now));
+        let at = holding.next.max(self.ground.now + TOLD_FIRST);
         self.ground.deadlines.set_earlier(Due::Holding, at);
     }
 
-    /// Tells the nearest neighbours.
+    /// Tells the nearest neighbours: of what is asked for most first.
     pub(super) fn tell_holding(&mut self) {
-        let most = HOLDS_MAX / self.sharding.count();
-        let held = self.spread.stands.held().filter(|(_, stand)| stand.is_immutable());
-        let mut copies: Vec<Held> = held.map(|(root, _)| Held::of(root)).take(most).collect();
-        self.spread.holding = Holding { told: copies.len(), news: 0, at: Some(self.ground.now) };
+        if !self.ground.view.ready || self.leaving.is_some() {
+            return;
+        }
+        let now = self.ground.now;
+        let stands = &self.spread.stands;
+        let is_leased = |object: &Id| stands.get(object).is_some_and(Stand::is_immutable);
         // In the same message: what is kept here anyway, and asked for.
-        let is_kept = |object: &Id| self.values.live(object, self.ground.now).is_some_and(|entry| entry.version == 0);
-        let asked_for = self.spread.heat.hottest(self.ground.now, usize::MAX).into_iter().map(|(object, _)| object);
-        copies.extend(asked_for.filter(is_kept).take(most - copies.len()).map(|object| Held::of(&object)));
-        copies.sort_unstable();
-        copies.dedup();
+        let is_kept = |object: &Id| self.values.live(object, now).is_some_and(|entry| entry.version == 0);
+        let asked_for = self.spread.heat.hottest(now, usize::MAX).into_iter().map(|(object, _)| object);
+        let asked_for = asked_for.filter(|object| is_leased(object) || is_kept(object));
+        let leased = || stands.held().filter(|(_, stand)| stand.is_immutable()).map(|(root, _)| *root);
+        let told = leased().count();
+        let most = HOLDS_MAX / self.sharding.count();
+        let mut copies = BTreeSet::new();
+        for object in asked_for.chain(leased()) {
+            if copies.len() < most {
+                copies.insert(Held::of(&object));
+            }
+        }
+        let copies: Vec<Held> = copies.into_iter().collect();
+        let next = now + self.ground.chance.jittered(TOLD_PAUSE, 0.5);
+        self.spread.holding = Holding { told, news: 0, next };
+        if told > 0 {
+            // Some have come near since, and heard nothing; and what was told lasts an hour.
+            self.ground.wake(Due::Holding, TOLD_AGAIN);
+        }
         let linked =
             self.ground.view.peers.iter().filter_map(|peer| Some((peer.link()?.smoothed(), peer.contact.id())));
         let mut near: Vec<(Span, Id)> = linked.collect();
@@ -71,3 +95,5 @@ const NEWS_SHARE: usize = 2;
 /// some seconds.
 const TOLD_FIRST: Span = Span::from_secs(2);
 const TOLD_PAUSE: Span = Span::from_secs(10);
+/// And then without news, while there is anything to tell.
+const TOLD_AGAIN: Span = Span::from_mins(30);

@@ -98,6 +98,8 @@ pub enum Input {
         outcome: Outcome,
         /// The answer, if it was answered.
         payload: Bytes,
+        /// Whether a neighbour answered that was asked only because it says that it has a copy.
+        by_hearsay: bool,
     },
     /// Work is done.
     Done {
@@ -190,7 +192,7 @@ impl Directory {
             surveys: Surveys::new(),
             publications: Publications::default(),
             repair: Repair::default(),
-            spread: Spread { heat, stands, holding: Holding::default() },
+            spread: Spread { heat, stands, holding: Holding::new() },
             leaving: None,
         }
     }
@@ -265,7 +267,9 @@ impl Machine for Directory {
             Input::Heard { from, message } => self.on_heard(from, message),
             Input::View(view) => self.on_view(view),
             Input::Arrived(arrival) => self.on_arrived(arrival),
-            Input::Returned { asker, outcome, payload } => self.on_returned(asker.number, outcome, &payload),
+            Input::Returned { asker, outcome, payload, by_hearsay } => {
+                self.on_returned(asker.number, outcome, &payload, by_hearsay);
+            }
             Input::Done { ticket, done } => self.on_done(ticket, done),
             Input::DiskDone { ticket, done } => self.on_disk_done(ticket, done),
             Input::Wished { request, command } => self.on_wished(request, command),

@@ -113,12 +113,9 @@ impl Directory {
                 let has_it = |stand: &&Stand| stand.version() == version;
                 let Some(stand) = self.spread.stands.get(&root).filter(has_it) else { return self.decline(offered) };
                 let (until, told) = (self.latest(offered.until, stand.is_immutable()), stand.demand);
-                let demand = if stand.granter == from { offered.demand() } else { told.max(offered.demand()) };
-                self.spread.stands.extend(self.ground.now, &root, until, demand);
-                let everywhere = self.worth_everywhere(self.lease_for(&root));
-                if told < everywhere && demand >= everywhere {
-                    self.tell_demand(&root);
-                }
+                let demand = told.max(offered.demand());
+                self.spread.stands.extend(self.ground.now, &root, (from, until), demand);
+                self.pass_demand_on(&root, told);
                 self.schedule_leases();
             }
             Entry::Value(value) => self.enlist_check(offered, value),
@@ -156,9 +153,13 @@ impl Directory {
         if let Some(same) = self.spread.stands.get(&offered.root).filter(|old| old.version() == stand.version()) {
             // Another's word counts as well, and its lease.
             stand.demand = stand.demand.max(same.demand);
-            stand.until = stand.until.max(same.until);
+            if same.until > stand.until {
+                (stand.granter, stand.until) = (same.granter, same.until);
+            }
         }
+        let told = self.spread.stands.get(&offered.root).map_or(0.0, |old| old.demand);
         self.hold(offered.root, stand);
+        self.pass_demand_on(&offered.root, told);
         if is_newer {
             self.spread_change(&offered.root, None);
         }
@@ -194,8 +195,11 @@ impl Directory {
 
     /// What this node answers for another is gone.
     pub(super) fn on_dismiss(&mut self, from: Id, root: Id) {
-        if self.spread.stands.get(&root).is_some_and(|stand| stand.granter == from) {
-            self.spread.stands.drop_held(&root);
+        // Whoever could have given the lease: several may have.
+        if self.is_upstream(&from, &root)
+            && let Some(stand) = self.spread.stands.drop_held(&root)
+        {
+            self.note_holding(stand.is_immutable());
             self.dismiss(&root);
         }
     }
@@ -252,7 +256,10 @@ impl Directory {
     fn consider(&mut self, root: &Id, neighbour: Id, through: f64, lease: Span) {
         let is_linked = self.ground.view.peer(&neighbour).is_some_and(|peer| peer.link().is_some());
         let is_worth_it = through * lease.as_secs_f64() >= self.worth();
-        if !is_linked || !is_worth_it || self.spread.stands.given(root, &neighbour).is_some() {
+        let me = self.ground.me();
+        // It takes no lease from who is not nearer: askers come by here for a copy's sake, too.
+        let is_downstream = me.shared_prefix(root) > neighbour.shared_prefix(root) || me.is_nearer(root, &neighbour);
+        if !is_linked || !is_worth_it || !is_downstream || self.spread.stands.given(root, &neighbour).is_some() {
             return;
         }
         if let Some(entry) = self.entry_for(root) {
@@ -267,6 +274,15 @@ impl Directory {
         let enough = self.spread.heat.shares(self.ground.now).filter(|(_, share)| share * demand >= least);
         for (neighbour, share) in enough.collect::<Vec<_>>() {
             self.consider(root, neighbour, share * demand, lease);
+        }
+    }
+
+    /// A granter said what is wanted in all: if that is much, and more than was said before, it goes down the tree.
+    fn pass_demand_on(&mut self, root: &Id, told: f64) {
+        let everywhere = self.worth_everywhere(self.lease_for(root));
+        let is_much = |stand: &Stand| told < everywhere && stand.demand >= everywhere;
+        if self.spread.stands.get(root).is_some_and(is_much) {
+            self.tell_demand(root);
         }
     }
 

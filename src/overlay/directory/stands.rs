@@ -131,9 +131,11 @@ impl Stands {
     }
 
     /// A lease goes on: the same thing for longer.
-    pub(super) fn extend(&mut self, now: Instant, root: &Id, until: Instant, demand: f64) {
+    pub(super) fn extend(&mut self, now: Instant, root: &Id, (granter, until): (Id, Instant), demand: f64) {
         let Some(mut stand) = self.drop_held(root) else { return };
-        stand.until = stand.until.max(until);
+        if until > stand.until {
+            (stand.granter, stand.until) = (granter, until);
+        }
         stand.demand = demand;
         self.hold(now, *root, stand);
     }
@@ -342,7 +344,7 @@ mod tests {
         assert_eq!(stands.next_turn(at(75)), Some(Turn::Tell { root, granter, served: 2 }));
         assert!(stands.serve(&root).is_some());
         assert_eq!((stands.next_turn(at(99)), stands.next()), (None, Some(at(100))));
-        stands.extend(at(80), &root, at(200), 1.0);
+        stands.extend(at(80), &root, (granter, at(200)), 1.0);
         assert_eq!(stands.next(), Some(at(170)));
         assert_eq!(stands.next_turn(at(170)), Some(Turn::Tell { root, granter, served: 1 }));
         let ended = Turn::Ended { root, granter, served: 0, is_enlisted: true, is_immutable: true };

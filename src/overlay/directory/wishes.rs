@@ -7,7 +7,7 @@
 use super::Directory;
 use super::away::{Due, ReadThen, Routed};
 use super::get::GetWork;
-use super::ground::Counter;
+use super::ground::{Copies, Counter};
 use super::locate::LocateWork;
 use super::put::PutWork;
 use crate::base::{Id, RttEstimate, Span};
@@ -93,7 +93,7 @@ impl Directory {
     }
 
     /// What became of something routed.
-    pub(super) fn on_returned(&mut self, number: u64, outcome: Outcome, payload: &Bytes) {
+    pub(super) fn on_returned(&mut self, number: u64, outcome: Outcome, payload: &Bytes, by_hearsay: bool) {
         let Some(routed) = self.away.routed.remove(&number) else {
             return self.ground.tally.count(Counter::Ignored, "late_return");
         };
@@ -115,7 +115,10 @@ impl Directory {
             Routed::Who { walker } => self.on_root_found(walker, number, answer),
             Routed::Wish(wish) => match (self.wishes.get(wish).map(|wish| &wish.work), answer) {
                 (Some(Work::Put(_)), Ok(answer)) => self.on_put_answer(wish, Some(number), answer),
-                (Some(Work::Get(_)), Ok(answer)) => self.on_get_answer(wish, number, by, answer),
+                (Some(Work::Get(_)), Ok(answer)) => match (by, by_hearsay) {
+                    (Some(by), true) if !super::get::is_copy(&answer) => self.get_misled(wish, number, by),
+                    _ => self.on_get_answer(wish, number, by, answer),
+                },
                 (Some(Work::Locate(_)), Ok(answer)) => {
                     let by = by.unwrap_or_else(|| self.ground.me());
                     self.on_locate_answer(wish, number, by, answer);
@@ -131,7 +134,11 @@ impl Directory {
     pub(super) fn route_for(&mut self, wish: u64, key: Id, errand: Errand, request: &Request) -> u64 {
         let longest = if matches!(request, Request::Put { .. }) { PUT_TRY_WAIT } else { TRY_WAIT };
         let patience = self.remaining(wish).min(longest);
-        let number = self.route_as(Routed::Wish(wish), (key, errand), request, patience);
+        let copies = match self.wishes.get(wish).map(|wish| &wish.work) {
+            Some(Work::Get(work)) if matches!(request, Request::Get { .. }) => work.copies(),
+            _ => Copies::WillNotDo,
+        };
+        let number = self.route_so(Routed::Wish(wish), (key, errand), request, (patience, copies));
         if let Some(wish) = self.wishes.get_mut(wish) {
             wish.current = number;
         }
@@ -140,10 +147,14 @@ impl Directory {
 
     /// Routes a request.
     pub(super) fn route_as(&mut self, routed: Routed, to: (Id, Errand), request: &Request, patience: Span) -> u64 {
+        self.route_so(routed, to, request, (patience, Copies::WillNotDo))
+    }
+
+    fn route_so(&mut self, routed: Routed, to: (Id, Errand), request: &Request, how: (Span, Copies)) -> u64 {
         let number = self.ground.number();
         self.away.routed.insert(number, routed);
-        self.ground.wake(Due::Routed(number), patience + ROUTED_SLACK);
-        self.ground.route(number, to.0, to.1, request, patience);
+        self.ground.wake(Due::Routed(number), how.0 + ROUTED_SLACK);
+        self.ground.route(number, to, request, how);
         number
     }
 

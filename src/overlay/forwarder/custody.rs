@@ -154,7 +154,7 @@ impl Forwarder {
         if !flight.avoid.contains(&peer) {
             flight.avoid.push(peer);
         }
-        if let Some(step) = flight.holder().filter(|step| step.by_hearsay) {
+        if let Some(step) = flight.holder().filter(|step| step.by_hearsay && step.to == step.target) {
             self.hearsay.learn(&step.target, false);
         }
         self.counts.retried += 1;
@@ -173,6 +173,9 @@ impl Forwarder {
         let me = self.view.id();
         self.counts.timed_out += 1;
         if let Some(flight) = self.flights.get(&label) {
+            if let Some(step) = flight.holder().filter(|step| step.by_hearsay && step.to == step.target) {
+                self.hearsay.learn(&step.target, false);
+            }
             match flight.source {
                 super::flight::Source::Client { request } => {
                     self.forget(label);

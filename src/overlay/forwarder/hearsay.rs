@@ -8,7 +8,7 @@
 //! near are Fan, Cao, Almeida and Broder's (SIGCOMM 1998) and, over an overlay's links, Rhea and Kubiatowicz's (INFOCOM 2002).
 //! These are lists, not Bloom filters: of 64 neighbours one would be wrong now and then.
 
-use crate::base::{BoundedMap, Ewma, Id};
+use crate::base::{BoundedMap, Ewma, Id, Instant, Span};
 use crate::wire::routing::{HOLDS_MAX, Held, Holds};
 
 /// What all neighbours say.
@@ -20,8 +20,9 @@ pub struct Hearsay {
 /// What one of them says.
 #[derive(Clone, Debug)]
 struct Said {
-    /// By part of what it holds, in order.
-    parts: Vec<(u8, Box<[Held]>)>,
+    /// By part of what it holds, in order, and when it was said.
+    parts: Vec<(u8, Box<[Held]>, Instant)>,
+    forgiven: Instant,
     /// How often it had what it was asked for.
     kept: Ewma,
 }
@@ -37,22 +38,26 @@ pub struct Holder {
 
 impl Hearsay {
     /// A neighbour says what it holds, instead of what it said before of this part.
-    pub fn hear(&mut self, from: Id, holds: Holds) {
+    pub fn hear(&mut self, now: Instant, from: Id, holds: Holds) {
         if self.said.get(&from).is_none() {
-            let mut said = Said { parts: Vec::new(), kept: Ewma::new(WORD_WEIGHT) };
+            let mut said = Said { parts: Vec::new(), forgiven: now, kept: Ewma::new(WORD_WEIGHT) };
             (0..CREDIT).for_each(|_| said.kept.add(1.0));
             if self.said.insert(from, said).is_err() {
                 return;
             }
         }
         let Some(said) = self.said.get_mut(&from) else { return };
-        said.parts.retain(|(part, _)| *part != holds.part);
+        if now.since(said.forgiven) >= FORGIVEN_EVERY {
+            said.forgiven = now;
+            said.kept.add(1.0);
+        }
+        said.parts.retain(|(part, ..)| *part != holds.part);
         let room = HOLDS_MAX - said.len();
         let mut copies = holds.copies;
         copies.truncate(room);
         copies.sort_unstable();
-        if !copies.is_empty() {
-            said.parts.push((holds.part, copies.into()));
+        if !copies.is_empty() && said.parts.len() < PARTS_MAX {
+            said.parts.push((holds.part, copies.into(), now));
         }
     }
 
@@ -62,9 +67,12 @@ impl Hearsay {
     }
 
     /// The neighbours that say they have a copy.
-    pub fn holders(&self, key: &Id) -> Vec<Holder> {
+    pub fn holders(&self, now: Instant, key: &Id) -> Vec<Holder> {
         let held = Held::of(key);
-        let has_it = |said: &Said| said.parts.iter().any(|(_, copies)| copies.binary_search(&held).is_ok());
+        let is_here = |(_, copies, at): &(u8, Box<[Held]>, Instant)| {
+            now.since(*at) < WORD_LASTS && copies.binary_search(&held).is_ok()
+        };
+        let has_it = |said: &Said| said.parts.iter().any(is_here);
         let holders = self.said.iter().filter(|(_, said)| has_it(said));
         holders.map(|(id, said)| Holder { id: *id, chance: said.kept.value().unwrap_or(0.0) }).collect()
     }
@@ -74,6 +82,13 @@ impl Hearsay {
         if let Some(said) = self.said.get_mut(from) {
             said.kept.add(f64::from(u8::from(had_it)));
         }
+    }
+
+    /// A neighbour answered, but with no copy.
+    pub fn contradict(&mut self, from: &Id) {
+        // Once for that it answered at all, which was taken for a copy.
+        self.learn(from, false);
+        self.learn(from, false);
     }
 
     /// How many copies are known.
@@ -89,7 +104,7 @@ impl Hearsay {
 
 impl Said {
     fn len(&self) -> usize {
-        self.parts.iter().map(|(_, copies)| copies.len()).sum()
+        self.parts.iter().map(|(_, copies, _)| copies.len()).sum()
     }
 }
 
@@ -98,12 +113,23 @@ impl Said {
 const NEIGHBOURS_MAX: usize = 96;
 /// The last twenty tries count. A guess.
 const WORD_WEIGHT: f64 = 0.05;
-/// As if so many words had been true before the first was tried: leases are given up for want of room, too. A guess.
+/// As if so many words had been true before the first was tried: leases end before that is told. A guess.
 const CREDIT: usize = 8;
+
+/// A word lasts as long as a lease of what cannot change does by default.
+const WORD_LASTS: Span = Span::from_hours(1);
+/// How often a neighbour that goes on telling gets one more chance. A guess.
+const FORGIVEN_EVERY: Span = Span::from_mins(5);
+/// Parts of one neighbour: as many as a node has shards at most.
+const PARTS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(minutes: u64) -> Instant {
+        Instant::ORIGIN + Span::from_mins(minutes)
+    }
 
     fn id(number: u8) -> Id {
         Id::hash_of(&[number])
@@ -116,19 +142,25 @@ mod tests {
     #[test]
     fn the_last_word_of_each_part_counts_and_is_worth_what_it_was() {
         let (mut hearsay, one, other) = (Hearsay::default(), id(100), id(101));
-        hearsay.hear(one, holds(0, &[1, 2]));
-        hearsay.hear(one, holds(1, &[3]));
-        hearsay.hear(other, holds(0, &[3]));
+        hearsay.hear(at(0), one, holds(0, &[1, 2]));
+        hearsay.hear(at(0), one, holds(1, &[3]));
+        hearsay.hear(at(0), other, holds(0, &[3]));
         let ids = |hearsay: &Hearsay, number: u8| -> Vec<Id> {
-            hearsay.holders(&id(number)).into_iter().map(|holder| holder.id).collect()
+            hearsay.holders(at(0), &id(number)).into_iter().map(|holder| holder.id).collect()
         };
         let mut both = vec![one, other];
         both.sort_unstable();
         assert_eq!((ids(&hearsay, 1), ids(&hearsay, 3), ids(&hearsay, 4)), (vec![one], both, vec![]));
-        hearsay.hear(one, holds(0, &[4]));
+        hearsay.hear(at(0), one, holds(0, &[4]));
         assert_eq!((ids(&hearsay, 1), ids(&hearsay, 4), hearsay.copies()), (vec![], vec![one], 3));
         (0..10).for_each(|_| hearsay.learn(&one, false));
-        assert!(hearsay.holders(&id(4))[0].chance < 0.5);
+        assert!(hearsay.holders(at(0), &id(4))[0].chance < 0.5);
+        // It goes on telling: one more chance in a while. And what it told last it does not have for ever.
+        (1..8).for_each(|n| hearsay.hear(at(6 * n), one, holds(0, &[4])));
+        assert!(hearsay.holders(at(43), &id(4))[0].chance > 0.5);
+        hearsay.contradict(&one);
+        hearsay.contradict(&one);
+        assert!(hearsay.holders(at(43), &id(4))[0].chance < 0.6 && hearsay.holders(at(103), &id(4)).is_empty());
         hearsay.forget(&one);
         assert_eq!((ids(&hearsay, 4), hearsay.copies()), (vec![], 1));
     }
@@ -138,13 +170,13 @@ mod tests {
         let mut hearsay = Hearsay::default();
         let copies: Vec<Held> = (0..HOLDS_MAX as u32).map(|n| Held::of(&Id::hash_of(&n.to_le_bytes()))).collect();
         for part in 0..3 {
-            hearsay.hear(id(1), Holds { part, copies: copies.clone() });
+            hearsay.hear(at(0), id(1), Holds { part, copies: copies.clone() });
         }
         assert_eq!(hearsay.copies(), HOLDS_MAX);
         for number in 0..=NEIGHBOURS_MAX as u32 {
-            hearsay.hear(Id::hash_of(&number.to_le_bytes()), holds(0, &[1]));
+            hearsay.hear(at(0), Id::hash_of(&number.to_le_bytes()), holds(0, &[1]));
         }
-        assert_eq!(hearsay.holders(&id(1)).len(), NEIGHBOURS_MAX - 1);
+        assert_eq!(hearsay.holders(at(0), &id(1)).len(), NEIGHBOURS_MAX - 1);
         assert!(hearsay.refused() > 0);
     }
 }

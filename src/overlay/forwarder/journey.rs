@@ -50,6 +50,9 @@ impl Forwarder {
     }
 
     pub(super) fn on_wish(&mut self, now: Instant, wish: Wish, out: &mut Outbox<Effect>) {
+        if let Some(liar) = wish.misled_by {
+            self.hearsay.contradict(&liar);
+        }
         let header = Flight::own_header(wish.key, self.view.id(), wish.errand, false, wish.patience);
         let source = Source::Shard { asker: wish.asker, copy_will_do: wish.copy_will_do };
         if let Some(label) = self.take_in(now, source, header, wish.payload, out) {
@@ -118,6 +121,8 @@ impl Forwarder {
             let key = &flight.header.key;
             match (flight.header.errand, step.nearest) {
                 _ if flight.tries > 1 || step.is_handed_over() => {}
+                // Of a detour it may be the relay that had no link.
+                _ if step.by_hearsay && by != step.target && step.to != step.target => {}
                 _ if step.by_hearsay => self.hearsay.learn(&step.target, by == step.target),
                 // What others answer as well says nothing of who the root is.
                 (Errand::Nearest, _) => self.ahead.learn_answer(&step.target, key, by.begins_like(&step.target)),
@@ -179,7 +184,7 @@ impl Forwarder {
         let view = self.view.clone();
         let me = view.id();
         let Some(flight) = self.flights.get_mut(&label) else { return };
-        let holders = if flight.seeks_copy() { self.hearsay.holders(&flight.header.key) } else { Vec::new() };
+        let holders = if flight.seeks_copy() { self.hearsay.holders(now, &flight.header.key) } else { Vec::new() };
         let course = Course { holders: &holders, ..flight.course(&me, view.ready) };
         let relayed = flight.header.detour.and_then(|detour| hand_over(&view, detour, course));
         let hop = match relayed {
@@ -263,7 +268,9 @@ impl Forwarder {
                 out.push(Effect::Send { to: id, message });
             }
             Source::Shard { asker, .. } => {
-                out.push(Effect::Tell(Fact::Returned { asker, outcome: header.outcome, payload }));
+                let is_by = |step: &Step| header.outcome == Outcome::Answered { by: step.target } && step.by_hearsay;
+                let by_hearsay = flight.holder().is_some_and(is_by);
+                out.push(Effect::Tell(Fact::Returned { asker, outcome: header.outcome, payload, by_hearsay }));
             }
             Source::Client { request } => {
                 if flight.tries == 1 && matches!(header.outcome, Outcome::Answered { .. }) {
@@ -298,7 +305,8 @@ impl Forwarder {
                 out.push(Effect::Answer { request, result: Err(Failure::Limit("forwarder.flights_max")) });
             }
             Source::Shard { asker, .. } => {
-                out.push(Effect::Tell(Fact::Returned { asker, outcome, payload: Bytes::new() }));
+                let payload = Bytes::new();
+                out.push(Effect::Tell(Fact::Returned { asker, outcome, payload, by_hearsay: false }));
             }
         }
     }

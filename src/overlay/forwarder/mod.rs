@@ -174,7 +174,12 @@ impl Machine for Forwarder {
                 self.on_return(now, from, header, payload, out);
             }
             Input::Heard { from, message: Routing::Accept(labels) } => self.on_accept(now, from, &labels),
-            Input::Heard { from, message: Routing::Holds(holds) } => self.hearsay.hear(from, holds),
+            Input::Heard { from, message: Routing::Holds(holds) } => {
+                // Others cannot be asked.
+                if self.view.peer(&from).is_some_and(|peer| peer.ready) {
+                    self.hearsay.hear(now, from, holds);
+                }
+            }
             Input::View(view) => self.on_view(now, view, out),
             Input::Route(wish) => self.on_wish(now, wish, out),
             Input::Respond { label, payload } => self.on_respond(now, label.0, payload, out),

@@ -92,10 +92,15 @@ impl Course<'_> {
 /// the choice by expected latency among all that qualify is ours, DESIGN §5.)
 pub fn next_hop(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Hop {
     let covered = view.covers(course.key);
-    if covered
-        && course.holders.is_empty()
-        && let Some(hop) = by_leaf_set(view, course)
-    {
+    if !course.holders.is_empty() && !view.is_root_of(course.key) {
+        let closing = course.closing || covered;
+        let best = cheapest(view, Course { closing, ..course }, ahead);
+        if let Some(step) = best.filter(|step| step.by_hearsay) {
+            return Hop::Forward(step);
+        }
+    }
+    let course = Course { holders: &[], ..course };
+    if covered && let Some(hop) = by_leaf_set(view, course) {
         return hop;
     }
     let closing = course.closing || covered;

@@ -211,7 +211,18 @@ fn the_directory_on_the_way_is_asked_and_may_pass() {
     let asker = Asker { shard: 0, number: 5 };
     let patience = Span::from_secs(5);
     let payload = Bytes::from_static(b"?");
-    ring.give(0, Input::Route(Wish { asker, key, errand: Errand::Nearest, payload, patience, copy_will_do: false }));
+    ring.give(
+        0,
+        Input::Route(Wish {
+            asker,
+            key,
+            errand: Errand::Nearest,
+            payload,
+            patience,
+            copy_will_do: false,
+            misled_by: None,
+        }),
+    );
     let Some((_, Fact::Arrived(arrival))) = ring.told.pop() else { panic!("no visit") };
     assert_eq!(arrival.place, Place::OnTheWay);
     ring.give(0, Input::Onward { label: arrival.label });
@@ -226,7 +237,7 @@ fn the_directory_on_the_way_is_asked_and_may_pass() {
     ring.give(root, Input::Respond { label: arrival.label, payload: Bytes::from_static(b"!") });
     ring.run();
     let returned = ring.told.pop();
-    let Some((_, Fact::Returned { asker: whose, outcome, payload })) = returned else { panic!("{returned:?}") };
+    let Some((_, Fact::Returned { asker: whose, outcome, payload, .. })) = returned else { panic!("{returned:?}") };
     assert_eq!((whose, outcome, &payload[..]), (asker, Outcome::Answered { by: key }, &b"!"[..]));
 }
 
@@ -273,6 +284,12 @@ fn a_neighbour_that_says_it_has_a_copy_is_asked_wherever_it_stands_if_that_is_qu
     assert_eq!(hop(50, 0.95), (far.id(), true));
     assert_eq!(hop(150, 0.95), (root.id(), false));
     assert_eq!(hop(50, 0.0), (root.id(), false), "its word is worth nothing");
+    // The root itself asks no neighbour: it has it, or finds it out.
+    let mut view = knows(me, &[(far, 50)]);
+    view.leaf_set.is_whole_ring = true;
+    let (here, holders) = (me.id(), [Holder { id: far.id(), chance: 1.0 }]);
+    let course = Course { any_answers: true, holders: &holders, ..course(&here, &floor) };
+    assert_eq!(next_hop(&view, course, &ahead), Hop::Root);
 }
 
 /// A neighbour far from the way says that it has what it has not: the message reaches the root from there, the neighbour's
@@ -295,7 +312,7 @@ fn a_word_that_is_not_true_costs_a_hop_and_is_believed_less_and_less() {
     for number in 0..30 {
         let asker = Asker { shard: 0, number };
         let (patience, payload) = (Span::from_secs(5), Bytes::new());
-        let wish = Wish { asker, key, errand: Errand::Nearest, payload, patience, copy_will_do: true };
+        let wish = Wish { asker, key, errand: Errand::Nearest, payload, patience, copy_will_do: true, misled_by: None };
         ring.give(0, Input::Route(wish));
         let first = ring.mail.front().expect("a message").1;
         assert!(number > 0 || first == liar, "asked first");
@@ -325,7 +342,15 @@ fn who_answers_teaches_who_the_root_is_only_where_none_but_the_root_answers() {
             let patience = Span::from_secs(5);
             ring.give(
                 0,
-                Input::Route(Wish { asker, key: *key, errand, payload: Bytes::new(), patience, copy_will_do: false }),
+                Input::Route(Wish {
+                    asker,
+                    key: *key,
+                    errand,
+                    payload: Bytes::new(),
+                    patience,
+                    copy_will_do: false,
+                    misled_by: None,
+                }),
             );
         }
         let me = ring.ids[0];

@@ -304,8 +304,8 @@ impl Router {
         }
     }
 
-    /// There is a link to this server: unless all are told before, it is told soon what they were. Without that it might wait
-    /// for a quarter of an hour.
+    /// There is a link to this server: unless all are told before, it is told soon. Without that it might wait for a
+    /// quarter of an hour.
     pub(super) fn note_new_link(&mut self, now: Instant, id: Id) {
         if self.reach.told.len() >= 2 {
             self.reach.untold.insert(id);
@@ -314,14 +314,26 @@ impl Router {
         }
     }
 
-    /// Tells those of the newly linked that are ready and among the nearest what all were told last.
+    /// Tells those of the newly linked that are ready and among the nearest.
     pub(super) fn tell_new_links(&mut self, t: &mut Turn) {
         let untold = std::mem::take(&mut self.reach.untold);
+        // Who is still joining has its turn later; who takes as long as that hears with all.
+        let is_joining = |id: &&Id| {
+            let young = |since: Instant| t.now.since(since) < TELL_NEW * 3;
+            self.peers
+                .find(id)
+                .is_some_and(|peer| !peer.ready && matches!(peer.link, Link::Up { since, .. } if young(since)))
+        };
+        self.reach.untold = untold.iter().filter(is_joining).copied().collect();
+        if !self.reach.untold.is_empty() {
+            self.own.soon(t.now, Due::NewLinks, TELL_NEW);
+        }
+        let links = self.links_to_tell();
         let rtt = |peer: &Peer| peer.link_rtt().filter(|_| peer.ready);
         for (id, rtt) in untold.iter().filter_map(|id| Some((*id, rtt(self.peers.find(id)?)?))) {
             let nearer = self.peers.linked().filter_map(Peer::link_rtt).filter(|other| *other < rtt).count();
             if nearer < self.reach_width() {
-                t.probe(id, Probe::Reach { links: Arc::clone(&self.reach.told) });
+                t.probe(id, Probe::Reach { links: Arc::clone(&links) });
             }
         }
     }

@@ -142,11 +142,16 @@ mod tests {
         assert_eq!(reason(me.judge(&hello, &key.public(), Some(&contact(3).1.id()))), CloseReason::Identity);
         assert_eq!(reason(greeting("a", 60, 1).judge(&hello, &key.public(), None)), CloseReason::Identity);
         assert_eq!(reason(greeting("a", 0, 2).judge(&hello, &key.public(), None)), CloseReason::Oneself);
-        let old = Hello { version: 9, network: "a".into(), contact: Contact::clone(&theirs) }.encode().into();
+        let old =
+            Hello { version: WIRE_VERSION + 1, network: "a".into(), contact: Contact::clone(&theirs) }.encode().into();
         let refusal = me.judge(&old, &key.public(), None).unwrap_err();
         assert_eq!(refusal.reason, CloseReason::Version);
         let ours = format!("speaks {WIRE_VERSION}");
-        assert!(refusal.text.contains("version 9") && refusal.text.contains(&ours), "{}", refusal.text);
+        assert!(
+            refusal.text.contains(&format!("version {}", WIRE_VERSION + 1)) && refusal.text.contains(&ours),
+            "{}",
+            refusal.text
+        );
         assert_eq!(reason(me.judge(&Bytes::from_static(b""), &key.public(), None)), CloseReason::Malformed);
     }
 

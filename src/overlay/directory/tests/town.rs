@@ -391,15 +391,19 @@ impl Town {
             return self.lose(label);
         }
         let Some(flight) = self.flights.remove(&label) else { return };
-        let input = Input::Returned { asker: flight.asker, outcome, payload };
+        let input = Input::Returned { asker: flight.asker, outcome, payload, by_hearsay: false };
         self.later(MESSAGE_TIME, flight.origin, flight.asker.shard, input);
     }
 
     fn lose(&mut self, label: u32) {
         let Some(flight) = self.flights.remove(&label) else { return };
         let at = self.id(flight.origin);
-        let input =
-            Input::Returned { asker: flight.asker, outcome: Outcome::Silence { at }, payload: bytes::Bytes::new() };
+        let input = Input::Returned {
+            asker: flight.asker,
+            outcome: Outcome::Silence { at },
+            payload: bytes::Bytes::new(),
+            by_hearsay: false,
+        };
         self.later(self.now.until(flight.deadline), flight.origin, flight.asker.shard, input);
     }
 

@@ -326,10 +326,19 @@ pub struct Wish {
     pub payload: Bytes,
     /// How long to wait for the answer.
     pub patience: Span,
-    /// Whether a copy of the object will do, whoever has it.
-    pub copy_will_do: bool,
-    /// A neighbour that said it had a copy, and answered with none.
-    pub misled_by: Option<Id>,
+    /// Whether a copy will do, whoever has it.
+    pub copies: Copies,
+}
+
+/// Whether a neighbour that says it has a copy may be asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// Any may.
+    WillDo,
+    /// None may.
+    WillNotDo,
+    /// None may any more: this one said so, and answered with none.
+    MisledBy(Id),
 }
 
 /// Which shard, and its own name for the wish.

@@ -7,11 +7,10 @@
 use super::Directory;
 use super::away::{Due, Pending, Purpose};
 use super::choose::Known;
-use super::ground::Copies;
 use super::wishes::Work;
 use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::identity::Contact;
-use crate::overlay::contract::{Failure, Job, Reply, Ticket};
+use crate::overlay::contract::{Copies, Failure, Job, Reply, Ticket};
 use crate::wire::directory::{Answer, Holder, Refusal, Request};
 use crate::wire::object::Value;
 use crate::wire::routing::Errand;
@@ -128,10 +127,10 @@ impl Directory {
 
     /// A neighbour that was asked only because it says that it has a copy answered, but with none, or with what may have changed
     /// since: now the way everything goes.
-    pub(super) fn get_misled(&mut self, number: u64, which: u64, by: Id) {
+    pub(super) fn get_misled(&mut self, number: u64, which: u64, by: Option<Id>) {
         let Some(wish) = self.wishes.get_mut(number).filter(|wish| wish.current == which) else { return };
         let Work::Get(work) = &mut wish.work else { return };
-        work.misled_by = Some(by);
+        work.misled_by = by;
         wish.tries -= 1;
         self.get_try(number);
     }
@@ -163,12 +162,17 @@ impl Directory {
         work.checking = work.checking.saturating_sub(1);
         match value {
             Some(value) => self.get_finish(number, value, from, replicas),
-            None => {
-                log::debug!("{} answered a get with a value that does not stand under its id", from.short());
-                work.misled_by = Some(from);
-                self.get_next(number);
-            }
+            None => self.get_forged(number, from),
         }
+    }
+
+    /// What somebody answered does not stand under its id.
+    fn get_forged(&mut self, number: u64, from: Id) {
+        log::debug!("{} answered a get with a value that does not stand under its id", from.short());
+        if let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) {
+            work.misled_by = Some(from);
+        }
+        self.get_next(number);
     }
 
     /// The best holder takes long: ask the next as well.
@@ -187,9 +191,7 @@ impl Directory {
             if value.proves(&object) {
                 return self.get_finish(number, value, from, replicas);
             }
-            log::debug!("{} answered a get with a value that does not stand under its id", from.short());
-            work.misled_by = Some(from);
-            return self.get_next(number);
+            return self.get_forged(number, from);
         }
         work.checking += 1;
         let ticket = Ticket(self.ground.number());

@@ -10,7 +10,7 @@ use super::tuning::Tuning;
 use crate::base::{Chance, Coordinate, Deadlines, Id, Instant, Load, Span};
 use crate::identity::{Contact, SecretKey};
 use crate::machine::Outbox;
-use crate::overlay::contract::{Asker, DiskOp, Effect, Fact, Job, Ticket, Wish};
+use crate::overlay::contract::{Asker, Copies, DiskOp, Effect, Fact, Job, Ticket, Wish};
 use crate::overlay::loads::Loads;
 use crate::overlay::view::RouteView;
 use crate::wire::directory::{Answer, HOLDERS_MAX, Holder, Request};
@@ -40,15 +40,6 @@ pub(super) struct Ground {
     /// What this node has to do, as part of what is usual around here.
     pub(super) pressure: f64,
     next: u64,
-}
-
-/// Whether a neighbour that says it has a copy may be asked for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Copies {
-    WillDo,
-    WillNotDo,
-    /// No more: this one said so, and answered with none.
-    MisledBy(Id),
 }
 
 /// What happened so far, counted by name: bounded, since the names are in the source.
@@ -140,17 +131,7 @@ impl Ground {
         let asker = Asker { shard: self.shard, number };
         let payload = Bytes::from(codec::encode(request));
         let ((key, errand), (patience, copies)) = (to, how);
-        let copy_will_do = copies == Copies::WillDo;
-        let misled_by = if let Copies::MisledBy(liar) = copies { Some(liar) } else { None };
-        self.out.push(Effect::Tell(Fact::Route(Wish {
-            asker,
-            key,
-            errand,
-            payload,
-            patience,
-            copy_will_do,
-            misled_by,
-        })));
+        self.out.push(Effect::Tell(Fact::Route(Wish { asker, key, errand, payload, patience, copies })));
     }
 
     pub(super) fn work(&mut self, ticket: Ticket, job: Job) {

@@ -321,7 +321,7 @@ fn fading(passed: Span, fade: Span) -> f64 {
     (-passed.as_secs_f64() / fade.as_secs_f64()).exp()
 }
 
-/// Rows of one node's table, over all shards: 400 bytes each, so some 400 KiB where each has its eight neighbours.
+/// Rows of one node's table, over all shards: 700 bytes each, so some 700 KiB where each has its eight neighbours.
 pub(super) const ROWS_MAX: usize = 1_024;
 /// Neighbours told apart over all rows; beyond it they are counted anew. Twice the default link budget of 256.
 const NEIGHBOURS_MAX: usize = 512;

@@ -9,6 +9,7 @@ use super::ground::Counter;
 use super::stands::Stand;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::Effect;
+use crate::wire::probe::REACH_NEAR;
 use crate::wire::routing::{HOLDS_MAX, Held, Holds};
 use crate::wire::{Message, Routing};
 use std::collections::BTreeSet;
@@ -61,9 +62,10 @@ impl Directory {
         let most = HOLDS_MAX / self.sharding.count();
         let mut copies = BTreeSet::new();
         for object in asked_for.chain(leased()) {
-            if copies.len() < most {
-                copies.insert(Held::of(&object));
+            if copies.len() == most {
+                break;
             }
+            copies.insert(Held::of(&object));
         }
         let copies: Vec<Held> = copies.into_iter().collect();
         let next = now + self.ground.chance.jittered(TOLD_PAUSE, 0.5);
@@ -85,8 +87,8 @@ impl Directory {
     }
 }
 
-/// Neighbours told: as many as hear of links ([`crate::wire::probe::REACH_NEAR`]).
-const TOLD_TO: usize = 64;
+/// Neighbours told: as many as hear of links.
+const TOLD_TO: usize = REACH_NEAR;
 /// Copies that came or went before it is worth a message to all of them, at least, and as one part in so many of what was told.
 /// Guesses.
 const NEWS_LEAST: usize = 8;

@@ -256,10 +256,9 @@ impl Directory {
     fn consider(&mut self, root: &Id, neighbour: Id, through: f64, lease: Span) {
         let is_linked = self.ground.view.peer(&neighbour).is_some_and(|peer| peer.link().is_some());
         let is_worth_it = through * lease.as_secs_f64() >= self.worth();
-        let me = self.ground.me();
-        // It takes no lease from who is not nearer: askers come by here for a copy's sake, too.
-        let is_downstream = me.shared_prefix(root) > neighbour.shared_prefix(root) || me.is_nearer(root, &neighbour);
-        if !is_linked || !is_worth_it || !is_downstream || self.spread.stands.given(root, &neighbour).is_some() {
+        // Askers come by here for a copy's sake, too: they would decline.
+        let would_take = may_grant(&self.ground.me(), &neighbour, root);
+        if !is_linked || !is_worth_it || !would_take || self.spread.stands.given(root, &neighbour).is_some() {
             return;
         }
         if let Some(entry) = self.entry_for(root) {
@@ -410,10 +409,9 @@ impl Directory {
         self.ground.send_linked(offered.granter, Message::Decline { root: offered.root });
     }
 
-    /// Whether what goes to `root` may well pass from here to this node: it is nearer there, by digits or numerically.
+    /// Whether what goes to `root` may well pass from here to this node.
     fn is_upstream(&self, granter: &Id, root: &Id) -> bool {
-        let me = self.ground.me();
-        granter.shared_prefix(root) > me.shared_prefix(root) || granter.is_nearer(root, &me)
+        may_grant(granter, &self.ground.me(), root)
     }
 
     fn schedule_leases(&mut self) {
@@ -422,6 +420,11 @@ impl Directory {
             None => _ = self.ground.deadlines.clear(&Due::Leases),
         }
     }
+}
+
+/// Whether one node may give another a lease of what stands under `root`: it is nearer there, by digits or numerically.
+fn may_grant(granter: &Id, taker: &Id, root: &Id) -> bool {
+    granter.shared_prefix(root) > taker.shared_prefix(root) || granter.is_nearer(root, taker)
 }
 
 impl Offered {

@@ -7,11 +7,11 @@
 use super::Directory;
 use super::away::{Due, ReadThen, Routed};
 use super::get::GetWork;
-use super::ground::{Copies, Counter};
+use super::ground::Counter;
 use super::locate::LocateWork;
 use super::put::PutWork;
 use crate::base::{Id, RttEstimate, Span};
-use crate::overlay::contract::{Command, Effect, Failure, Reply, RequestId};
+use crate::overlay::contract::{Command, Copies, Effect, Failure, Reply, RequestId};
 use crate::wire::codec;
 use crate::wire::directory::{Answer, Refusal, Request};
 use crate::wire::routing::{Errand, Outcome};
@@ -115,10 +115,10 @@ impl Directory {
             Routed::Who { walker } => self.on_root_found(walker, number, answer),
             Routed::Wish(wish) => match (self.wishes.get(wish).map(|wish| &wish.work), answer) {
                 (Some(Work::Put(_)), Ok(answer)) => self.on_put_answer(wish, Some(number), answer),
-                (Some(Work::Get(_)), Ok(answer)) => match (by, by_hearsay) {
-                    (Some(by), true) if !super::get::is_copy(&answer) => self.get_misled(wish, number, by),
-                    _ => self.on_get_answer(wish, number, by, answer),
-                },
+                (Some(Work::Get(_)), Ok(answer)) if by_hearsay && !super::get::is_copy(&answer) => {
+                    self.get_misled(wish, number, by);
+                }
+                (Some(Work::Get(_)), Ok(answer)) => self.on_get_answer(wish, number, by, answer),
                 (Some(Work::Locate(_)), Ok(answer)) => {
                     let by = by.unwrap_or_else(|| self.ground.me());
                     self.on_locate_answer(wish, number, by, answer);

@@ -154,8 +154,8 @@ impl Forwarder {
         if !flight.avoid.contains(&peer) {
             flight.avoid.push(peer);
         }
-        if let Some(step) = flight.holder().filter(|step| step.by_hearsay && step.to == step.target) {
-            self.hearsay.learn(&step.target, false);
+        if let Some(step) = flight.holder() {
+            self.hearsay.judge(step, false);
         }
         self.counts.retried += 1;
         if flight.tries < self.tuning.tries_max {
@@ -173,8 +173,8 @@ impl Forwarder {
         let me = self.view.id();
         self.counts.timed_out += 1;
         if let Some(flight) = self.flights.get(&label) {
-            if let Some(step) = flight.holder().filter(|step| step.by_hearsay && step.to == step.target) {
-                self.hearsay.learn(&step.target, false);
+            if let Some(step) = flight.holder() {
+                self.hearsay.judge(step, false);
             }
             match flight.source {
                 super::flight::Source::Client { request } => {

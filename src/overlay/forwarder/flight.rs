@@ -6,7 +6,7 @@
 
 use super::next_hop::{Course, Step};
 use crate::base::{Id, Instant, Span};
-use crate::overlay::contract::{Asker, RequestId};
+use crate::overlay::contract::{Asker, Copies, RequestId};
 use crate::wire::routing::{Detour, Errand, Header};
 use bytes::Bytes;
 
@@ -51,7 +51,7 @@ pub enum Source {
         /// Its wish.
         asker: Asker,
         /// Whether a copy will do, whoever has it.
-        copy_will_do: bool,
+        copies: Copies,
     },
 }
 
@@ -126,7 +126,7 @@ impl Flight {
 
     /// Whether a neighbour that says it has a copy is to be asked: by who looks for one, and first of all.
     pub fn seeks_copy(&self) -> bool {
-        self.tries == 0 && matches!(self.source, Source::Shard { copy_will_do: true, .. })
+        self.tries == 0 && matches!(self.source, Source::Shard { copies: Copies::WillDo, .. })
     }
 
     /// Whether this node asked, so that it must see to the end of it.

@@ -8,6 +8,7 @@
 //! near are Fan, Cao, Almeida and Broder's (SIGCOMM 1998) and, over an overlay's links, Rhea and Kubiatowicz's (INFOCOM 2002).
 //! These are lists, not Bloom filters: of 64 neighbours one would be wrong now and then.
 
+use super::next_hop::Step;
 use crate::base::{BoundedMap, Ewma, Id, Instant, Span};
 use crate::wire::routing::{HOLDS_MAX, Held, Holds};
 
@@ -77,10 +78,11 @@ impl Hearsay {
         holders.map(|(id, said)| Holder { id: *id, chance: said.kept.value().unwrap_or(0.0) }).collect()
     }
 
-    /// A neighbour was asked for its word's sake, and had it or not.
-    pub fn learn(&mut self, from: &Id, had_it: bool) {
-        if let Some(said) = self.said.get_mut(from) {
-            said.kept.add(f64::from(u8::from(had_it)));
+    /// What came of a step, if that was for a neighbour's word: it had a copy, or not. Of a detour it may be the relay that had no
+    /// link.
+    pub fn judge(&mut self, step: &Step, had_it: bool) {
+        if step.by_hearsay && (had_it || step.to == step.target) {
+            self.learn(&step.target, had_it);
         }
     }
 
@@ -89,6 +91,12 @@ impl Hearsay {
         // Once for that it answered at all, which was taken for a copy.
         self.learn(from, false);
         self.learn(from, false);
+    }
+
+    fn learn(&mut self, from: &Id, had_it: bool) {
+        if let Some(said) = self.said.get_mut(from) {
+            said.kept.add(f64::from(u8::from(had_it)));
+        }
     }
 
     /// How many copies are known.

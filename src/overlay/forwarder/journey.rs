@@ -9,9 +9,11 @@ use super::{Due, FLIGHTS_MAX, Forwarder};
 use crate::base::{Id, Instant, Load, Span};
 use crate::identity::Contact;
 use crate::machine::Outbox;
-use crate::overlay::contract::{Arrival, Command, Effect, Fact, Failure, Label, Place, Reply, RequestId, Root, Wish};
+use crate::overlay::contract::{
+    Arrival, Command, Copies, Effect, Fact, Failure, Label, Place, Reply, RequestId, Root, Wish,
+};
 use crate::wire::codec;
-use crate::wire::routing::{Errand, HOPS_MAX, Header, Outcome, ReturnHeader, TraceHop};
+use crate::wire::routing::{Errand, HOPS_MAX, Header, Holds, Outcome, ReturnHeader, TraceHop};
 use crate::wire::{Message, Routing};
 use bytes::Bytes;
 
@@ -50,11 +52,11 @@ impl Forwarder {
     }
 
     pub(super) fn on_wish(&mut self, now: Instant, wish: Wish, out: &mut Outbox<Effect>) {
-        if let Some(liar) = wish.misled_by {
+        if let Copies::MisledBy(liar) = wish.copies {
             self.hearsay.contradict(&liar);
         }
         let header = Flight::own_header(wish.key, self.view.id(), wish.errand, false, wish.patience);
-        let source = Source::Shard { asker: wish.asker, copy_will_do: wish.copy_will_do };
+        let source = Source::Shard { asker: wish.asker, copies: wish.copies };
         if let Some(label) = self.take_in(now, source, header, wish.payload, out) {
             self.arrive(now, label, out);
         }
@@ -121,9 +123,7 @@ impl Forwarder {
             let key = &flight.header.key;
             match (flight.header.errand, step.nearest) {
                 _ if flight.tries > 1 || step.is_handed_over() => {}
-                // Of a detour it may be the relay that had no link.
-                _ if step.by_hearsay && by != step.target && step.to != step.target => {}
-                _ if step.by_hearsay => self.hearsay.learn(&step.target, by == step.target),
+                _ if step.by_hearsay => self.hearsay.judge(step, by == step.target),
                 // What others answer as well says nothing of who the root is.
                 (Errand::Nearest, _) => self.ahead.learn_answer(&step.target, key, by.begins_like(&step.target)),
                 (_, Some(nearest)) => self.ahead.learn_root(&nearest, key, by.begins_like(&nearest)),
@@ -134,6 +134,13 @@ impl Forwarder {
             }
         }
         self.bring_back(now, label, header, payload, out);
+    }
+
+    pub(super) fn on_holds(&mut self, now: Instant, from: Id, holds: Holds) {
+        // Others cannot be asked.
+        if self.view.peer(&from).is_some_and(|peer| peer.ready) {
+            self.hearsay.hear(now, from, holds);
+        }
     }
 
     /// Takes a message into this node's hands, if there is room.

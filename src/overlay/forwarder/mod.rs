@@ -174,12 +174,7 @@ impl Machine for Forwarder {
                 self.on_return(now, from, header, payload, out);
             }
             Input::Heard { from, message: Routing::Accept(labels) } => self.on_accept(now, from, &labels),
-            Input::Heard { from, message: Routing::Holds(holds) } => {
-                // Others cannot be asked.
-                if self.view.peer(&from).is_some_and(|peer| peer.ready) {
-                    self.hearsay.hear(now, from, holds);
-                }
-            }
+            Input::Heard { from, message: Routing::Holds(holds) } => self.on_holds(now, from, holds),
             Input::View(view) => self.on_view(now, view, out),
             Input::Route(wish) => self.on_wish(now, wish, out),
             Input::Respond { label, payload } => self.on_respond(now, label.0, payload, out),
@@ -209,12 +204,12 @@ impl Machine for Forwarder {
             Reading::counter("forwarder_answered_total", self.counts.answered),
             Reading::counter("forwarder_retried_total", self.counts.retried),
             Reading::counter("forwarder_detours_total", self.counts.detours),
+            Reading::counter("forwarder_copies_asked_total", self.counts.copies_asked),
             Reading::counter("forwarder_retries_spared_total", self.patience.spared()),
             Reading::counter("forwarder_silent_hops_total", self.counts.silent_hops),
             Reading::counter("forwarder_timed_out_total", self.counts.timed_out),
             Reading::counter("forwarder_stray_total", self.counts.stray),
             Reading::counter("dropped_total", self.shares.refused()).labelled("limit", "forwarder.origin_rate"),
-            Reading::counter("forwarder_copies_asked_total", self.counts.copies_asked),
             Reading::counter("dropped_total", self.hearsay.refused()).labelled("limit", "forwarder.hearsay_neighbours"),
             Reading::counter("dropped_total", self.counts.refused_flights).labelled("limit", "forwarder.flights_max"),
         ]);

@@ -92,19 +92,18 @@ impl Course<'_> {
 /// the choice by expected latency among all that qualify is ours, DESIGN §5.)
 pub fn next_hop(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Hop {
     let covered = view.covers(course.key);
-    if !course.holders.is_empty() && !view.is_root_of(course.key) {
-        let closing = course.closing || covered;
-        let best = cheapest(view, Course { closing, ..course }, ahead);
-        if let Some(step) = best.filter(|step| step.by_hearsay) {
-            return Hop::Forward(step);
-        }
+    let course = Course { closing: course.closing || covered, ..course };
+    if !course.holders.is_empty()
+        && !view.is_root_of(course.key)
+        && let Some(step) = cheapest(view, course, ahead).filter(|step| step.by_hearsay)
+    {
+        return Hop::Forward(step);
     }
     let course = Course { holders: &[], ..course };
     if covered && let Some(hop) = by_leaf_set(view, course) {
         return hop;
     }
-    let closing = course.closing || covered;
-    match cheapest(view, Course { closing, ..course }, ahead) {
+    match cheapest(view, course, ahead) {
         Some(step) => Hop::Forward(step),
         None => Hop::Stuck,
     }

@@ -9,7 +9,7 @@ use super::next_hop::{Course, Hop, next_hop};
 use super::*;
 use crate::base::{Id, Instant, Load, RttEstimate, Span};
 use crate::identity::{NodeName, Role, SecretKey};
-use crate::overlay::contract::{Asker, Fact, Failure, Place, Reply};
+use crate::overlay::contract::{Asker, Copies, Fact, Failure, Place, Reply};
 use crate::overlay::view::{Advert, LeafView, PeerView, Way};
 use crate::wire::probe::ReachEntry;
 use crate::wire::routing::{Errand, Held, Holds, Outcome, ReturnHeader, Why};
@@ -213,15 +213,7 @@ fn the_directory_on_the_way_is_asked_and_may_pass() {
     let payload = Bytes::from_static(b"?");
     ring.give(
         0,
-        Input::Route(Wish {
-            asker,
-            key,
-            errand: Errand::Nearest,
-            payload,
-            patience,
-            copy_will_do: false,
-            misled_by: None,
-        }),
+        Input::Route(Wish { asker, key, errand: Errand::Nearest, payload, patience, copies: Copies::WillNotDo }),
     );
     let Some((_, Fact::Arrived(arrival))) = ring.told.pop() else { panic!("no visit") };
     assert_eq!(arrival.place, Place::OnTheWay);
@@ -241,14 +233,20 @@ fn the_directory_on_the_way_is_asked_and_may_pass() {
     assert_eq!((whose, outcome, &payload[..]), (asker, Outcome::Answered { by: key }, &b"!"[..]));
 }
 
+/// Forty nodes, by their distance to the first.
+fn forty() -> Vec<Arc<Contact>> {
+    let mut contacts: Vec<Arc<Contact>> = (1..=40).map(contact).collect();
+    let key = contacts[1].id();
+    contacts.sort_by_key(|contact| contact.id().distance(&key));
+    contacts
+}
+
 /// What is stored is kept by the few nodes nearest to its key.
 #[test]
 fn what_any_node_may_answer_goes_to_a_near_keeper_and_what_the_root_must_to_the_root() {
-    let contacts: Vec<Arc<Contact>> = (1..=40).map(contact).collect();
-    let key = contacts[1].id();
-    let mut by_distance: Vec<&Arc<Contact>> = contacts.iter().collect();
-    by_distance.sort_by_key(|contact| contact.id().distance(&key));
-    let (root, keeper, me) = (by_distance[0], by_distance[1], by_distance[30]);
+    let by_distance = forty();
+    let key = by_distance[0].id();
+    let [root, keeper, me] = [0, 1, 30].map(|place| &by_distance[place]);
     let view = knows(me, &[(root, 100), (keeper, 10)]);
     let floor = me.id();
     let mut ahead = Ahead::new();
@@ -266,11 +264,9 @@ fn what_any_node_may_answer_goes_to_a_near_keeper_and_what_the_root_must_to_the_
 
 #[test]
 fn a_neighbour_that_says_it_has_a_copy_is_asked_wherever_it_stands_if_that_is_quicker() {
-    let contacts: Vec<Arc<Contact>> = (1..=40).map(contact).collect();
-    let key = contacts[1].id();
-    let mut by_distance: Vec<&Arc<Contact>> = contacts.iter().collect();
-    by_distance.sort_by_key(|contact| contact.id().distance(&key));
-    let (root, me, far) = (by_distance[0], by_distance[20], by_distance[39]);
+    let by_distance = forty();
+    let key = by_distance[0].id();
+    let [root, me, far] = [0, 20, 39].map(|place| &by_distance[place]);
     let floor = me.id();
     let mut ahead = Ahead::new();
     ahead.set_scale(scale(1.0 / 40.0));
@@ -312,7 +308,7 @@ fn a_word_that_is_not_true_costs_a_hop_and_is_believed_less_and_less() {
     for number in 0..30 {
         let asker = Asker { shard: 0, number };
         let (patience, payload) = (Span::from_secs(5), Bytes::new());
-        let wish = Wish { asker, key, errand: Errand::Nearest, payload, patience, copy_will_do: true, misled_by: None };
+        let wish = Wish { asker, key, errand: Errand::Nearest, payload, patience, copies: Copies::WillDo };
         ring.give(0, Input::Route(wish));
         let first = ring.mail.front().expect("a message").1;
         assert!(number > 0 || first == liar, "asked first");
@@ -348,8 +344,7 @@ fn who_answers_teaches_who_the_root_is_only_where_none_but_the_root_answers() {
                     errand,
                     payload: Bytes::new(),
                     patience,
-                    copy_will_do: false,
-                    misled_by: None,
+                    copies: Copies::WillNotDo,
                 }),
             );
         }

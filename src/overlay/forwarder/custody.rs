@@ -75,7 +75,7 @@ impl Forwarder {
             Stage::Sent { step, .. } => {
                 let peer = step.to;
                 self.counts.silent_hops += 1;
-                self.patience.lose(peer);
+                self.patience.lose(now, peer);
                 out.push(Effect::Tell(Fact::HopSilent { peer }));
                 if self.patience.spend(now) {
                     self.try_another(now, label, peer, out);

@@ -4,7 +4,7 @@
 //! Never does: choose the hop (`next_hop.rs`), or wait for custody (`custody.rs`).
 
 use super::flight::{Flight, Source, Stage};
-use super::next_hop::{Course, Hop, Step, hand_over, next_hop};
+use super::next_hop::{Course, Hop, Step, around_silent, hand_over, next_hop};
 use super::{Due, FLIGHTS_MAX, Forwarder};
 use crate::base::{Id, Instant, Load, Span};
 use crate::identity::Contact;
@@ -197,6 +197,13 @@ impl Forwarder {
         let hop = match relayed {
             Some(step) if !view.is_root_of(&flight.header.key) => Hop::Forward(step),
             _ => next_hop(&view, course, &self.ahead),
+        };
+        // What others wait for in vain is not tried first.
+        let hop = match hop {
+            Hop::Forward(step) if flight.tries == 0 && self.patience.is_silent(now, &step.to) => {
+                Hop::Forward(around_silent(&view, course, &self.ahead, step))
+            }
+            hop => hop,
         };
         match hop {
             Hop::Root => self.deliver(now, label, out),

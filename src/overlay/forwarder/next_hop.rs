@@ -119,9 +119,10 @@ pub(crate) fn by_leaf_set(view: &RouteView, course: Course<'_>) -> Option<Hop> {
     Some(Hop::Forward(Step { closing: true, ..step }))
 }
 
-/// The step to a node that is to be handed the message whatever the rule says: the far end of a detour.
+/// The step to a node that is to be handed the message whatever the rule says: the far end of a detour. Nothing, if it is
+/// suspected to be dead: whoever chose that way does not know it yet, and the rule goes on from here.
 pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option<Step> {
-    let peer = view.peer_like(&detour.to)?;
+    let peer = view.peer_like(&detour.to).filter(|peer| peer.ready)?;
     let (to, rtt) = (peer.contact.id(), peer.link()?.smoothed());
     let why = Why::Detour { to };
     let closing = course.closing;
@@ -134,6 +135,18 @@ pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option
         nearest: None,
         by_hearsay: false,
     })
+}
+
+/// The step to take instead of this one, whose peer was silent just now: another if there is one. But there is none to the
+/// key's root itself: whoever else gets the message hands it there.
+pub fn around_silent(view: &RouteView, course: Course<'_>, ahead: &Ahead, step: Step) -> Step {
+    if view.root_in_leaf_set(course.key) == Some(step.to) {
+        return step;
+    }
+    match next_hop(view, Course { avoid: &[step.to], ..course }, ahead) {
+        Hop::Forward(other) => other,
+        Hop::Root | Hop::Stuck => step,
+    }
 }
 
 /// A node that is known, and how it is reached.

@@ -189,6 +189,50 @@ fn a_detour_is_taken_and_ends_where_it_was_meant_to() {
     assert_eq!(to.prefix_u64(), target.prefix_u64());
 }
 
+/// A suspected peer is no way, not even the one that another chose: nobody waits for it again and again.
+#[test]
+fn a_detour_to_a_suspected_peer_is_not_carried_out() {
+    let mut ring = Ring::of(20, 2, 1);
+    let (me, via, target) = (ring.ids[0], ring.ids[5], ring.ids[10]);
+    let mut mine = (*ring.nodes[0].view).clone();
+    only_through(&mut mine, via, target);
+    ring.give(0, Input::View(Arc::new(mine)));
+    let mut theirs = (*ring.nodes[5].view).clone();
+    theirs.peers.iter_mut().filter(|peer| peer.contact.id() == target).for_each(|peer| peer.ready = false);
+    ring.give(5, Input::View(Arc::new(theirs)));
+    ring.deaf.push(target);
+    let command = Command::Lookup { key: target, traced: false };
+    ring.give(0, Input::Wished { request: RequestId(1), command });
+    let (from, to, message) = ring.mail.pop_front().expect("a message");
+    assert_eq!((from, to), (me, via));
+    let Message::Routing(message) = message else { panic!("not routing") };
+    ring.give(5, Input::Heard { from, message });
+    let handed: Vec<Id> = ring.mail.iter().map(|(_, to, _)| *to).collect();
+    assert!(!handed.contains(&target), "{handed:?}");
+}
+
+/// One message waited for a peer in vain: the next does not begin with it while there is another way.
+#[test]
+fn who_was_silent_just_now_is_not_tried_first() {
+    let mut ring = Ring::of(40, 2, 3);
+    let key = ring.ids[20];
+    let first_hop = |ring: &mut Ring| {
+        let command = Command::Lookup { key, traced: false };
+        ring.give(0, Input::Wished { request: RequestId(1), command });
+        let to = ring.mail.pop_back().expect("a message").1;
+        ring.mail.clear();
+        to
+    };
+    let silent = first_hop(&mut ring);
+    assert_eq!(first_hop(&mut ring), silent);
+    ring.now = ring.nodes[0].next_deadline().expect("a deadline");
+    ring.give(0, Input::Due);
+    ring.mail.clear();
+    assert_ne!(first_hop(&mut ring), silent);
+    ring.now += Span::from_secs(2);
+    assert_eq!(first_hop(&mut ring), silent);
+}
+
 #[test]
 fn two_nodes_that_each_believe_the_other_has_the_link_do_not_hand_a_message_to_and_fro() {
     let mut ring = Ring::of(20, 9, 1);

@@ -128,6 +128,7 @@ impl Router {
         self.publication.is_unsaved = true;
         self.heard_from(t, &id);
         if contact.role() == Role::Server {
+            self.note_new_link(t.now, id);
             self.plan_soon(t.now, PLAN_AFTER_LINK);
         }
         self.watch(t, id);

@@ -292,6 +292,7 @@ impl Router {
                 Due::Measure => self.measure_some(t),
                 Due::View => {}
                 Due::Reach => self.tell_reach(t),
+                Due::NewLinks => self.tell_new_links(t),
                 Due::Table => self.refresh_table(t),
                 Due::Alone => self.knock(t),
                 Due::Graves => self.knock_on_graves(t),

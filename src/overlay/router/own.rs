@@ -46,6 +46,8 @@ pub(super) enum Due {
     View,
     /// Tell the neighbours what the links cost.
     Reach,
+    /// The newly linked are told of them as well.
+    NewLinks,
     /// Refresh a row of the table.
     Table,
     /// Knock on somebody: nobody is linked.

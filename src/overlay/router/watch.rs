@@ -1,7 +1,7 @@
 //! How long a link may be quiet.
 //!
-//! Owns: when each link is looked at, the beat that a quiet one gets, how long that is put off for the deaths this node
-//! has seen, and closing links that nobody needs.
+//! Owns: when each link is looked at, the beat that a quiet one gets, how long that is put off and how long links live, for
+//! the deaths this node has seen; and closing links that nobody needs.
 //! Never does: doubt anybody: who does not even acknowledge a beat is pinged (`probe.rs`).
 
 use super::Router;
@@ -50,15 +50,21 @@ impl Watch {
         self.deaths.iter().rev().nth(MANY_DEATHS - 1).is_some_and(|at| now.since(*at) < MANY_WITHIN)
     }
 
-    /// How long any of so many links may be quiet, by how often they failed: `started` is when this node did. As if one
-    /// failed just now, so that a node that has seen none yet is careful at first (MSPastry, DSN 2004).
+    /// How long any of so many links may be quiet, by how often they failed.
     fn rest(&self, now: Instant, started: Instant, links: usize) -> Span {
-        let is_full = self.deaths.len() == DEATHS_KEPT;
-        let since = self.deaths.front().filter(|_| is_full).copied().unwrap_or(started);
-        let failures = if is_full { self.deaths.len() } else { self.deaths.len() + 1 };
-        let each_lives = now.since(since).scaled(links as f64 / failures as f64);
+        // As if one failed just now, so that a node that has seen none yet is careful at first (MSPastry, DSN 2004).
+        let each_lives = self.each_lives(now, started, links, 1.0);
         // Found dead after half of the rest on average, on each hop.
         each_lives.scaled(2.0 * DEAD_ON_THE_WAY / HOPS).clamp(REST.0, REST.1)
+    }
+
+    /// How long each of so many links lives, by how often they failed since this node started; `feared`: failures it counts
+    /// as well until it has seen many.
+    pub(super) fn each_lives(&self, now: Instant, started: Instant, links: usize, feared: f64) -> Span {
+        let is_full = self.deaths.len() == DEATHS_KEPT;
+        let since = self.deaths.front().filter(|_| is_full).copied().unwrap_or(started);
+        let failures = self.deaths.len() as f64 + if is_full { 0.0 } else { feared };
+        now.since(since).scaled(links as f64 / failures)
     }
 }
 
@@ -234,6 +240,9 @@ mod tests {
         let mut watch = Watch::new();
         assert_eq!(watch.rest(at(1), at(0), 64), REST.0);
         assert_eq!(watch.rest(at(3_600), at(0), 64), REST.1, "no death in an hour");
+        assert!(watch.each_lives(at(10), at(0), 64, 0.0) > Span::from_hours(1_000), "none seen, none feared");
+        watch.note_death(at(3_600));
+        assert_eq!(watch.each_lives(at(3_600), at(0), 64, 0.0), Span::from_hours(64));
         // 64 links of nodes that stay for 138 minutes (Gnutella): one death in 129 s.
         (1..40).for_each(|death| watch.note_death(at(3_600 + death * 129)));
         let rest = watch.rest(at(3_600 + 39 * 129), at(0), 64).as_secs_f64();

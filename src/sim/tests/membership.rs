@@ -12,6 +12,7 @@ use crate::identity::Role;
 use crate::overlay::RouteView;
 use crate::overlay::router::Tuning;
 use crate::survey::matrix::{LatencyMatrix, Missing};
+use std::collections::VecDeque;
 
 /// A network as in the lab: leaf set of 4 a side, 24 links.
 fn narrow(seed: u64, underlay: Box<dyn Underlay>) -> Plan {
@@ -244,4 +245,33 @@ fn a_way_that_is_mended_is_found_within_a_minute() {
         stage.heal();
         exact_within(&mut stage, Span::from_secs(50));
     }
+}
+
+/// Where links live for some minutes, what they cost is old before it is of use: nobody tells it, and nobody counts on it.
+#[test]
+fn where_links_do_not_last_nobody_tells_what_they_cost() {
+    let told_a_node_and_minute = |between_deaths: Span| {
+        let mut stage = Stage::bare(11);
+        stage.join_in_crowds(40, &mut |_| {});
+        let (begun, mut told, mut away) = (stage.now(), 0, VecDeque::new());
+        while stage.now().since(begun) < Span::from_mins(12) {
+            let before = stage.world.sent().clone();
+            let (up, drawn) = (stage.up(), stage.chance().index(40));
+            let fallen = up[drawn % up.len()];
+            stage.kill(fallen);
+            away.push_back(fallen);
+            stage.pass(between_deaths);
+            if away.len() > 6 {
+                stage.restart(away.pop_front().expect("seven"));
+            }
+            if stage.now().since(begun) > Span::from_mins(4) {
+                let sent = stage.world.sent().since(&before);
+                told += sent.iter().filter(|(kind, ..)| *kind == "reach").map(|(_, count, _)| count).sum::<u64>();
+            }
+        }
+        told as f64 / 34.0 / 8.0
+    };
+    // Each of 34 dies every six minutes, or every hour and a quarter.
+    let (short, long) = (told_a_node_and_minute(Span::from_secs(10)), told_a_node_and_minute(Span::from_secs(130)));
+    assert!(short < 20.0 && long > 0.0, "{short} {long}");
 }

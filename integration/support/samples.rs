@@ -114,7 +114,7 @@ fn probes() -> Vec<(&'static str, Message)> {
 }
 
 fn membership() -> Vec<(&'static str, Message)> {
-    let leaf_set = vec![id(1), id(2)];
+    let leaf_set = vec![id(1).prefix_u64(), id(2).prefix_u64()];
     let wanted = |about| Membership::ContactsWanted { round: 9, about };
     let contacts = Membership::Contacts { round: 9, about: About::LeafSet, ready: true, cards: vec![card()] };
     let profile = Profile {

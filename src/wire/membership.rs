@@ -37,8 +37,8 @@ pub enum Membership {
         ready: bool,
         /// The sender.
         card: Card,
-        /// The ids of its leaf set, so that the answer need only name the missing ones.
-        leaf_set: Vec<Id>,
+        /// How the ids of its leaf set begin, so that the answer need only name the missing ones.
+        leaf_set: Vec<u64>,
     },
     /// My leaf set, in full or what you seemed to lack.
     LeafSet {
@@ -48,8 +48,8 @@ pub enum Membership {
         ready: bool,
         /// Nodes the receiver seems to lack. At most [`CARDS_MAX`].
         cards: Vec<Card>,
-        /// The ids of the sender's leaf set.
-        leaf_set: Vec<Id>,
+        /// How the ids of the sender's leaf set begin.
+        leaf_set: Vec<u64>,
     },
     /// I leave; these may take my place.
     Leaving {

@@ -42,9 +42,10 @@ impl Gossip {
         self.checking.len()
     }
 
-    /// Whether this node's card is being checked.
+    /// Whether a node's card is being checked whose id begins like this.
     pub(super) fn is_checking(&self, id: &Id) -> bool {
-        self.checking.contains(id)
+        let next = self.checking.range(Id::from_prefix(id.prefix_u64())..).next();
+        next.is_some_and(|checked| checked.begins_like(id))
     }
 }
 

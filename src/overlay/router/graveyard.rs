@@ -141,10 +141,10 @@ impl Graveyard {
         self.graves.contains_key(id)
     }
 
-    /// Whether somebody lies here whose id begins so.
-    pub(super) fn holds_like(&self, prefix: u64) -> bool {
-        let from = Id::from_prefix(prefix);
-        self.graves.range(from..).next().is_some_and(|(id, _)| id.prefix_u64() == prefix)
+    /// Who lies here whose id begins so.
+    pub(super) fn named(&self, prefix: u64) -> Option<Id> {
+        let (id, _) = self.graves.range(Id::from_prefix(prefix)..).next()?;
+        (id.prefix_u64() == prefix).then_some(*id)
     }
 
     /// Those of these links, in the order of ids, whose far end lies here.

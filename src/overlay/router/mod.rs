@@ -237,10 +237,10 @@ impl Router {
                 self.on_contacts(t, from, round, cards);
             }
             Membership::Announce { round, ready, card, leaf_set } => {
-                self.on_announce(t, from, (round, ready), card, leaf_set);
+                self.on_announce(t, from, (round, ready), card, &leaf_set);
             }
             Membership::LeafSet { round, ready, cards, leaf_set } => {
-                self.on_leaf_set(t, from, (round, ready), cards, leaf_set);
+                self.on_leaf_set(t, from, (round, ready), cards, &leaf_set);
             }
             Membership::Leaving { heirs } => self.on_leaving(t, from, heirs),
             Membership::ProfileWanted { round } => self.on_profile_wanted(t, from, round),

@@ -382,7 +382,7 @@ impl Router {
             return;
         }
         let me = self.own.id().prefix_u64();
-        let is_strange = |prefix: &u64| *prefix != me && !self.graves.holds_like(*prefix);
+        let is_strange = |prefix: &u64| *prefix != me && self.graves.named(*prefix).is_none();
         let strangers: Vec<u64> = self.peers.unnamed(links).filter(is_strange).collect();
         if let Some(prefix) = self.own.chance.pick(&strangers) {
             self.ask(t, from, About::Place(Id::from_prefix(*prefix)));

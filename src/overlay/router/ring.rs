@@ -97,7 +97,7 @@ impl Router {
         };
         let round = self.own.next_round();
         peer.greeting = Greeting::Sent { round, at: t.now, tries };
-        let (card, leaf_set) = (self.own.card(), self.ring.all.iter().collect());
+        let (card, leaf_set) = (self.own.card(), self.ring.all.iter().map(|id| id.prefix_u64()).collect());
         t.tell(id, Membership::Announce { round, ready: self.join.says_ready(), card, leaf_set });
     }
 
@@ -108,14 +108,15 @@ impl Router {
         from: Id,
         (round, ready): (u32, bool),
         card: Card,
-        leaf_set: Vec<Id>,
+        leaf_set: &[u64],
     ) {
         if card.contact.id() != from {
             return;
         }
+        let leaf_set = self.resolved(leaf_set);
         self.note_readiness(t, &from, ready);
         let cards = self.missing_for(t.now, &from, &leaf_set);
-        let ids = self.ring.all.iter().collect();
+        let ids = self.ring.all.iter().map(|id| id.prefix_u64()).collect();
         t.tell(from, Membership::LeafSet { round, ready: self.join.says_ready(), cards, leaf_set: ids });
         self.note_coordinate(&from, card.coordinate);
         self.consider(t, vec![card], false);
@@ -136,8 +137,9 @@ impl Router {
         from: Id,
         (round, ready): (u32, bool),
         cards: Vec<Card>,
-        leaf_set: Vec<Id>,
+        leaf_set: &[u64],
     ) {
+        let leaf_set = self.resolved(leaf_set);
         self.note_readiness(t, &from, ready);
         self.consider(t, cards, false);
         self.ask_after_missing(t, &from, &leaf_set);
@@ -147,6 +149,16 @@ impl Router {
         {
             peer.greeting = Greeting::Answered;
         }
+    }
+
+    /// The nodes whose ids begin so, as far as they are known here, dead or alive; of strangers the first id that begins so.
+    fn resolved(&self, prefixes: &[u64]) -> Vec<Id> {
+        let me = self.own.id();
+        let known = |prefix: u64| match prefix == me.prefix_u64() {
+            true => Some(me),
+            false => self.peers.named(prefix).or_else(|| self.graves.named(prefix)),
+        };
+        prefixes.iter().map(|prefix| known(*prefix).unwrap_or_else(|| Id::from_prefix(*prefix))).collect()
     }
 
     /// Members of this leaf set that another should have in its own, and has not: they may be dead, and word of it lost.

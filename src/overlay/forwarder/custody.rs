@@ -57,6 +57,7 @@ impl Forwarder {
     }
 
     pub(super) fn on_accept(&mut self, now: Instant, from: Id, labels: &[u32]) {
+        self.patience.hear(&from);
         for label in labels {
             let Some(flight) = self.flights.get_mut(label) else { continue };
             if let Stage::Sent { step, at } = &flight.stage

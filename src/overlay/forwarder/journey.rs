@@ -99,6 +99,7 @@ impl Forwarder {
             return self.count_stray();
         }
         self.ahead.loads.hear(now, from, header.load);
+        self.patience.hear(&from);
         let Outcome::Answered { by } = header.outcome else {
             // That way is no way; while there is another, the source need not know.
             if current {
@@ -199,10 +200,9 @@ impl Forwarder {
             _ => next_hop(&view, course, &self.ahead),
         };
         // What others wait for in vain is not tried first.
+        let is_silent = |peer: &Id| self.patience.is_silent(now, peer);
         let hop = match hop {
-            Hop::Forward(step) if flight.tries == 0 && self.patience.is_silent(now, &step.to) => {
-                Hop::Forward(around_silent(&view, course, &self.ahead, step))
-            }
+            Hop::Forward(step) => Hop::Forward(around_silent(&view, course, &self.ahead, step, is_silent)),
             hop => hop,
         };
         match hop {

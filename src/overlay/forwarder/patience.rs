@@ -38,8 +38,15 @@ impl Patience {
     /// A peer has shown after this long that it has a message.
     pub fn learn(&mut self, peer: Id, took: Span) {
         let known = self.by_peer.entry(peer).or_default();
-        (known.backoff, known.silent) = (0, None);
+        known.backoff = 0;
         take_in(&mut known.estimate, took);
+    }
+
+    /// A peer said something.
+    pub fn hear(&mut self, peer: &Id) {
+        if let Some(known) = self.by_peer.get_mut(peer) {
+            known.silent = None;
+        }
     }
 
     /// A peer was silent for as long as it was given.

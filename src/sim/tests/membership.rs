@@ -275,3 +275,16 @@ fn where_links_do_not_last_nobody_tells_what_they_cost() {
     let (short, long) = (told_a_node_and_minute(Span::from_secs(10)), told_a_node_and_minute(Span::from_secs(130)));
     assert!(short < 20.0 && long > 0.0, "{short} {long}");
 }
+
+/// Most of those a newcomer links with tell it what links cost within half a minute, although everybody was told long ago.
+#[test]
+fn a_new_links_other_end_is_told_soon() {
+    let mut stage = Stage::with(narrow(5, planet(5, 61)));
+    stage.join_in_crowds(60, &mut |_| {});
+    stage.pass(Span::from_mins(40));
+    let newcomer = stage.enter();
+    stage.pass(Span::from_secs(40));
+    let view = stage.world.nodes()[newcomer].view().expect("up");
+    let links = view.peers.iter().filter(|peer| peer.link().is_some()).count();
+    assert!(links > 8 && view.adverts.len() * 2 >= links, "{} of {links}", view.adverts.len());
+}

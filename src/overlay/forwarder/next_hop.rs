@@ -146,8 +146,10 @@ pub fn around_silent(
     step: Step,
     is_silent: impl Fn(&Id) -> bool,
 ) -> Step {
-    let is_end = !course.any_answers && view.covers(course.key) && view.root_in_leaf_set(course.key) == Some(step.to);
-    if is_end || !is_silent(&step.to) {
+    let is_end =
+        || !course.any_answers && view.covers(course.key) && view.root_in_leaf_set(course.key) == Some(step.to);
+    // As a rule nobody was silent: that is asked first.
+    if !is_silent(&step.to) || is_end() {
         return step;
     }
     let mut avoid = course.avoid.to_vec();

@@ -88,15 +88,36 @@ impl Ring {
         }
     }
 
-    fn lookup(&mut self, from: usize, key: Id, traced: bool) -> Result<Root, Failure> {
+    fn wish(&mut self, from: usize, key: Id, traced: bool) {
         let command = Command::Lookup { key, traced };
         self.give(from, Input::Wished { request: RequestId(1), command });
+    }
+
+    fn lookup(&mut self, from: usize, key: Id, traced: bool) -> Result<Root, Failure> {
+        self.wish(from, key, traced);
         self.run();
         assert_eq!(self.answers.len(), 1, "exactly one result");
         match self.answers.pop().expect("just counted")? {
             Reply::Root(root) => Ok(root),
             other => panic!("not a root: {other:?}"),
         }
+    }
+
+    /// Changes what a node sees.
+    fn change_view(&mut self, at: usize, change: impl FnOnce(&mut RouteView)) {
+        let mut view = (*self.nodes[at].view).clone();
+        change(&mut view);
+        self.give(at, Input::View(Arc::new(view)));
+    }
+
+    /// Takes a node's link to the target away; `via` advertises one.
+    fn only_through(&mut self, at: usize, via: Id, target: Id) {
+        let link = ReachEntry { peer: target.prefix_u64(), rtt: Span::from_millis(1) };
+        self.change_view(at, |view| {
+            let links = view.peers.iter_mut().filter(|peer| peer.contact.id() == target);
+            links.for_each(|peer| peer.way = Way::None);
+            view.adverts = Arc::new([Advert { via, rtt: Span::from_millis(3), links: Arc::new([link]) }]);
+        });
     }
 
     fn truth(&self, key: &Id) -> Id {
@@ -166,20 +187,11 @@ fn a_dead_root_gives_one_typed_failure() {
     assert!(matches!(ring.lookup(0, key, false), Err(Failure::Silence { .. } | Failure::TimedOut)));
 }
 
-/// Takes the link to the target away; `via` advertises one.
-fn only_through(view: &mut RouteView, via: Id, target: Id) {
-    view.peers.iter_mut().filter(|peer| peer.contact.id() == target).for_each(|peer| peer.way = Way::None);
-    let link = ReachEntry { peer: target.prefix_u64(), rtt: Span::from_millis(1) };
-    view.adverts = Arc::new([Advert { via, rtt: Span::from_millis(3), links: Arc::new([link]) }]);
-}
-
 #[test]
 fn a_detour_is_taken_and_ends_where_it_was_meant_to() {
     let mut ring = Ring::of(20, 9, 1);
     let (me, via, target) = (ring.ids[0], ring.ids[5], ring.ids[10]);
-    let mut view = (*ring.nodes[0].view).clone();
-    only_through(&mut view, via, target);
-    ring.give(0, Input::View(Arc::new(view)));
+    ring.only_through(0, via, target);
     let root = ring.lookup(0, target, true).expect("a root");
     assert_eq!(root.contact.id(), target);
     let steps: Vec<(Id, Id)> = root.trace.iter().map(|hop| (hop.at, hop.next)).collect();
@@ -194,14 +206,11 @@ fn a_detour_is_taken_and_ends_where_it_was_meant_to() {
 fn a_detour_to_a_suspected_peer_is_not_carried_out() {
     let mut ring = Ring::of(20, 2, 1);
     let (me, via, target) = (ring.ids[0], ring.ids[5], ring.ids[10]);
-    let mut mine = (*ring.nodes[0].view).clone();
-    only_through(&mut mine, via, target);
-    ring.give(0, Input::View(Arc::new(mine)));
-    let mut theirs = (*ring.nodes[5].view).clone();
-    theirs.peers.iter_mut().filter(|peer| peer.contact.id() == target).for_each(|peer| peer.ready = false);
-    ring.give(5, Input::View(Arc::new(theirs)));
-    let command = Command::Lookup { key: target, traced: false };
-    ring.give(0, Input::Wished { request: RequestId(1), command });
+    ring.only_through(0, via, target);
+    ring.change_view(5, |view| {
+        view.peers.iter_mut().filter(|peer| peer.contact.id() == target).for_each(|peer| peer.ready = false);
+    });
+    ring.wish(0, target, false);
     let (from, to, message) = ring.mail.pop_front().expect("a message");
     assert_eq!((from, to), (me, via));
     let Message::Routing(message) = message else { panic!("not routing") };
@@ -216,8 +225,7 @@ fn who_was_silent_just_now_is_not_tried_first() {
     let mut ring = Ring::of(40, 2, 3);
     let key = ring.ids[20];
     let first_hop = |ring: &mut Ring| {
-        let command = Command::Lookup { key, traced: false };
-        ring.give(0, Input::Wished { request: RequestId(1), command });
+        ring.wish(0, key, false);
         let to = ring.mail.pop_back().expect("a message").1;
         ring.mail.clear();
         to
@@ -245,9 +253,7 @@ fn two_nodes_that_each_believe_the_other_has_the_link_do_not_hand_a_message_to_a
     let mut ring = Ring::of(20, 9, 1);
     let (one, other, target) = (ring.ids[0], ring.ids[5], ring.ids[10]);
     for (index, via) in [(0, other), (5, one)] {
-        let mut view = (*ring.nodes[index].view).clone();
-        only_through(&mut view, via, target);
-        ring.give(index, Input::View(Arc::new(view)));
+        ring.only_through(index, via, target);
     }
     let root = ring.lookup(0, target, true).expect("a root");
     assert_eq!(root.contact.id(), target);

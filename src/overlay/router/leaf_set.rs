@@ -69,6 +69,11 @@ impl LeafSet {
         self.is_whole_ring
     }
 
+    /// How the ids of all members begin.
+    pub(super) fn prefixes(&self) -> Vec<u64> {
+        self.iter().map(|id| id.prefix_u64()).collect()
+    }
+
     /// All members, each once.
     pub(super) fn iter(&self) -> impl Iterator<Item = Id> + '_ {
         // Where the whole ring is not known the sides do not overlap: see [`LeafSet::of`].

@@ -285,13 +285,17 @@ impl Router {
         }
     }
 
-    /// Tells the neighbours what the links cost: as a rule 64 entries of about 12 bytes to the 64 nearest links, 50 KiB
+    /// Tells the neighbours what the links cost, if that pays: as a rule 64 entries of about 12 bytes to the 64 nearest links, 50 KiB
     /// each time, once in a quarter of an hour when nothing changes.
     pub(super) fn tell_reach(&mut self, t: &mut Turn) {
-        let (pays, links) = (self.adverts_pay(t.now), self.links_to_tell());
-        let wait = self.own.chance.jittered(if pays { TELL_AGAIN } else { TELL_SMALL }, 0.5);
+        let pays = self.adverts_pay(t.now);
+        let wait = self.own.chance.jittered(if pays { TELL_AGAIN } else { JUDGE_AGAIN }, 0.5);
         self.own.due.set(Due::Reach, t.now + wait);
-        if links.len() < 2 || !pays {
+        if !pays {
+            return;
+        }
+        let links = self.links_to_tell();
+        if links.len() < 2 {
             return;
         }
         self.reach.told = Arc::clone(&links);
@@ -460,6 +464,8 @@ const TELL_NEW: Span = Span::from_secs(10);
 /// (2026-11-27, two seeds): stretch 1.87, 1.65, 1.46, 1.27 with them, 1.75, 1.60, 1.45, 1.33 without, at 1,940, 980, 510, 280
 /// bytes a node and second instead of 610, 290, 150, 80; so a fifth of what is told names the dead.
 const PAYS: Span = Span::from_mins(20);
+/// How soon that is judged again where they do not. A guess.
+const JUDGE_AGAIN: Span = Span::from_secs(60);
 /// An advert not renewed within two and a half of these intervals is forgotten.
 const ADVERT_LASTS: Span = Span::from_mins(40);
 /// Least pause between views, and comparisons of links with the ways beside them, where only costs changed: in a

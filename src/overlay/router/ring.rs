@@ -97,7 +97,7 @@ impl Router {
         };
         let round = self.own.next_round();
         peer.greeting = Greeting::Sent { round, at: t.now, tries };
-        let (card, leaf_set) = (self.own.card(), self.ring.all.iter().map(|id| id.prefix_u64()).collect());
+        let (card, leaf_set) = (self.own.card(), self.ring.all.prefixes());
         t.tell(id, Membership::Announce { round, ready: self.join.says_ready(), card, leaf_set });
     }
 
@@ -116,8 +116,8 @@ impl Router {
         let leaf_set = self.resolved(leaf_set);
         self.note_readiness(t, &from, ready);
         let cards = self.missing_for(t.now, &from, &leaf_set);
-        let ids = self.ring.all.iter().map(|id| id.prefix_u64()).collect();
-        t.tell(from, Membership::LeafSet { round, ready: self.join.says_ready(), cards, leaf_set: ids });
+        let mine = self.ring.all.prefixes();
+        t.tell(from, Membership::LeafSet { round, ready: self.join.says_ready(), cards, leaf_set: mine });
         self.note_coordinate(&from, card.coordinate);
         self.consider(t, vec![card], false);
         self.ask_after_missing(t, &from, &leaf_set);

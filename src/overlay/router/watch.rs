@@ -58,8 +58,8 @@ impl Watch {
         each_lives.scaled(2.0 * DEAD_ON_THE_WAY / HOPS).clamp(REST.0, REST.1)
     }
 
-    /// How long each of so many links lives, by how often they failed since this node started; `feared`: failures it counts
-    /// as well until it has seen many.
+    /// How long each of so many links lives, by how often they failed: as far back as that is kept, else since `started`, when
+    /// this node did. `feared`: failures it counts as well until it has seen many; with none at all they live for ever.
     pub(super) fn each_lives(&self, now: Instant, started: Instant, links: usize, feared: f64) -> Span {
         let is_full = self.deaths.len() == DEATHS_KEPT;
         let since = self.deaths.front().filter(|_| is_full).copied().unwrap_or(started);

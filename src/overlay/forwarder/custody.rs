@@ -86,8 +86,8 @@ impl Forwarder {
                 }
             }
             Stage::Waiting => {
-                // Whoever was silent may have been only busy.
-                flight.avoid.clear();
+                // Whoever was silent may have been only busy; the far ends of detours that led nowhere are no peers.
+                flight.avoid.retain(|id| self.view.peer(id).is_none());
                 self.proceed(now, label, out);
             }
             Stage::Carried { .. } | Stage::Visiting => {}

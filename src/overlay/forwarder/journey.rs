@@ -103,6 +103,7 @@ impl Forwarder {
         let Outcome::Answered { by } = header.outcome else {
             // That way is no way; while there is another, the source need not know.
             if current {
+                self.avoid_far_end(label, from, header.outcome);
                 self.try_another(now, label, from, out);
             }
             return;
@@ -135,6 +136,19 @@ impl Forwarder {
             }
         }
         self.bring_back(now, label, header, payload, out);
+    }
+
+    /// The relay of a detour has no way to its far end: others that once said they have are not asked one after another, if this node
+    /// has no link there either.
+    fn avoid_far_end(&mut self, label: u32, relay: Id, outcome: Outcome) {
+        let Some(flight) = self.flights.get_mut(&label) else { return };
+        let far_end = flight.holder().filter(|step| step.to != step.target).map(|step| step.target);
+        let has_no_link = |id: &Id| self.view.peer_like(id).is_none_or(|peer| peer.link().is_none());
+        if let Some(id) = far_end.filter(has_no_link)
+            && outcome == (Outcome::NoRoute { at: relay })
+        {
+            flight.avoid.push(id);
+        }
     }
 
     pub(super) fn on_holds(&mut self, now: Instant, from: Id, holds: Holds) {

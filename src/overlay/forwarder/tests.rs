@@ -3,19 +3,17 @@
 //! Owns: tables of views, keys and the hop expected, and a small relay.
 //! Never does: test a whole overlay: conversations and storms do.
 
-use super::ahead::Scale;
-use super::hearsay::Holder;
-use super::next_hop::{Course, Hop, next_hop};
 use super::*;
 use crate::base::{Id, Instant, Load, RttEstimate, Span};
 use crate::identity::{NodeName, Role, SecretKey};
 use crate::overlay::contract::{Asker, Copies, Fact, Failure, Place, Reply};
 use crate::overlay::view::{Advert, LeafView, PeerView, Way};
+use crate::wire::Message;
 use crate::wire::probe::ReachEntry;
 use crate::wire::routing::{Errand, Held, Holds, Outcome, ReturnHeader, Why};
-use crate::wire::{Message, routing::HOPS_MAX};
-use proptest::prelude::*;
 use std::collections::VecDeque;
+
+mod rule;
 
 fn contact(seed: u8) -> Arc<Contact> {
     let key = SecretKey::from_seed([seed; 32]);
@@ -260,6 +258,39 @@ fn two_nodes_that_each_believe_the_other_has_the_link_do_not_hand_a_message_to_a
     assert!(root.hops <= 3, "{} hops", root.hops);
 }
 
+/// Three neighbours say they have a link to a node that this one has none to, and it is dead: the first that was believed has
+/// none. The others are not asked one after another, nor all again after a while.
+#[test]
+fn a_far_end_that_one_neighbour_has_no_way_to_is_not_gone_for_through_the_next() {
+    let mut ring = Ring::of(20, 2, 1);
+    let target = ring.ids[10];
+    let relays = [ring.ids[3], ring.ids[5], ring.ids[7]];
+    let link = ReachEntry { peer: target.prefix_u64(), rtt: Span::from_millis(1) };
+    let advert = |via: Id| Advert { via, rtt: Span::from_millis(3), links: Arc::new([link]) };
+    ring.change_view(0, |view| {
+        view.peers.retain(|peer| peer.contact.id() != target);
+        view.adverts = relays.map(advert).into();
+    });
+    ring.wish(0, target, false);
+    let mut asked = Vec::new();
+    while ring.now < Instant::ORIGIN + Span::from_secs(3) {
+        for (_, to, message) in std::mem::take(&mut ring.mail) {
+            let Message::Routing(Routing::Forward(header, _)) = message else { continue };
+            let Some(detour) = header.detour else { continue };
+            assert!(detour.to.begins_like(&target) && relays.contains(&to));
+            asked.push(to);
+            let outcome = Outcome::NoRoute { at: to };
+            let label = header.label;
+            let back = ReturnHeader { label, outcome, hops: 1, last: Span::ZERO, load: Load::NONE, trace: vec![] };
+            ring.give(0, Input::Heard { from: to, message: Routing::Return(back, Bytes::new()) });
+        }
+        let Some(at) = ring.nodes[0].next_deadline() else { break };
+        ring.now = ring.now.max(at);
+        ring.give(0, Input::Due);
+    }
+    assert_eq!(asked.len(), 1, "{asked:?}");
+}
+
 #[test]
 fn the_directory_on_the_way_is_asked_and_may_pass() {
     let mut ring = Ring::of(20, 2, 3);
@@ -290,61 +321,6 @@ fn the_directory_on_the_way_is_asked_and_may_pass() {
     assert_eq!((whose, outcome, &payload[..]), (asker, Outcome::Answered { by: key }, &b"!"[..]));
 }
 
-/// Forty nodes, by their distance to the first.
-fn forty() -> Vec<Arc<Contact>> {
-    let mut contacts: Vec<Arc<Contact>> = (1..=40).map(contact).collect();
-    let key = contacts[1].id();
-    contacts.sort_by_key(|contact| contact.id().distance(&key));
-    contacts
-}
-
-/// What is stored is kept by the few nodes nearest to its key.
-#[test]
-fn what_any_node_may_answer_goes_to_a_near_keeper_and_what_the_root_must_to_the_root() {
-    let by_distance = forty();
-    let key = by_distance[0].id();
-    let [root, keeper, me] = [0, 1, 30].map(|place| &by_distance[place]);
-    let view = knows(me, &[(root, 100), (keeper, 10)]);
-    let floor = me.id();
-    let mut ahead = Ahead::new();
-    ahead.set_scale(scale(1.0 / 40.0));
-    let to = |ahead: &Ahead, any_answers: bool| {
-        let course = Course { closing: true, any_answers, ..course(&key, &floor) };
-        let Hop::Forward(step) = next_hop(&view, course, ahead) else { panic!("no way") };
-        step.target
-    };
-    assert_eq!((to(&ahead, false), to(&ahead, true)), (root.id(), keeper.id()));
-    // Pointers stand with the root alone, and experience says so.
-    (0..10).for_each(|_| ahead.learn_answer(&keeper.id(), &key, false));
-    assert_eq!(to(&ahead, true), root.id());
-}
-
-#[test]
-fn a_neighbour_that_says_it_has_a_copy_is_asked_wherever_it_stands_if_that_is_quicker() {
-    let by_distance = forty();
-    let key = by_distance[0].id();
-    let [root, me, far] = [0, 20, 39].map(|place| &by_distance[place]);
-    let floor = me.id();
-    let mut ahead = Ahead::new();
-    ahead.set_scale(scale(1.0 / 40.0));
-    let hop = |rtt: u64, chance: f64| {
-        let view = knows(me, &[(root, 100), (far, rtt)]);
-        let holders = [Holder { id: far.id(), chance }];
-        let course = Course { any_answers: true, holders: &holders, ..course(&key, &floor) };
-        let Hop::Forward(step) = next_hop(&view, course, &ahead) else { panic!("no way") };
-        (step.target, step.by_hearsay)
-    };
-    assert_eq!(hop(50, 0.95), (far.id(), true));
-    assert_eq!(hop(150, 0.95), (root.id(), false));
-    assert_eq!(hop(50, 0.0), (root.id(), false), "its word is worth nothing");
-    // The root itself asks no neighbour: it has it, or finds it out.
-    let mut view = knows(me, &[(far, 50)]);
-    view.leaf_set.is_whole_ring = true;
-    let (here, holders) = (me.id(), [Holder { id: far.id(), chance: 1.0 }]);
-    let course = Course { any_answers: true, holders: &holders, ..course(&here, &floor) };
-    assert_eq!(next_hop(&view, course, &ahead), Hop::Root);
-}
-
 /// A neighbour far from the way says that it has what it has not: the message reaches the root from there, the neighbour's
 /// word counts less, and soon it is not asked any more.
 #[test]
@@ -352,10 +328,10 @@ fn a_word_that_is_not_true_costs_a_hop_and_is_believed_less_and_less() {
     let mut ring = Ring::of(20, 2, 3);
     let (key, liar) = (ring.ids[11], ring.ids[19]);
     let holds = Holds { part: 0, copies: vec![Held::of(&key)] };
-    let mut view = (*ring.nodes[0].view).clone();
     let near = Way::Link { rtt: RttEstimate::first(Span::from_millis(1)) };
-    view.peers.iter_mut().filter(|peer| peer.contact.id() == liar).for_each(|peer| peer.way = near);
-    ring.give(0, Input::View(Arc::new(view)));
+    ring.change_view(0, |view| {
+        view.peers.iter_mut().filter(|peer| peer.contact.id() == liar).for_each(|peer| peer.way = near);
+    });
     ring.give(0, Input::Heard { from: liar, message: Routing::Holds(holds) });
     let asked = |ring: &Ring| {
         let mut readings = Vec::new();
@@ -429,137 +405,6 @@ fn who_answers_teaches_who_the_root_is_only_where_none_but_the_root_answers() {
     assert_eq!(before, after);
 }
 
-/// The view of a node without a leaf set that knows these, each over a link of so many milliseconds.
-fn knows(me: &Arc<Contact>, others: &[(&Arc<Contact>, u64)]) -> RouteView {
-    let peer = |(contact, millis): &(&Arc<Contact>, u64)| PeerView {
-        contact: Arc::clone(contact),
-        coordinate: None,
-        way: Way::Link { rtt: RttEstimate::first(Span::from_millis(*millis)) },
-        ready: true,
-    };
-    let mut peers: Vec<PeerView> = others.iter().map(peer).collect();
-    peers.sort_by_key(|peer| peer.contact.id());
-    let leaf_set = LeafView::default();
-    RouteView {
-        me: Arc::clone(me),
-        coordinate: Default::default(),
-        ready: true,
-        peers,
-        leaf_set,
-        adverts: Arc::default(),
-    }
-}
-
-/// Of a message that starts at this node.
-fn course<'a>(key: &'a Id, floor: &'a Id) -> Course<'a> {
-    Course { key, closing: false, floor: Some(floor), avoid: &[], is_detoured: false, any_answers: false, holders: &[] }
-}
-
-/// Of a node that knows two others of a network this dense.
-fn scale(spacing: f64) -> Scale {
-    Scale { spacing, per_side: 16, known: 2, distant: Some(Span::from_millis(100)) }
-}
-
-/// The first of these nodes of which this holds.
-fn some(contacts: &[Arc<Contact>], holds: impl Fn(&Id) -> bool) -> &Arc<Contact> {
-    contacts.iter().find(|contact| holds(&contact.id())).expect("one of two hundred")
-}
-
-#[test]
-fn a_node_that_fixes_a_digit_beats_one_that_is_merely_closer_and_hardly_nearer() {
-    let contacts: Vec<Arc<Contact>> = (1..=200).map(contact).collect();
-    let key = Id::ZERO.with_digit(0, 6).with_digit(1, 8);
-    let me = some(&contacts, |id| id.digit(0) == 1);
-    let closer = some(&contacts, |id| id.digit(0) == 4);
-    let fixes = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 10);
-    let (near, far) = (knows(me, &[(closer, 10), (fixes, 20)]), knows(me, &[(closer, 10), (fixes, 300)]));
-    let mut ahead = Ahead::new();
-    ahead.set_scale(scale(1e-3));
-    let floor = me.id();
-    let course = course(&key, &floor);
-    let Hop::Forward(step) = next_hop(&near, course, &ahead) else { panic!("no way") };
-    assert_eq!((step.to, step.why), (fixes.id(), Why::LongerPrefix { digits: 1 }));
-    // A digit is not worth any price; and the other is all there is when this one is to be avoided.
-    let Hop::Forward(step) = next_hop(&far, course, &ahead) else { panic!("no way") };
-    assert_eq!((step.to, step.why), (closer.id(), Why::SamePrefixCloser));
-    let avoid = [fixes.id()];
-    let Hop::Forward(step) = next_hop(&near, Course { avoid: &avoid, ..course }, &ahead) else { panic!("no way") };
-    assert_eq!((step.to, step.why), (closer.id(), Why::SamePrefixCloser));
-}
-
-#[test]
-fn a_root_across_a_digits_boundary_is_gone_for_straight_where_everybody_is_known() {
-    let contacts: Vec<Arc<Contact>> = (1..=200).map(contact).collect();
-    let key = (8..64).fold(Id::ZERO.with_digit(0, 6), |key, place| key.with_digit(place, 15));
-    let me = some(&contacts, |id| id.digit(0) == 1);
-    let root = some(&contacts, |id| id.digit(0) == 5 && id.digit(1) > 11);
-    let same_digit = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 8);
-    let (view, mut ahead) = (knows(me, &[(root, 100), (same_digit, 1)]), Ahead::new());
-    let floor = me.id();
-    let course = course(&key, &floor);
-    ahead.set_scale(scale(1.0 / 3.0));
-    let Hop::Forward(step) = next_hop(&view, course, &ahead) else { panic!("no way") };
-    assert_eq!((step.to, step.closing), (root.id(), false));
-    let floor = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 8 && *id != same_digit.id()).id();
-    let Hop::Forward(step) = next_hop(&view, Course { floor: Some(&floor), ..course }, &ahead) else {
-        panic!("no way")
-    };
-    assert_eq!((step.to, step.closing), (root.id(), true), "the root shares fewer digits than the floor");
-    ahead.set_scale(scale(1e-3));
-    let Hop::Forward(step) = next_hop(&view, course, &ahead) else { panic!("no way") };
-    assert_eq!(step.to, same_digit.id(), "among many unknown nodes the nearest known is hardly the root");
-}
-
-#[test]
-fn of_two_ways_as_good_as_equal_the_less_busy_is_taken() {
-    let contacts: Vec<Arc<Contact>> = (1..=200).map(contact).collect();
-    let key = Id::ZERO.with_digit(0, 6).with_digit(1, 8);
-    let me = some(&contacts, |id| id.digit(0) == 1);
-    let one = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 10);
-    let other = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 10 && *id != one.id());
-    let (floor, mut ahead) = (me.id(), Ahead::new());
-    ahead.set_scale(scale(1e-3));
-    let to = |ahead: &Ahead, view: &RouteView| match next_hop(view, course(&key, &floor), ahead) {
-        Hop::Forward(step) => step.to,
-        other => panic!("{other:?}"),
-    };
-    let (alike, apart) = (knows(me, &[(one, 20), (other, 24)]), knows(me, &[(one, 20), (other, 300)]));
-    assert_eq!((to(&ahead, &alike), to(&ahead, &apart)), (one.id(), one.id()));
-    let now = Instant::ORIGIN + Span::from_secs(10);
-    ahead.loads.hear(now, one.id(), Load::of(900.0));
-    ahead.loads.hear(now + Span::from_secs(3), other.id(), Load::of(100.0));
-    assert_eq!((to(&ahead, &alike), to(&ahead, &apart)), (other.id(), one.id()));
-}
-
-#[test]
-fn a_near_neighbours_neighbour_that_has_the_key_in_its_leaf_set_is_worth_the_detour() {
-    let contacts: Vec<Arc<Contact>> = (1..=200).map(contact).collect();
-    let key = Id::ZERO.with_digit(0, 6).with_digit(1, 8);
-    let me = some(&contacts, |id| id.digit(0) == 1);
-    let near = some(&contacts, |id| id.digit(0) == 9);
-    let fixes = some(&contacts, |id| id.digit(0) == 6 && id.digit(1) > 10);
-    let covers = key.with_digit(3, 1);
-    let mut view = knows(me, &[(near, 4), (fixes, 30)]);
-    let mut ahead = Ahead::new();
-    ahead.set_scale(scale(1e-3));
-    assert!(ahead.is_covered(&covers, &key) && !ahead.is_covered(&fixes.id(), &key));
-    let (floor, avoid) = (me.id(), [near.id()]);
-    let course = course(&key, &floor);
-    let hop = |view: &RouteView, course| match next_hop(view, course, &ahead) {
-        Hop::Forward(step) => (step.to, step.target.prefix_u64()),
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(hop(&view, course), (fixes.id(), fixes.id().prefix_u64()));
-    let link = |id: &Id, millis| ReachEntry { peer: id.prefix_u64(), rtt: Span::from_millis(millis) };
-    let mut links = [link(&covers, 6), link(&me.id(), 4), link(&fixes.id(), 28)];
-    links.sort_unstable();
-    view.adverts = Arc::new([Advert { via: near.id(), rtt: Span::from_millis(4), links: Arc::new(links) }]);
-    assert_eq!(hop(&view, course), (near.id(), covers.prefix_u64()));
-    // Not through whom was tried in vain, nor by a second detour.
-    assert_eq!(hop(&view, Course { avoid: &avoid, ..course }).0, fixes.id());
-    assert_eq!(hop(&view, Course { is_detoured: true, ..course }).0, fixes.id());
-}
-
 #[test]
 fn a_node_without_anybody_says_that_it_is_not_ready() {
     let mut alone = Forwarder::new(contact(1), Tuning::default(), Arc::new(Interest::new((0, 0))));
@@ -568,33 +413,4 @@ fn a_node_without_anybody_says_that_it_is_not_ready() {
     alone.handle(Instant::ORIGIN, Input::Wished { request: RequestId(1), command }, &mut out);
     let effects: Vec<Effect> = out.drain().collect();
     assert!(matches!(&effects[..], [Effect::Answer { result: Err(Failure::NotReady), .. }]), "{effects:?}");
-}
-
-proptest! {
-    #[test]
-    fn each_hop_is_progress_and_no_path_loops(key in any::<[u8; 32]>(), from in 0usize..40, stride in 3usize..12) {
-        let key = Id::from_bytes(key);
-        let mut contacts: Vec<Arc<Contact>> = (1..=40).map(contact).collect();
-        contacts.sort_by_key(|contact| contact.id());
-        let views: Vec<RouteView> = (0..40).map(|me| view(&contacts, me, 2, stride)).collect();
-        let (mut at, mut closing, mut hops) = (from, false, 0);
-        loop {
-            let me = views[at].id();
-            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[], is_detoured: false, any_answers: false, holders: &[] };
-            match next_hop(&views[at], course, &Ahead::new()) {
-                Hop::Root => break,
-                Hop::Stuck => prop_assert!(false, "stuck at {me:?}"),
-                Hop::Forward(step) => {
-                    let longer = key.shared_prefix(&step.to) > key.shared_prefix(&me);
-                    prop_assert!(longer && !closing || step.to.is_nearer(&key, &me));
-                    closing = step.closing;
-                    at = contacts.binary_search_by_key(&step.to, |contact| contact.id()).expect("a node");
-                    hops += 1;
-                    prop_assert!(hops < usize::from(HOPS_MAX));
-                }
-            }
-        }
-        let truth = contacts.iter().map(|c| c.id()).min_by_key(|id| (id.distance(&key), *id));
-        prop_assert_eq!(Some(views[at].id()), truth);
-    }
 }

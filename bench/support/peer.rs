@@ -147,7 +147,7 @@ impl Peer {
 
     /// Says this over the link to a peer; says whether it was taken.
     pub fn send(&mut self, to: &Id, message: Routing) -> bool {
-        self.net.send(to, Message::Routing(message).encode().into()).is_ok()
+        self.net.send(to, Message::Routing(message).parcel()).is_ok()
     }
 
     /// Opens a link.
@@ -182,8 +182,8 @@ impl Peer {
     fn carry(&mut self, now: Instant, effect: Effect, inputs: &mut Vec<router::Input>) {
         match effect {
             // Not taken: deadlines stand behind every message of the Router.
-            Effect::Send { to, message } => drop(self.net.send(&to, message.encode().into())),
-            Effect::Reach { contact, message } => drop(self.net.reach(&contact, message.encode().into(), now)),
+            Effect::Send { to, message } => drop(self.net.send(&to, message.parcel())),
+            Effect::Reach { contact, message } => drop(self.net.reach(&contact, message.parcel(), now)),
             Effect::Dial { contact } => self.net.dial(&contact, now),
             Effect::DialSeed { address } => self.net.dial_seed(address),
             Effect::HangUp { peer, reason } => self.net.hang_up(&peer, reason, now),

@@ -99,7 +99,7 @@ fn stale(stage: &Stage, hot: Id, lease: Span) -> Vec<String> {
         .collect();
     let mut wrongs = Vec::new();
     for (node, _, operation) in stage.world.operations() {
-        let (Command::Get { object }, Some((_, Ok(Reply::Value { value, .. })))) =
+        let (Command::Get { object }, Some((_, Ok(Reply::Value { value, from, .. })))) =
             (&operation.command, operation.results.first())
         else {
             continue;
@@ -108,7 +108,7 @@ fn stale(stage: &Stage, hot: Id, lease: Span) -> Vec<String> {
         let due = due.map(|(_, version)| *version).max().unwrap_or(0);
         if *object == hot && value.version() < due {
             let (got, asked) = (value.version(), operation.asked);
-            wrongs.push(format!("node {node} got version {got} at {asked:?}, {due} was due"));
+            wrongs.push(format!("node {node} got version {got} at {asked:?} from {from:?}, {due} was due"));
         }
     }
     wrongs

@@ -176,7 +176,7 @@ impl Walk {
                 Effect::DialSeed { address } => self.net.dial_seed(address),
                 Effect::Dial { contact } => self.net.dial(&contact, now),
                 // Without a link, or with a full one, the answer does not come, and is asked for again.
-                Effect::Send { to, message } => drop(self.net.send(&to, message.encode().into())),
+                Effect::Send { to, message } => drop(self.net.send(&to, message.parcel())),
                 Effect::HangUp { peer, reason } => self.net.hang_up(&peer, reason, now),
                 Effect::Finished => {}
             }

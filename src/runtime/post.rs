@@ -17,7 +17,7 @@ use crate::overlay::directory::{self, Directory};
 use crate::overlay::router::{self, Router};
 use crate::overlay::{Effect, Fact, Hearers, RequestId, Sharding, Station, forwarder};
 use crate::wire::directory::{Answer, Refusal};
-use crate::wire::{Card, CloseReason, codec};
+use crate::wire::{Card, CloseReason, Parcel, codec};
 use bytes::Bytes;
 use crossbeam::channel::Sender;
 use mio::Waker;
@@ -27,10 +27,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What the I/O thread is asked to do for one of its nodes.
 pub enum IoItem {
-    /// Send these bytes over the link to a peer.
-    Send(Id, Bytes),
-    /// Send these bytes, dialling first if need be.
-    Reach(Arc<Contact>, Bytes),
+    /// Send this over the link to a peer.
+    Send(Id, Parcel),
+    /// Send this, dialling first if need be.
+    Reach(Arc<Contact>, Parcel),
     /// Dial a node.
     Dial(Arc<Contact>),
     /// Dial whatever node lives at this address.
@@ -129,8 +129,8 @@ impl Post {
     /// Carries out an effect of one of this node's machines, from that machine's thread.
     pub fn carry(self: &Arc<Self>, station: Station, effect: Effect) {
         match effect {
-            Effect::Send { to, message } => self.io(IoItem::Send(to, message.encode().into())),
-            Effect::Reach { contact, message } => self.io(IoItem::Reach(contact, message.encode().into())),
+            Effect::Send { to, message } => self.io(IoItem::Send(to, message.parcel())),
+            Effect::Reach { contact, message } => self.io(IoItem::Reach(contact, message.parcel())),
             Effect::Dial { contact } => self.io(IoItem::Dial(contact)),
             Effect::DialSeed { address } => self.io(IoItem::DialSeed(address)),
             Effect::HangUp { peer, reason } => self.io(IoItem::HangUp(peer, reason)),

@@ -12,7 +12,7 @@ use crate::machine::{Machine, Outbox, Reading};
 use crate::overlay::forwarder::{self, Forwarder};
 use crate::overlay::router::{self, Down};
 use crate::overlay::{Effect, Hearers, Station, directory};
-use crate::wire::{CloseReason, Message};
+use crate::wire::{CloseReason, Message, Parcel};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -80,9 +80,9 @@ impl Seat {
     /// Another thread asks something of this node.
     pub fn on_item(&mut self, now: Instant, item: IoItem) {
         match item {
-            IoItem::Send(to, bytes) => self.send(&to, bytes),
+            IoItem::Send(to, parcel) => self.send(&to, parcel),
             // A refusal is counted by the transport; deadlines stand behind every message.
-            IoItem::Reach(contact, bytes) => drop(self.net.reach(&contact, bytes, now)),
+            IoItem::Reach(contact, parcel) => drop(self.net.reach(&contact, parcel, now)),
             IoItem::Dial(contact) => self.net.dial(&contact, now),
             IoItem::DialSeed(address) => self.net.dial_seed(address),
             IoItem::HangUp(peer, reason) => self.net.hang_up(&peer, reason, now),
@@ -179,7 +179,7 @@ impl Seat {
             let mut effects = std::mem::take(&mut self.out);
             for effect in effects.drain() {
                 match effect {
-                    Effect::Send { to, message } => self.send(&to, message.encode().into()),
+                    Effect::Send { to, message } => self.send(&to, message.parcel()),
                     // Only a shed request gives an input back, and each input tells of at most one.
                     Effect::Tell(fact) => next = self.post.tell_from_io(fact).or(next),
                     Effect::Answer { request, result } => self.post.pending().close(request, result),
@@ -190,9 +190,9 @@ impl Seat {
         }
     }
 
-    fn send(&mut self, to: &Id, bytes: Bytes) {
+    fn send(&mut self, to: &Id, parcel: Parcel) {
         // No link, or no room: the transport counts it, custody and deadlines notice.
-        let _ = self.net.send(to, bytes);
+        let _ = self.net.send(to, parcel);
     }
 
     fn measure(&mut self, peer: Id, address: Option<SocketAddr>) {

@@ -349,7 +349,7 @@ impl World {
         if let Some(watched) = &mut self.book.watched {
             watched.said_by(from).add(message.kind(), bytes.len());
         }
-        let is_datagram = bytes.len() <= DATAGRAM_BYTES_MAX;
+        let is_datagram = bytes.len() <= DATAGRAM_BYTES_MAX && !message.is_vital();
         let sent = self.now();
         self.launch(Box::new(Packet { from, to, link, message, bytes, is_datagram, sent }));
     }

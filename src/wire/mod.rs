@@ -47,6 +47,22 @@ pub enum Family {
     Directory,
 }
 
+/// A message as a link takes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parcel {
+    /// The message.
+    pub bytes: Bytes,
+    /// Whether it must not be lost on the way.
+    pub is_vital: bool,
+}
+
+/// Nobody minds if it is lost.
+impl From<Bytes> for Parcel {
+    fn from(bytes: Bytes) -> Parcel {
+        Parcel { bytes, is_vital: false }
+    }
+}
+
 impl Message {
     /// The bytes: one for the kind, the rest for the content.
     pub fn encode(&self) -> Vec<u8> {
@@ -58,6 +74,16 @@ impl Message {
             Message::Directory(directory) => tagged(DIRECTORY, directory, &mut bytes),
         }
         bytes
+    }
+
+    /// The bytes, and how they are to be carried.
+    pub fn parcel(&self) -> Parcel {
+        Parcel { bytes: self.encode().into(), is_vital: self.is_vital() }
+    }
+
+    /// Whether nobody says it again if it is lost: a link carries it by a stream, which sends it until it has arrived.
+    pub fn is_vital(&self) -> bool {
+        matches!(self, Message::Probe(Probe::Gone { .. }))
     }
 
     /// About how many bytes it takes.

@@ -319,6 +319,9 @@ impl Directory {
             return None;
         }
         if let Some(entry) = self.values.get(root) {
+            if !self.vouches_for(root, entry.version) {
+                return None;
+            }
             // What is not in memory is after the next answer.
             let is_inline = self.ground.is_inline(entry.bytes);
             return if is_inline { self.cache.touch(root).map(Entry::Value) } else { Some(Entry::Large) };
@@ -331,8 +334,16 @@ impl Directory {
         (!claims.is_empty()).then_some(Entry::Claims(claims))
     }
 
+    /// The version that may be leased.
     fn version_here(&self, root: &Id) -> Option<u64> {
-        self.spread.stands.get(root).map(Stand::version).max(self.values.get(root).map(|entry| entry.version))
+        let kept = self.values.get(root).map(|entry| entry.version).filter(|version| self.vouches_for(root, *version));
+        self.spread.stands.get(root).map(Stand::version).max(kept)
+    }
+
+    /// Whether what is kept here is the newest there is: of a record the root alone knows. Whoever kept it once and hears of
+    /// changes no more would lease on what is old.
+    fn vouches_for(&self, root: &Id, version: u64) -> bool {
+        version == 0 || self.ground.view.is_root_of(root)
     }
 
     fn has_claims(&self, root: &Id) -> bool {

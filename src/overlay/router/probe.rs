@@ -337,6 +337,10 @@ impl Router {
         self.reach.forget(id);
         self.reach.strike(id);
         let Some(peer) = self.peers.remove(id) else { return };
+        if peer.wanted && peer.is_server() && ["silent", "left"].contains(&why) {
+            self.watch.note_end(t.now);
+            self.judge_adverts(t.now);
+        }
         if why == "silent" {
             self.watch.note_death(t.now);
             if peer.is_linked() {

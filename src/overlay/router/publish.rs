@@ -145,7 +145,7 @@ impl Router {
             coordinate: self.own.coordinate,
             ready: self.join.is_ready(),
             peers: self.peers.iter().filter(|peer| peer.is_present()).map(seen).collect(),
-            adverts: self.reach.adverts(),
+            adverts: self.reach.ways(),
             leaf_set: LeafView { is_whole_ring: leaf_set.is_whole_ring && self.join.is_ready(), ..leaf_set },
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Reach {
     told: Arc<[ReachEntry]>,
     /// Who was linked since that was told to all.
     untold: BTreeSet<Id>,
+    /// Whether what links cost is true for long enough to be told, and to be counted on. Until it has seen one fail a node thinks so.
+    pays: bool,
     is_stale: bool,
     computed: Instant,
 }
@@ -45,6 +47,7 @@ impl Reach {
             better: BTreeMap::new(),
             told: Arc::new([]),
             untold: BTreeSet::new(),
+            pays: true,
             is_stale: false,
             computed: Instant::ORIGIN,
         }
@@ -103,6 +106,11 @@ impl Reach {
     /// What the linked nodes that are not doubted said, and the way to them, the nearest first, as of the last review.
     pub(super) fn adverts(&self) -> Arc<[Advert]> {
         Arc::clone(&self.adverts)
+    }
+
+    /// What of that messages may be sent by.
+    pub(super) fn ways(&self) -> Arc<[Advert]> {
+        if self.pays { self.adverts() } else { Arc::default() }
     }
 
     fn gather(&mut self, peers: &Peers) {
@@ -288,10 +296,10 @@ impl Router {
     /// Tells the neighbours what the links cost, if that pays: as a rule 64 entries of about 12 bytes to the 64 nearest links, 50 KiB
     /// each time, once in a quarter of an hour when nothing changes.
     pub(super) fn tell_reach(&mut self, t: &mut Turn) {
-        let pays = self.adverts_pay(t.now);
-        let wait = self.own.chance.jittered(if pays { TELL_AGAIN } else { JUDGE_AGAIN }, 0.5);
+        self.judge_adverts(t.now);
+        let wait = self.own.chance.jittered(if self.reach.pays { TELL_AGAIN } else { JUDGE_AGAIN }, 0.5);
         self.own.due.set(Due::Reach, t.now + wait);
-        if !pays {
+        if !self.reach.pays {
             return;
         }
         let links = self.links_to_tell();
@@ -321,23 +329,28 @@ impl Router {
     /// Tells those of the newly linked that are ready and among the nearest.
     pub(super) fn tell_new_links(&mut self, t: &mut Turn) {
         let untold = std::mem::take(&mut self.reach.untold);
-        // Who is still joining has its turn later; who takes as long as that hears with all.
-        let is_joining = |id: &&Id| {
-            let young = |since: Instant| t.now.since(since) < TELL_NEW * 3;
-            self.peers
-                .find(id)
-                .is_some_and(|peer| !peer.ready && matches!(peer.link, Link::Up { since, .. } if young(since)))
+        // Who is still joining has its turn later, and whose link is only just made; who takes as long as that hears with all.
+        let is_early = |id: &&Id| {
+            self.peers.find(id).is_some_and(|peer| match peer.link {
+                Link::Up { since, .. } if peer.ready => t.now.since(since) < TELL_NEW / 2,
+                Link::Up { since, .. } => t.now.since(since) < TELL_NEW * 3,
+                _ => false,
+            })
         };
-        self.reach.untold = untold.iter().filter(is_joining).copied().collect();
+        let (early, due): (Vec<Id>, Vec<Id>) = untold.iter().partition(is_early);
+        self.reach.untold = early.into_iter().collect();
         if !self.reach.untold.is_empty() {
             self.own.soon(t.now, Due::NewLinks, TELL_NEW);
         }
-        if !self.adverts_pay(t.now) {
+        if !self.reach.pays {
             return;
         }
         let links = self.links_to_tell();
+        if links.len() < 2 {
+            return;
+        }
         let rtt = |peer: &Peer| peer.link_rtt().filter(|_| peer.ready);
-        for (id, rtt) in untold.iter().filter_map(|id| Some((*id, rtt(self.peers.find(id)?)?))) {
+        for (id, rtt) in due.iter().filter_map(|id| Some((*id, rtt(self.peers.find(id)?)?))) {
             let nearer = self.peers.linked().filter_map(Peer::link_rtt).filter(|other| *other < rtt).count();
             if nearer < self.reach_width() {
                 t.probe(id, Probe::Reach { links: Arc::clone(&links) });
@@ -345,10 +358,17 @@ impl Router {
         }
     }
 
-    /// Whether what links cost is true for long enough to be told, and to be counted on. Until a node has seen one fail it
-    /// thinks so.
-    fn adverts_pay(&self, now: Instant) -> bool {
-        self.watch.each_lives(now, self.own.started, self.peers.links(), 0.0) >= PAYS
+    /// Judges whether adverts pay here, by how long links live.
+    pub(super) fn judge_adverts(&mut self, now: Instant) {
+        let chosen = self.peers.linked().filter(|peer| peer.wanted && peer.is_server()).count();
+        let lives = self.watch.links_live(now, self.own.started, chosen);
+        let pays = lives >= if self.reach.pays { PAYS.0 } else { PAYS.1 };
+        if pays != self.reach.pays {
+            self.reach.pays = pays;
+            self.reach.is_stale = true;
+            self.publication.has_drifted = true;
+            self.own.tally.count(if pays { "router_adverts_resumed_total" } else { "router_adverts_stopped_total" });
+        }
     }
 
     /// Compares all links with the ways beside them if anything these rest on changed; not too often.
@@ -359,13 +379,9 @@ impl Router {
         self.reach.is_stale = false;
         self.reach.computed = now;
         self.reach.heard.retain(|_, advert| now.since(advert.at) < ADVERT_LASTS);
-        if self.adverts_pay(now) {
-            self.reach.gather(&self.peers);
-        } else {
-            self.reach.adverts = Arc::default();
-        }
+        self.reach.gather(&self.peers);
         let link = |peer: &Peer| match peer.link {
-            Link::Up { rtt, .. } => Some((peer.id(), rtt)),
+            Link::Up { rtt, .. } if self.reach.pays => Some((peer.id(), rtt)),
             _ => None,
         };
         let links: Vec<(Id, RttEstimate)> = self.peers.iter().filter_map(link).collect();
@@ -462,8 +478,9 @@ const TELL_AGAIN: Span = Span::from_mins(15);
 const TELL_NEW: Span = Span::from_secs(10);
 /// Adverts pay where links live as long as this. 300 nodes on PlanetLab hosts, 48 links, sessions of 5, 10, 20 and 40 minutes
 /// (2026-11-27, two seeds): stretch 1.87, 1.65, 1.46, 1.27 with them, 1.75, 1.60, 1.45, 1.33 without, at 1,940, 980, 510, 280
-/// bytes a node and second instead of 610, 290, 150, 80; so a fifth of what is told names the dead.
-const PAYS: Span = Span::from_mins(20);
+/// bytes a node and second instead of 610, 290, 150, 80; so a fifth of what is told names the dead. Where they did not pay they do
+/// so again from the second on, so that a node does not turn to and fro: a guess.
+const PAYS: (Span, Span) = (Span::from_mins(20), Span::from_mins(30));
 /// How soon that is judged again where they do not. A guess.
 const JUDGE_AGAIN: Span = Span::from_secs(60);
 /// An advert not renewed within two and a half of these intervals is forgotten.

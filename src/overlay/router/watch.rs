@@ -1,7 +1,7 @@
 //! How long a link may be quiet.
 //!
 //! Owns: when each link is looked at, the beat that a quiet one gets, how long that is put off and how long links live, for
-//! the deaths this node has seen; and closing links that nobody needs.
+//! the deaths and departures this node has seen; and closing links that nobody needs.
 //! Never does: doubt anybody: who does not even acknowledge a beat is pinged (`probe.rs`).
 
 use super::Router;
@@ -19,8 +19,10 @@ pub(super) struct Watch {
     looks: Deadlines<Id>,
     /// Who should have been heard since when, for a beat or because another misses it, and was not looked at since.
     expected: BTreeMap<Id, Instant>,
-    /// When linked nodes were found dead: the last of them.
-    deaths: VecDeque<Instant>,
+    /// When nodes were found dead.
+    deaths: History,
+    /// When servers this node had chosen to link were found dead, or left.
+    ends: History,
     healed: Instant,
     /// When a new node pings somebody next for its coordinate's sake.
     learns: Instant,
@@ -31,7 +33,8 @@ impl Watch {
         Watch {
             looks: Deadlines::new(),
             expected: BTreeMap::new(),
-            deaths: VecDeque::new(),
+            deaths: History::default(),
+            ends: History::default(),
             healed: Instant::ORIGIN,
             learns: Instant::ORIGIN,
         }
@@ -39,31 +42,54 @@ impl Watch {
 
     /// A node known here was found dead.
     pub(super) fn note_death(&mut self, now: Instant) {
-        self.deaths.push_back(now);
-        if self.deaths.len() > DEATHS_KEPT {
-            self.deaths.pop_front();
-        }
+        self.deaths.note(now);
+    }
+
+    /// A server that this node had chosen to link is gone, in good order or not. (Whoever only links to this node says nothing
+    /// by going: many such could go all the time.)
+    pub(super) fn note_end(&mut self, now: Instant) {
+        self.ends.note(now);
     }
 
     /// Whether several died within the last minute: then others may have, too.
     fn is_dying(&self, now: Instant) -> bool {
-        self.deaths.iter().rev().nth(MANY_DEATHS - 1).is_some_and(|at| now.since(*at) < MANY_WITHIN)
+        self.deaths.at.iter().rev().nth(MANY_DEATHS - 1).is_some_and(|at| now.since(*at) < MANY_WITHIN)
     }
 
     /// How long any of so many links may be quiet, by how often they failed.
     fn rest(&self, now: Instant, started: Instant, links: usize) -> Span {
         // As if one failed just now, so that a node that has seen none yet is careful at first (MSPastry, DSN 2004).
-        let each_lives = self.each_lives(now, started, links, 1.0);
+        let each_lives = self.deaths.each_lives(now, started, links, 1.0);
         // Found dead after half of the rest on average, on each hop.
         each_lives.scaled(2.0 * DEAD_ON_THE_WAY / HOPS).clamp(REST.0, REST.1)
     }
 
+    /// How long each of so many links that this node has chosen lives, by those it saw end: for ever, if none did.
+    pub(super) fn links_live(&self, now: Instant, started: Instant, links: usize) -> Span {
+        self.ends.each_lives(now, started, links, 0.0)
+    }
+}
+
+/// When the last of something happened.
+#[derive(Clone, Debug, Default)]
+struct History {
+    at: VecDeque<Instant>,
+}
+
+impl History {
+    fn note(&mut self, now: Instant) {
+        self.at.push_back(now);
+        if self.at.len() > DEATHS_KEPT {
+            self.at.pop_front();
+        }
+    }
+
     /// How long each of so many links lives, by how often they failed: as far back as that is kept, else since `started`, when
     /// this node did. `feared`: failures it counts as well until it has seen many; with none at all they live for ever.
-    pub(super) fn each_lives(&self, now: Instant, started: Instant, links: usize, feared: f64) -> Span {
-        let is_full = self.deaths.len() == DEATHS_KEPT;
-        let since = self.deaths.front().filter(|_| is_full).copied().unwrap_or(started);
-        let failures = self.deaths.len() as f64 + if is_full { 0.0 } else { feared };
+    fn each_lives(&self, now: Instant, started: Instant, links: usize, feared: f64) -> Span {
+        let is_full = self.at.len() == DEATHS_KEPT;
+        let since = self.at.front().filter(|_| is_full).copied().unwrap_or(started);
+        let failures = self.at.len() as f64 + if is_full { 0.0 } else { feared };
         now.since(since).scaled(links as f64 / failures)
     }
 }
@@ -240,9 +266,10 @@ mod tests {
         let mut watch = Watch::new();
         assert_eq!(watch.rest(at(1), at(0), 64), REST.0);
         assert_eq!(watch.rest(at(3_600), at(0), 64), REST.1, "no death in an hour");
-        assert!(watch.each_lives(at(10), at(0), 64, 0.0) > Span::from_hours(1_000), "none seen, none feared");
+        assert!(watch.links_live(at(10), at(0), 64) > Span::from_hours(1_000), "none seen, none feared");
+        watch.note_end(at(3_600));
+        assert_eq!(watch.links_live(at(3_600), at(0), 64), Span::from_hours(64));
         watch.note_death(at(3_600));
-        assert_eq!(watch.each_lives(at(3_600), at(0), 64, 0.0), Span::from_hours(64));
         // 64 links of nodes that stay for 138 minutes (Gnutella): one death in 129 s.
         (1..40).for_each(|death| watch.note_death(at(3_600 + death * 129)));
         let rest = watch.rest(at(3_600 + 39 * 129), at(0), 64).as_secs_f64();
@@ -250,6 +277,6 @@ mod tests {
         // 1.4 minutes in the median.
         (1..40).for_each(|death| watch.note_death(at(10_000 + death * 2)));
         assert_eq!(watch.rest(at(10_080), at(0), 64), REST.0);
-        assert!(watch.deaths.len() == DEATHS_KEPT);
+        assert_eq!(watch.deaths.at.len(), DEATHS_KEPT);
     }
 }

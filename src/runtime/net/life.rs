@@ -17,7 +17,7 @@ use super::links::Seats;
 use super::{Net, tls};
 use crate::base::{Instant, Span};
 use crate::identity::Contact;
-use crate::wire::CloseReason;
+use crate::wire::{CloseReason, Parcel};
 use bytes::Bytes;
 use quinn_proto::{ConnectionError, Dir, Event, StreamEvent, TransportErrorCode, VarInt};
 use std::collections::VecDeque;
@@ -72,7 +72,7 @@ impl Net {
     }
 
     /// Dials the next address; without one the dial has failed.
-    fn attempt(&mut self, mut dial: Dial, queue: VecDeque<Bytes>, now: Instant) {
+    fn attempt(&mut self, mut dial: Dial, queue: VecDeque<Parcel>, now: Instant) {
         let peer = dial.contact.id();
         let name = tls::name_of(&dial.contact.name().key);
         let mut fault = DialFault::NoAddress;

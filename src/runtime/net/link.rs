@@ -1,6 +1,6 @@
 //! One link: a QUIC connection and the messages on their way through it.
 //!
-//! Owns: how a message travels (datagram if it fits, else a stream of its own), what waits to be sent, and
+//! Owns: how a message travels (datagram if it fits and may be lost, else a stream of its own), what waits to be sent, and
 //! what has been half received.
 //! Never does: know other links, or judge a hello.
 
@@ -12,7 +12,7 @@ use super::limits::{
 use super::tuning::{DATAGRAM_BYTES_MAX, STREAMS_MAX, STREAMS_MAX_BUSY};
 use crate::base::{Instant, Span};
 use crate::identity::{Contact, PublicKey};
-use crate::wire::MESSAGE_BYTES_MAX;
+use crate::wire::{MESSAGE_BYTES_MAX, Parcel};
 use bytes::{Bytes, BytesMut};
 use quinn_proto::{Connection, Dir, ReadError, SendDatagramError, StreamId, VarInt, WriteError};
 use std::collections::{BTreeMap, VecDeque};
@@ -85,7 +85,7 @@ pub(super) struct LinkTraffic {
 
 #[derive(Default)]
 struct Outgoing {
-    waiting: VecDeque<Bytes>,
+    waiting: VecDeque<Parcel>,
     waiting_bytes: usize,
     /// A stream that flow control has not let us write to its end. One at a time, so that a peer's
     /// window never fills with many beginnings.
@@ -146,22 +146,22 @@ impl Link {
     }
 
     /// Takes a message: to QUIC if it can be, else into the queue.
-    pub fn offer(&mut self, bytes: Bytes) -> Result<(), SendFault> {
-        if bytes.len() > MESSAGE_BYTES_MAX {
-            return Err(SendFault::TooLong { bytes: bytes.len() });
+    pub fn offer(&mut self, parcel: Parcel) -> Result<(), SendFault> {
+        if parcel.bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(SendFault::TooLong { bytes: parcel.bytes.len() });
         }
-        let length = bytes.len() as u64;
+        let length = parcel.bytes.len() as u64;
+        let is_datagram = self.is_datagram(&parcel);
         match self.phase {
             Phase::Over => return Err(SendFault::NoLink),
-            Phase::Handshake | Phase::Refusing { .. } => self.queue(bytes)?,
+            Phase::Handshake | Phase::Refusing { .. } => self.queue(parcel)?,
+            _ if is_datagram => {
+                let full = SendFault::Full { limit: DATAGRAM_BYTES_MAX };
+                self.conn.datagrams().send(parcel.bytes, false).map_err(|_| full)?;
+            }
             _ => {
-                if self.conn.datagrams().max_size().is_some_and(|limit| bytes.len() <= limit) {
-                    let full = SendFault::Full { limit: DATAGRAM_BYTES_MAX };
-                    self.conn.datagrams().send(bytes, false).map_err(|_| full)?;
-                } else {
-                    self.queue(bytes)?;
-                    self.pump();
-                }
+                self.queue(parcel)?;
+                self.pump();
             }
         }
         self.traffic.messages_out += 1;
@@ -178,9 +178,9 @@ impl Link {
                     return;
                 }
             }
-            let Some(bytes) = self.outgoing.waiting.front() else { return };
-            if self.conn.datagrams().max_size().is_some_and(|limit| bytes.len() <= limit) {
-                match self.conn.datagrams().send(bytes.clone(), false) {
+            let Some(parcel) = self.outgoing.waiting.front().cloned() else { return };
+            if self.is_datagram(&parcel) {
+                match self.conn.datagrams().send(parcel.bytes, false) {
                     Err(SendDatagramError::Blocked(_)) => return,
                     Ok(()) => {}
                     Err(_) => self.traffic.messages_lost += 1,
@@ -189,8 +189,8 @@ impl Link {
             } else {
                 let Some(id) = self.conn.streams().open(Dir::Uni) else { return };
                 self.traffic.stream_messages_out += 1;
-                let bytes = self.unqueue();
-                self.write(id, bytes);
+                self.unqueue();
+                self.write(id, parcel.bytes);
             }
         }
     }
@@ -201,7 +201,7 @@ impl Link {
     }
 
     /// Takes the queue's messages away, for another link or to count them as lost.
-    pub fn take_queue(&mut self) -> VecDeque<Bytes> {
+    pub fn take_queue(&mut self) -> VecDeque<Parcel> {
         self.outgoing.waiting_bytes = 0;
         let queue = std::mem::take(&mut self.outgoing.waiting);
         self.traffic.messages_out = self.traffic.messages_out.saturating_sub(queue.len() as u64);
@@ -308,20 +308,24 @@ impl Link {
         assembly
     }
 
-    fn queue(&mut self, bytes: Bytes) -> Result<(), SendFault> {
+    /// Whether it goes in a datagram.
+    fn is_datagram(&mut self, parcel: &Parcel) -> bool {
+        !parcel.is_vital && self.conn.datagrams().max_size().is_some_and(|limit| parcel.bytes.len() <= limit)
+    }
+
+    fn queue(&mut self, parcel: Parcel) -> Result<(), SendFault> {
         let queue = &mut self.outgoing;
-        if queue.waiting.len() >= QUEUE_MESSAGES_MAX || queue.waiting_bytes + bytes.len() > QUEUE_BYTES_MAX {
+        if queue.waiting.len() >= QUEUE_MESSAGES_MAX || queue.waiting_bytes + parcel.bytes.len() > QUEUE_BYTES_MAX {
             return Err(SendFault::Full { limit: QUEUE_BYTES_MAX });
         }
-        queue.waiting_bytes += bytes.len();
-        queue.waiting.push_back(bytes);
+        queue.waiting_bytes += parcel.bytes.len();
+        queue.waiting.push_back(parcel);
         Ok(())
     }
 
-    fn unqueue(&mut self) -> Bytes {
-        let bytes = self.outgoing.waiting.pop_front().unwrap_or_default();
-        self.outgoing.waiting_bytes = self.outgoing.waiting_bytes.saturating_sub(bytes.len());
-        bytes
+    fn unqueue(&mut self) {
+        let length = self.outgoing.waiting.pop_front().map_or(0, |parcel| parcel.bytes.len());
+        self.outgoing.waiting_bytes = self.outgoing.waiting_bytes.saturating_sub(length);
     }
 
     fn write(&mut self, id: StreamId, bytes: Bytes) {

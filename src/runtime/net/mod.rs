@@ -27,8 +27,7 @@ pub use socket::NetBuffers;
 use crate::base::{Id, Instant, Span};
 use crate::identity::{Contact, SecretKey};
 use crate::runtime::clock::Clock;
-use crate::wire::CloseReason;
-use bytes::Bytes;
+use crate::wire::{CloseReason, Parcel};
 use greeting::Greeting;
 use life::Warnings;
 use links::Links;
@@ -121,22 +120,22 @@ impl Net {
         }
     }
 
-    /// Sends over the link that is up; a datagram if the message fits one, else a stream. Neither
+    /// Sends over the link that is up; a datagram if the message fits one and may be lost, else a stream. Neither
     /// confirms delivery.
-    pub fn send(&mut self, peer: &Id, bytes: Bytes) -> Result<(), SendFault> {
+    pub fn send(&mut self, peer: &Id, parcel: Parcel) -> Result<(), SendFault> {
         let Some((handle, link)) = self.links.up(peer) else { return Err(SendFault::NoLink) };
-        let taken = link.offer(bytes);
+        let taken = link.offer(parcel);
         self.offered(handle, taken)
     }
 
     /// Sends over the link that is up, or dials and keeps the message (within limits) until it is.
-    pub fn reach(&mut self, contact: &Arc<Contact>, bytes: Bytes, now: Instant) -> Result<(), SendFault> {
+    pub fn reach(&mut self, contact: &Arc<Contact>, parcel: Parcel, now: Instant) -> Result<(), SendFault> {
         let peer = contact.id();
         self.dial(contact, now);
         let seats = self.links.seats(&peer);
         let Some(handle) = seats.up.or(seats.dialling) else { return Err(SendFault::NoLink) };
         let Some(link) = self.links.at(handle) else { return Err(SendFault::NoLink) };
-        let taken = link.offer(bytes);
+        let taken = link.offer(parcel);
         self.offered(handle, taken)
     }
 

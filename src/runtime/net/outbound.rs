@@ -7,7 +7,7 @@ use super::limits::{SEGMENTS_MAX, TRANSMITS_PER_TURN};
 use super::socket::NetBuffers;
 use super::{DialFault, Net, NetEvent, SendFault};
 use crate::base::Instant;
-use bytes::Bytes;
+use crate::wire::Parcel;
 use std::collections::VecDeque;
 use std::time;
 
@@ -101,10 +101,10 @@ impl Net {
     }
 
     /// Messages of one link that never were sent, over another or lost.
-    pub(super) fn move_queue(&mut self, queue: VecDeque<Bytes>, to: Option<usize>) {
-        for bytes in queue {
+    pub(super) fn move_queue(&mut self, queue: VecDeque<Parcel>, to: Option<usize>) {
+        for parcel in queue {
             let taken = match to.and_then(|handle| self.links.at(handle)) {
-                Some(link) => link.offer(bytes),
+                Some(link) => link.offer(parcel),
                 None => Err(SendFault::NoLink),
             };
             if taken.is_err() {

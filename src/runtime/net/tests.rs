@@ -7,6 +7,7 @@ use super::*;
 use crate::identity::{NodeName, Role};
 use crate::wire::hello::WIRE_VERSION;
 use crate::wire::{Hello, MESSAGE_BYTES_MAX};
+use bytes::Bytes;
 use mio::{Events, Poll};
 use std::time::Duration;
 
@@ -170,6 +171,10 @@ fn message(tag: u8, length: usize) -> Bytes {
     (0..length).map(|index| (index as u8).wrapping_mul(31) ^ tag).collect::<Vec<u8>>().into()
 }
 
+fn parcel(tag: u8, length: usize) -> Parcel {
+    message(tag, length).into()
+}
+
 #[test]
 fn both_ends_of_a_link_know_who_the_other_is() {
     let fleet = Fleet::linked([1, 2]);
@@ -194,7 +199,7 @@ fn who_dials_has_its_link_after_one_round_trip() {
     fleet.until("the dialler's end", |nodes| nodes[0].ups() == 1);
     assert_eq!(fleet.nodes[1].ups(), 0);
     let peer = fleet.id(1);
-    fleet.nodes[0].net.send(&peer, message(1, 100)).unwrap();
+    fleet.nodes[0].net.send(&peer, parcel(1, 100)).unwrap();
     fleet.until("what was said at once", |nodes| nodes[1].messages.len() == 1);
     assert_eq!(fleet.nodes[1].ups(), 1);
 }
@@ -218,7 +223,7 @@ fn messages_of_all_sizes_arrive_whole_both_ways() {
     for (from, to) in [(0, 1), (1, 0)] {
         let peer = fleet.id(to);
         for (tag, size) in sizes.iter().enumerate() {
-            fleet.nodes[from].net.send(&peer, message(tag as u8, *size)).unwrap();
+            fleet.nodes[from].net.send(&peer, parcel(tag as u8, *size)).unwrap();
             fleet.turn();
         }
     }
@@ -240,15 +245,31 @@ fn messages_of_all_sizes_arrive_whole_both_ways() {
     assert_eq!(fleet.nodes[0].net.links.assembling, 0);
 }
 
+/// A datagram that is lost is gone; what a stream carries is sent until it has arrived.
+#[test]
+fn what_nobody_says_again_goes_by_a_stream_however_short_it_is() {
+    let mut fleet = Fleet::linked([1, 2]);
+    let peer = fleet.id(1);
+    let word = crate::wire::Message::Probe(crate::wire::Probe::Gone { suspect: Id::MAX });
+    fleet.nodes[0].net.send(&peer, word.parcel()).unwrap();
+    fleet.nodes[0].net.send(&peer, parcel(1, 100)).unwrap();
+    fleet.until("both", |nodes| nodes[1].messages.len() == 2);
+    assert!(fleet.nodes[1].messages.iter().any(|(_, bytes)| *bytes == word.encode()));
+    assert_eq!(
+        (fleet.nodes[0].net.counters().sent.messages, fleet.nodes[0].net.counters().sent.stream_messages),
+        (2, 1)
+    );
+}
+
 #[test]
 fn a_message_too_long_or_to_a_stranger_is_an_error() {
     let mut fleet = Fleet::linked([1, 2]);
     let (known, stranger) = (fleet.id(1), Id::hash_of(b"nobody"));
     let net = &mut fleet.nodes[0].net;
-    assert_eq!(net.send(&stranger, Bytes::new()), Err(SendFault::NoLink));
+    assert_eq!(net.send(&stranger, Parcel::default()), Err(SendFault::NoLink));
     let bytes = MESSAGE_BYTES_MAX + 1;
-    assert_eq!(net.send(&known, message(0, bytes)), Err(SendFault::TooLong { bytes }));
-    let refused = (0..10_000).find_map(|_| net.send(&known, message(0, 1_000)).err());
+    assert_eq!(net.send(&known, parcel(0, bytes)), Err(SendFault::TooLong { bytes }));
+    let refused = (0..10_000).find_map(|_| net.send(&known, parcel(0, 1_000)).err());
     assert!(matches!(refused, Some(SendFault::Full { .. })));
     assert_eq!(net.counters().refused.queue_full, 1);
 }
@@ -258,7 +279,7 @@ fn a_message_may_be_sent_before_there_is_a_link() {
     let mut fleet = Fleet::of([1, 2]);
     let (contact, now) = (fleet.nodes[1].contact.clone(), fleet.clock.now());
     for tag in 0..10 {
-        fleet.nodes[0].net.reach(&contact, message(tag, 900 * usize::from(tag)), now).unwrap();
+        fleet.nodes[0].net.reach(&contact, parcel(tag, 900 * usize::from(tag)), now).unwrap();
     }
     fleet.until("messages", |nodes| nodes[1].messages.len() == 10);
     assert_eq!((fleet.nodes[0].ups(), fleet.nodes[1].ups()), (1, 1));
@@ -270,7 +291,7 @@ fn a_burst_of_middling_messages_outlasts_every_limit_on_streams() {
     let peer = fleet.id(1);
     for round in 1..=2 {
         for tag in 0..200 {
-            fleet.nodes[0].net.send(&peer, message(tag, 5_000)).unwrap();
+            fleet.nodes[0].net.send(&peer, parcel(tag, 5_000)).unwrap();
         }
         fleet.until("burst", |nodes| nodes[1].messages.len() == 200 * round);
     }
@@ -361,13 +382,13 @@ fn two_that_dial_each_other_at_once_end_up_with_one_link_and_lose_nothing() {
         let contacts = [fleet.nodes[0].contact.clone(), fleet.nodes[1].contact.clone()];
         let now = fleet.clock.now();
         for tag in 0..20 {
-            fleet.nodes[0].net.reach(&contacts[1], message(tag, 3_000), now).unwrap();
-            fleet.nodes[1].net.reach(&contacts[0], message(tag, 30), now).unwrap();
+            fleet.nodes[0].net.reach(&contacts[1], parcel(tag, 3_000), now).unwrap();
+            fleet.nodes[1].net.reach(&contacts[0], parcel(tag, 30), now).unwrap();
         }
         fleet.until("messages", |nodes| nodes.iter().all(|node| node.messages.len() == 20));
         for tag in 20..40 {
-            fleet.nodes[0].net.send(&contacts[1].id(), message(tag, 30)).unwrap();
-            fleet.nodes[1].net.send(&contacts[0].id(), message(tag, 3_000)).unwrap();
+            fleet.nodes[0].net.send(&contacts[1].id(), parcel(tag, 30)).unwrap();
+            fleet.nodes[1].net.send(&contacts[0].id(), parcel(tag, 3_000)).unwrap();
             fleet.turn();
         }
         fleet.until("one connection", |nodes| nodes.iter().all(|node| node.net.counters().links == 1));
@@ -442,7 +463,7 @@ fn a_restarted_peer_that_is_spoken_to_answers_with_a_reset() {
     fleet.idle(Span::from_millis(100));
     restart(&mut fleet);
     let peer = fleet.id(1);
-    fleet.nodes[0].net.send(&peer, message(1, 200)).unwrap();
+    fleet.nodes[0].net.send(&peer, parcel(1, 200)).unwrap();
     fleet.until("reset", |nodes| nodes[0].downs().len() == 1);
     assert_eq!(*fleet.nodes[0].downs()[0], DownReason::Reset);
     fleet.dial(0, 1);
@@ -463,8 +484,8 @@ fn a_restarted_peer_that_dials_replaces_its_old_link() {
             fleet.idle(Span::from_millis(1_500));
             fleet.until("one link", |nodes| nodes.iter().all(|node| node.net.counters().links == 1));
             let peers = [fleet.id(0), fleet.id(1)];
-            fleet.nodes[0].net.send(&peers[1], message(1, 200)).unwrap();
-            fleet.nodes[1].net.send(&peers[0], message(2, 200)).unwrap();
+            fleet.nodes[0].net.send(&peers[1], parcel(1, 200)).unwrap();
+            fleet.nodes[1].net.send(&peers[0], parcel(2, 200)).unwrap();
             fleet.until("messages", |nodes| nodes.iter().all(|node| node.messages.len() == 1));
         }
     }
@@ -477,7 +498,7 @@ fn a_closed_link_tells_the_peer_why() {
     let mut fleet = Fleet::linked([1, 2]);
     let (peer, now) = (fleet.id(1), fleet.clock.now());
     fleet.nodes[0].net.hang_up(&peer, CloseReason::Leaving, now);
-    assert_eq!(fleet.nodes[0].net.send(&peer, Bytes::new()), Err(SendFault::NoLink));
+    assert_eq!(fleet.nodes[0].net.send(&peer, Parcel::default()), Err(SendFault::NoLink));
     fleet.until("down", |nodes| nodes.iter().all(|node| node.downs().len() == 1));
     assert_eq!(*fleet.nodes[0].downs()[0], DownReason::ClosedByUs(CloseReason::Leaving));
     let theirs = DownReason::ClosedByPeer { reason: Some(CloseReason::Leaving), text: "leaving".into() };
@@ -491,7 +512,7 @@ fn a_dial_to_nobody_fails_within_its_time() {
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let nobody = contact_of(9, silent.local_addr().unwrap());
     let begun = fleet.clock.now();
-    fleet.nodes[0].net.reach(&nobody, message(1, 100), begun).unwrap();
+    fleet.nodes[0].net.reach(&nobody, parcel(1, 100), begun).unwrap();
     fleet.until("fault", |nodes| nodes[0].dial_fault().is_some());
     assert_eq!(fleet.nodes[0].dial_fault(), Some(&DialFault::TimedOut));
     let took = fleet.clock.now().since(begun);
@@ -507,7 +528,7 @@ fn a_second_address_is_tried_when_the_first_is_silent() {
     let addresses = [silent.local_addr().unwrap(), fleet.nodes[1].net.local_addr().unwrap()];
     let contact = Contact::sign(&key, NodeName { key: key.public(), nonce: 0 }, &addresses, Role::Server, 2);
     let now = fleet.clock.now();
-    fleet.nodes[0].net.reach(&Arc::new(contact), message(3, 10), now).unwrap();
+    fleet.nodes[0].net.reach(&Arc::new(contact), parcel(3, 10), now).unwrap();
     fleet.until("message", |nodes| nodes[1].messages.len() == 1 && nodes[0].ups() == 1);
 }
 
@@ -529,7 +550,7 @@ fn garbage_is_ignored() {
         fleet.turn();
     }
     let peer = fleet.id(1);
-    fleet.nodes[0].net.send(&peer, message(1, 100)).unwrap();
+    fleet.nodes[0].net.send(&peer, parcel(1, 100)).unwrap();
     fleet.until("message", |nodes| nodes[1].messages.len() == 1);
     assert_eq!((fleet.nodes[1].ups(), fleet.nodes[1].downs().len()), (1, 0));
     assert!(fleet.nodes[1].net.counters().refused.garbage > 50);

@@ -153,6 +153,30 @@ fn nobody_is_made_to_answer_with_what_is_old_forged_or_of_no_concern_to_it() {
     assert_eq!(town.reading(relay, "directory_stands"), 0.0);
 }
 
+/// A replica may be older than any lease: its keeper leases on what never changes, and of a record only what was leased to it.
+#[test]
+fn who_merely_keeps_a_record_leases_it_to_nobody() {
+    let mut town = Town::of(9, Tuning::default());
+    let enlists = |town: &mut Town, value: &Value| {
+        receipts(town.ask(0, put(value)));
+        town.rest(Span::from_secs(60));
+        let (object, version) = (value.id(), value.version());
+        let nearest = town.nearest(&object);
+        let (keeper, asker) = (town.id(nearest[1]), town.id(nearest[8]));
+        let before = town.said.len();
+        let enlist = |(from, _, message): &&(Id, Id, Message)| {
+            *from == keeper && matches!(message, Message::Directory(Wire::Enlist { root, .. }) if *root == object)
+        };
+        for told in [version, 99] {
+            town.hear(nearest[1], asker, Wire::Serving { root: object, version: told, served: 1_000 });
+        }
+        town.rest(Span::from_millis(100));
+        town.said[before..].iter().filter(enlist).count()
+    };
+    assert_eq!(enlists(&mut town, &record(1, "changes")), 0);
+    assert_eq!(enlists(&mut town, &blob("never changes")), 2);
+}
+
 #[test]
 fn another_granters_word_prolongs_a_lease_and_goes_down_the_tree() {
     let mut town = Town::of(9, Tuning::default());

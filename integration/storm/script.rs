@@ -181,7 +181,7 @@ impl Storm {
         }
         let blows = [Blow::SiteDeath, Blow::Flapping, Blow::Grey, Blow::LostDisk, Blow::BadDisk];
         let (blow, node) = (blows[self.blows.index(blows.len())], ready[self.blows.index(ready.len())]);
-        self.say(&format!("{blow:?}"));
+        self.say(&format!("{blow:?} at {}", node_name(node)));
         match blow {
             Blow::SiteDeath => {
                 let site = self.site();

@@ -181,9 +181,10 @@ const PAUSE_GROWS: u64 = 3;
 /// minute (the bar), and outages of single ways seldom last longer than that. Guesses.
 const PAUSE_DISPUTED: Span = Span::from_secs(30);
 const DISPUTED_FOR: Span = Span::from_hours(1);
-/// For so long after a death leaf sets may name the dead because the news is slow: neighbours find out for themselves within
-/// half a minute at the usual beat. A guess.
-const RING_LAG: Span = Span::from_mins(2);
+/// For so long after a death leaf sets may name the dead because the news is slow: neighbours find out for themselves, or are
+/// told, within 50 s (20 s until the next on the ring is missed, and some 10 s each for finding two dead that stood there, and
+/// for those who are told).
+const RING_LAG: Span = Span::from_secs(60);
 /// How far apart one node's knocks on the long dead are in a network of so many: one that is healed is whole again within a
 /// minute (the bar), and any one of its nodes may find the others, so the more there are the less each does.
 pub(super) fn knocks_apart(nodes: f64) -> Span {

@@ -5,6 +5,7 @@
 
 mod crawl;
 mod membership;
+mod objects;
 
 use super::stage::Stage;
 use crate::base::Span;

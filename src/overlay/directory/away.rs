@@ -150,6 +150,8 @@ pub(super) enum ReadThen {
     Wish(u64),
     /// To push it to a peer, by repair.
     Push(Id),
+    /// To put it again where it belongs.
+    BringHome,
     /// To see whether it is still sound.
     Scrub,
 }

@@ -152,7 +152,7 @@ impl Directory {
         match then {
             ReadThen::Reply { replier, request } => self.cannot_read(replier, &object, &request),
             ReadThen::Scrub => self.on_read_to_scrub("unread"),
-            ReadThen::Wish(_) | ReadThen::Push(_) => self.on_read_done(object, then, None),
+            ReadThen::Wish(_) | ReadThen::Push(_) | ReadThen::BringHome => self.on_read_done(object, then, None),
         }
     }
 
@@ -173,6 +173,7 @@ impl Directory {
                 }
             }
             ReadThen::Push(to) => self.on_read_to_push(object, to, value),
+            ReadThen::BringHome => self.on_read_to_bring_home(object, value),
             ReadThen::Scrub => self.on_read_to_scrub(if value.is_some() { "sound" } else { "damaged" }),
         }
     }

@@ -34,6 +34,7 @@ mod scrub;
 mod serve;
 mod stands;
 pub mod status;
+mod stray;
 mod survey;
 #[cfg(test)]
 mod tests;

@@ -59,6 +59,12 @@ impl Directory {
         self.push_more();
     }
 
+    /// Whether repair may send so many bytes now; they are counted, then.
+    pub(super) fn may_push(&mut self, bytes: u64) -> bool {
+        let per_s = self.ground.limits.repair_bytes_per_s;
+        self.repair.pushes.allowance.take(self.ground.now, bytes + PUSH_HEAD_BYTES, per_s)
+    }
+
     fn push_later(&mut self, object: Id, to: Id) {
         if self.repair.pushes.len() >= PUSHES_QUEUED_MAX {
             self.repair.is_unfinished = true;
@@ -74,9 +80,8 @@ impl Directory {
     pub(super) fn push_more(&mut self) {
         while self.repair.pushes.under_way < PUSHES_AT_ONCE {
             let Some(&(object, to)) = self.repair.pushes.queue.front() else { return };
-            let bytes = self.values.get(&object).map_or(0, |entry| entry.bytes + PUSH_HEAD_BYTES);
-            let per_s = self.ground.limits.repair_bytes_per_s;
-            if !self.repair.pushes.allowance.take(self.ground.now, bytes, per_s) {
+            let bytes = self.values.get(&object).map_or(0, |entry| entry.bytes);
+            if !self.may_push(bytes) {
                 if !self.repair.pushes.is_waiting {
                     self.ground.tally.count(Counter::Repairs, "push_waited");
                 }

@@ -32,6 +32,10 @@ impl PutWork {
     pub(super) fn new(lifetime: Span, replicas: u8, expected: Option<u64>) -> PutWork {
         PutWork { value: None, lifetime, replicas, expected }
     }
+
+    pub(super) fn version(&self) -> u64 {
+        self.value.as_ref().map_or(0, Value::version)
+    }
 }
 
 impl Directory {

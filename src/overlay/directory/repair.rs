@@ -14,21 +14,18 @@ use super::ground::Counter;
 use super::pointers::Claim;
 use super::push::Pushes;
 use super::scrub::Scrub;
+use super::stray::STRAYS_AT_ONCE;
 use super::values::Entry;
 use crate::base::{Id, Instant, Span};
 use crate::wire::Directory as Message;
 use crate::wire::directory::{Answer, OFFER_MAX, OfferEntry, Refusal, Request};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Repair at one shard.
 #[derive(Default)]
 pub(super) struct Repair {
-    /// Where the pass is among the values, and how many are still to be looked at.
-    value_cursor: Option<Id>,
-    values_left: usize,
-    /// The same among the pointers.
-    pointer_cursor: Option<(Id, Id)>,
-    pointers_left: usize,
+    values: Scan<Id>,
+    pointers: Scan<(Id, Id)>,
     pass: Pass,
     /// When all is to be looked at again, settled or not; at once if never yet.
     thorough_at: Option<Instant>,
@@ -41,8 +38,23 @@ pub(super) struct Repair {
     pub(super) pushes: Pushes,
     pub(super) scrub: Scrub,
     handing_over: usize,
+    /// Values being brought home.
+    pub(super) strays: BTreeSet<Id>,
     /// What was asked for lately, and until when it is not asked for again.
     wanted: BTreeMap<Id, Instant>,
+}
+
+/// How far the pass under way is.
+struct Scan<K> {
+    cursor: Option<K>,
+    /// How many are still to be looked at.
+    left: usize,
+}
+
+impl<K> Default for Scan<K> {
+    fn default() -> Scan<K> {
+        Scan { cursor: None, left: 0 }
+    }
 }
 
 /// What a pass looks at.
@@ -202,8 +214,8 @@ impl Directory {
     fn pass_start(&mut self, is_thorough: bool) {
         let now = self.ground.now;
         self.ground.tally.count(Counter::Repairs, "pass");
-        self.repair.values_left = self.values.len();
-        self.repair.pointers_left = self.pointers.len();
+        self.repair.values.left = self.values.len();
+        self.repair.pointers.left = self.pointers.len();
         self.repair.is_unfinished = false;
         let is_due = is_thorough || self.repair.thorough_at.is_none_or(|at| at <= now);
         if is_due {
@@ -217,18 +229,22 @@ impl Directory {
     /// Looks at the next values, and asks those who must have them.
     fn scan_values(&mut self) {
         let mut look = Look::default();
-        for _ in 0..self.repair.values_left.min(SCAN_AT_ONCE) {
+        for _ in 0..self.repair.values.left.min(SCAN_AT_ONCE) {
             let is_busy = self.repair.comparisons.len() + look.owed.len() >= COMPARISONS_MAX / 2;
             if self.repair.in_hand.len() >= IN_HAND_MAX || is_busy {
                 break;
             }
-            self.repair.values_left -= 1;
-            let Some((object, entry)) = self.values.next_round(self.repair.value_cursor) else {
-                self.repair.values_left = 0;
+            self.repair.values.left -= 1;
+            let Some((object, entry)) = self.values.next_round(self.repair.values.cursor) else {
+                self.repair.values.left = 0;
                 break;
             };
-            let is_wrapped = self.repair.value_cursor.is_some_and(|cursor| cursor >= object);
-            self.repair.value_cursor = Some(object);
+            if self.is_stray(&object, &entry) && !self.bring_home(object, entry.bytes) {
+                self.repair.values.left += 1;
+                break;
+            }
+            let is_wrapped = self.repair.values.cursor.is_some_and(|cursor| cursor >= object);
+            self.repair.values.cursor = Some(object);
             let duty = self.duty_to_look_at(&object, &entry);
             if is_wrapped || look.duty != duty {
                 look.end_run();
@@ -284,16 +300,16 @@ impl Directory {
 
     /// Looks at the next pointers, and hands over those that another node roots now.
     fn scan_pointers(&mut self) {
-        for _ in 0..self.repair.pointers_left.min(SCAN_AT_ONCE) {
+        for _ in 0..self.repair.pointers.left.min(SCAN_AT_ONCE) {
             if self.repair.handing_over >= HAND_OVERS_AT_ONCE {
                 break;
             }
-            self.repair.pointers_left -= 1;
-            let Some(((root, holder), claim)) = self.pointers.next_round(self.repair.pointer_cursor) else {
-                self.repair.pointers_left = 0;
+            self.repair.pointers.left -= 1;
+            let Some(((root, holder), claim)) = self.pointers.next_round(self.repair.pointers.cursor) else {
+                self.repair.pointers.left = 0;
                 break;
             };
-            self.repair.pointer_cursor = Some((root, holder));
+            self.repair.pointers.cursor = Some((root, holder));
             self.hand_over(root, holder, claim);
         }
     }
@@ -369,18 +385,18 @@ impl Look {
 impl Repair {
     /// One more value than the pass under way reckoned with: without this it would end one too early.
     pub(super) fn note_value(&mut self) {
-        self.values_left += usize::from(self.pass != Pass::Resting);
+        self.values.left += usize::from(self.pass != Pass::Resting);
     }
 
     /// The same of a pointer.
     pub(super) fn note_pointer(&mut self) {
-        self.pointers_left += usize::from(self.pass != Pass::Resting);
+        self.pointers.left += usize::from(self.pass != Pass::Resting);
     }
 
     /// Whether nothing is to be looked at, offered or pushed just now.
     pub(super) fn is_idle(&self) -> bool {
-        self.values_left == 0
-            && self.pointers_left == 0
+        self.values.left == 0
+            && self.pointers.left == 0
             && self.in_hand.is_empty()
             && self.comparisons.is_empty()
             && self.pushes.is_idle()
@@ -403,6 +419,7 @@ impl Repair {
 
     pub(super) fn assert_invariants(&self) {
         assert!(self.in_hand.len() <= IN_HAND_MAX);
+        assert!(self.strays.len() <= STRAYS_AT_ONCE);
         assert!(self.comparisons.len() <= COMPARISONS_MAX);
         self.pushes.assert_invariants();
         assert!(self.wanted.len() <= WANTED_MAX);

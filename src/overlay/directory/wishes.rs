@@ -28,7 +28,8 @@ pub(super) struct Wishes {
 
 /// One of them.
 pub(super) struct Wish {
-    pub(super) request: RequestId,
+    /// Whose it is; of repair's own nobody's, which brings a value home.
+    pub(super) request: Option<RequestId>,
     pub(super) object: Id,
     /// Tries begun.
     pub(super) tries: u32,
@@ -66,23 +67,24 @@ impl Directory {
         }
         match command {
             Command::Put { value, lifetime, replicas, expected } => {
-                let number = self.add_wish(request, value.id(), Work::Put(PutWork::new(lifetime, replicas, expected)));
+                let number =
+                    self.add_wish(Some(request), value.id(), Work::Put(PutWork::new(lifetime, replicas, expected)));
                 self.put_start(number, value);
             }
             Command::Get { object } => {
-                let number = self.add_wish(request, object, Work::Get(GetWork::default()));
+                let number = self.add_wish(Some(request), object, Work::Get(GetWork::default()));
                 self.get_start(number);
             }
             Command::Locate { object } => {
-                let number = self.add_wish(request, object, Work::Locate(LocateWork::default()));
+                let number = self.add_wish(Some(request), object, Work::Locate(LocateWork::default()));
                 self.locate_start(number);
             }
             Command::Publish { value, lifetime } => {
-                let number = self.add_wish(request, value.id(), Work::Publish);
+                let number = self.add_wish(Some(request), value.id(), Work::Publish);
                 self.publish_start(number, value, lifetime);
             }
             Command::Unpublish { object } => {
-                let number = self.add_wish(request, object, Work::Unpublish);
+                let number = self.add_wish(Some(request), object, Work::Unpublish);
                 self.unpublish_start(number);
             }
             // These are other machines' to fulfil: nothing to wait for here.
@@ -197,6 +199,10 @@ impl Directory {
         for due in [Due::Patience(number), Due::Retry(number), Due::Hedge(number)] {
             self.ground.deadlines.clear(&due);
         }
+        let Some(request) = wish.request else {
+            let version = if let Work::Put(work) = &wish.work { work.version() } else { 0 };
+            return self.on_brought_home(&wish.object, version, &result);
+        };
         let counter = match wish.work {
             Work::Put(_) => Counter::Puts,
             Work::Get(_) => Counter::Gets,
@@ -204,7 +210,7 @@ impl Directory {
             Work::Publish | Work::Unpublish => Counter::Publishes,
         };
         self.ground.tally.count(counter, outcome_name(&result));
-        self.ground.out.push(Effect::Answer { request: wish.request, result });
+        self.ground.out.push(Effect::Answer { request, result });
     }
 
     /// How much patience is left.
@@ -218,7 +224,7 @@ impl Directory {
         self.read(object, ReadThen::Wish(number));
     }
 
-    fn add_wish(&mut self, request: RequestId, object: Id, work: Work) -> u64 {
+    pub(super) fn add_wish(&mut self, request: Option<RequestId>, object: Id, work: Work) -> u64 {
         let number = self.ground.number();
         self.ground.wake(Due::Patience(number), self.ground.tuning.patience);
         let wish = Wish { request, object, tries: 0, current: 0, last: None, work };

@@ -1,0 +1,71 @@
+//! Objects where many nodes come at once.
+//!
+//! Owns: what is put before a network grows to many times its size, and where it is afterwards.
+//! Never does: storms: they have a script.
+
+use super::super::{Plan, Stage};
+use crate::base::{Id, Span};
+use crate::wire::Blob;
+use crate::wire::object::Value;
+
+/// Whoever kept a value among twelve nodes does not see its place any more among a hundred. Whoever does asks nobody who does
+/// not, so it must be brought there.
+#[test]
+fn what_was_put_among_few_is_found_among_many() {
+    for seed in 1..=3 {
+        let mut plan = Plan::from_seed(seed);
+        (plan.router.leaf_set_per_side, plan.router.link_budget) = (4, 16);
+        let mut stage = Stage::with(plan);
+        stage.join_crowd(12);
+        stage.rest();
+        let values: Vec<Value> = (0..40u8).map(|n| Value::Blob(Blob::from(vec![n; 20]))).collect();
+        for value in &values {
+            stage.put_value(0, value.clone(), None).expect("put");
+        }
+        stage.join_crowd(100);
+        stage.rest();
+        stage.pass(Span::from_secs(60));
+        for value in &values {
+            let from = stage.any_ready(None).expect("ready nodes");
+            assert_eq!(stage.get(from, value.id()), Ok(value.clone()), "seed {seed}");
+        }
+        let now = stage.now();
+        let keeps_out_of_sight = |object: &Id| {
+            let keeps = |node: &&crate::sim::Node| node.disk.holds(object, now).is_some();
+            stage.world.nodes().iter().filter(keeps).any(|node| node.view().is_some_and(|view| !view.covers(object)))
+        };
+        let left = values.iter().filter(|value| keeps_out_of_sight(&value.id())).count();
+        assert_eq!(left, 0, "seed {seed}: copies that stayed where they were");
+    }
+}
+
+/// A node is back with an empty disk before anybody missed it: its fellows must not go by what it had.
+#[test]
+fn who_comes_back_at_once_without_its_disk_has_its_copies_again() {
+    for (seed, away) in [(1, 1), (2, 1), (3, 5), (4, 5), (5, 20), (6, 40)] {
+        let mut plan = Plan::from_seed(seed);
+        (plan.router.leaf_set_per_side, plan.router.link_budget) = (4, 16);
+        let mut stage = Stage::with(plan);
+        stage.join_crowd(30);
+        stage.rest();
+        let values: Vec<Value> = (0..60u8).map(|n| Value::Blob(Blob::from(vec![n; 20]))).collect();
+        for value in &values {
+            stage.put_value(0, value.clone(), None).expect("put");
+        }
+        stage.rest();
+        let kept = |stage: &Stage| {
+            let now = stage.now();
+            stage.world.nodes().iter().map(|node| node.disk.sound(now).count()).collect::<Vec<_>>()
+        };
+        let before = kept(&stage);
+        let victim = (0..30).max_by_key(|node| before[*node]).expect("nodes");
+        stage.kill(victim);
+        stage.pass(Span::from_secs(away));
+        stage.world.lose_disk(victim);
+        stage.restart(victim);
+        stage.pass(Span::from_secs(60));
+        stage.rest();
+        let after = kept(&stage);
+        assert_eq!(after[victim], before[victim], "seed {seed}, away for {away} s");
+    }
+}

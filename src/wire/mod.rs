@@ -56,13 +56,6 @@ pub struct Parcel {
     pub is_vital: bool,
 }
 
-/// Nobody minds if it is lost.
-impl From<Bytes> for Parcel {
-    fn from(bytes: Bytes) -> Parcel {
-        Parcel { bytes, is_vital: false }
-    }
-}
-
 impl Message {
     /// The bytes: one for the kind, the rest for the content.
     pub fn encode(&self) -> Vec<u8> {

@@ -234,15 +234,14 @@ impl Directory {
             if self.repair.in_hand.len() >= IN_HAND_MAX || is_busy {
                 break;
             }
-            self.repair.values.left -= 1;
             let Some((object, entry)) = self.values.next_round(self.repair.values.cursor) else {
                 self.repair.values.left = 0;
                 break;
             };
             if self.is_stray(&object, &entry) && !self.bring_home(object, entry.bytes) {
-                self.repair.values.left += 1;
                 break;
             }
+            self.repair.values.left -= 1;
             let is_wrapped = self.repair.values.cursor.is_some_and(|cursor| cursor >= object);
             self.repair.values.cursor = Some(object);
             let duty = self.duty_to_look_at(&object, &entry);

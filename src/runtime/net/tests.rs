@@ -172,7 +172,7 @@ fn message(tag: u8, length: usize) -> Bytes {
 }
 
 fn parcel(tag: u8, length: usize) -> Parcel {
-    message(tag, length).into()
+    Parcel { bytes: message(tag, length), is_vital: false }
 }
 
 #[test]

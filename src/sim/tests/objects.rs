@@ -1,6 +1,7 @@
-//! Objects where many nodes come at once.
+//! Objects where much changes at once.
 //!
-//! Owns: what is put before a network grows to many times its size, and where it is afterwards.
+//! Owns: what is put before a network grows to many times its size, or a keeper comes back without its disk, and where it is
+//! afterwards.
 //! Never does: storms: they have a script.
 
 use super::super::{Plan, Stage};
@@ -8,20 +9,26 @@ use crate::base::{Id, Span};
 use crate::wire::Blob;
 use crate::wire::object::Value;
 
+/// So many nodes of small leaf sets at rest, and so many values that one of them has put.
+fn stored(seed: u64, nodes: usize, values: u8) -> (Stage, Vec<Value>) {
+    let mut plan = Plan::from_seed(seed);
+    (plan.router.leaf_set_per_side, plan.router.link_budget) = (4, 16);
+    let mut stage = Stage::with(plan);
+    stage.join_crowd(nodes);
+    stage.rest();
+    let values: Vec<Value> = (0..values).map(|n| Value::Blob(Blob::from(vec![n; 20]))).collect();
+    for value in &values {
+        stage.put_value(0, value.clone(), None).expect("put");
+    }
+    (stage, values)
+}
+
 /// Whoever kept a value among twelve nodes does not see its place any more among a hundred. Whoever does asks nobody who does
 /// not, so it must be brought there.
 #[test]
 fn what_was_put_among_few_is_found_among_many() {
     for seed in 1..=3 {
-        let mut plan = Plan::from_seed(seed);
-        (plan.router.leaf_set_per_side, plan.router.link_budget) = (4, 16);
-        let mut stage = Stage::with(plan);
-        stage.join_crowd(12);
-        stage.rest();
-        let values: Vec<Value> = (0..40u8).map(|n| Value::Blob(Blob::from(vec![n; 20]))).collect();
-        for value in &values {
-            stage.put_value(0, value.clone(), None).expect("put");
-        }
+        let (mut stage, values) = stored(seed, 12, 40);
         stage.join_crowd(100);
         stage.rest();
         stage.pass(Span::from_secs(60));
@@ -43,15 +50,7 @@ fn what_was_put_among_few_is_found_among_many() {
 #[test]
 fn who_comes_back_at_once_without_its_disk_has_its_copies_again() {
     for (seed, away) in [(1, 1), (2, 1), (3, 5), (4, 5), (5, 20), (6, 40)] {
-        let mut plan = Plan::from_seed(seed);
-        (plan.router.leaf_set_per_side, plan.router.link_budget) = (4, 16);
-        let mut stage = Stage::with(plan);
-        stage.join_crowd(30);
-        stage.rest();
-        let values: Vec<Value> = (0..60u8).map(|n| Value::Blob(Blob::from(vec![n; 20]))).collect();
-        for value in &values {
-            stage.put_value(0, value.clone(), None).expect("put");
-        }
+        let (mut stage, _) = stored(seed, 30, 60);
         stage.rest();
         let kept = |stage: &Stage| {
             let now = stage.now();

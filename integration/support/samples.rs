@@ -224,7 +224,7 @@ fn answers() -> Vec<(&'static str, Message)> {
         ("directory.answer.stored", Answer::Stored { receipts: vec![receipt] }),
         (
             "directory.answer.value",
-            Answer::Value { value: Value::Record(record()), replicas: 4, lease: Span::from_mins(5) },
+            Answer::Value { value: Value::Record(record()), replicas: 4, lease: Span::from_mins(5), for_all: true },
         ),
         ("directory.answer.busy", Answer::Busy { others: vec![holder] }),
         ("directory.answer.not-found", Answer::NotFound),

@@ -319,8 +319,10 @@ pub enum Answer {
         value: Value,
         /// Nodes known to keep it, the answerer included.
         replicas: u8,
-        /// For so long the asker may answer others with it: it is much wanted. Zero: it may not.
+        /// For so long the asker may answer itself and others with it. Zero: it may not.
         lease: Span,
+        /// Whether so many want it that whoever asks should.
+        for_all: bool,
     },
     /// I have it, and more to do than I can: try these. At most [`HOLDERS_MAX`], at least one.
     Busy {

@@ -31,8 +31,8 @@ pub(super) struct GetWork {
     unknown: u8,
     /// Who said that it had a copy, and answered with none.
     misled_by: Option<Id>,
-    /// The lease that came with a routed answer, and by whom.
-    lease: Option<(Id, Span)>,
+    /// The lease that came with a routed answer, whether everybody should take it, and by whom.
+    lease: Option<(Id, (Span, bool))>,
 }
 
 impl GetWork {
@@ -55,6 +55,7 @@ impl Directory {
     pub(super) fn get_start(&mut self, number: u64) {
         let Some(wish) = self.wishes.get(number) else { return };
         let object = wish.object;
+        self.note_own_request(&object);
         if let Some(value) = self.own_answer(&object) {
             return self.get_finish(number, value, self.ground.me(), 1);
         }
@@ -100,10 +101,10 @@ impl Directory {
     pub(super) fn on_get_answer(&mut self, number: u64, which: u64, by: Option<Id>, answer: Answer) {
         let me = self.ground.me();
         match answer {
-            Answer::Value { value, replicas, lease } => {
+            Answer::Value { value, replicas, lease, for_all } => {
                 let by = by.unwrap_or(me);
                 if let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) {
-                    work.lease = Some((by, lease));
+                    work.lease = Some((by, (lease, for_all)));
                 }
                 self.get_check(number, value, by, replicas);
             }

@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Heat {
     keys: (u64, u64),
     limit: usize,
+    /// From so many requests on they tell of a pace.
+    least: f64,
     rows: BTreeMap<u64, Row>,
     /// The rows by weight (its bits: of positive numbers they are in order).
     order: BTreeSet<(u64, u64)>,
@@ -94,39 +96,50 @@ impl Heat {
     pub(super) fn new(keys: (u64, u64), limit: usize) -> Heat {
         let (rows, order) = (BTreeMap::new(), BTreeSet::new());
         let (since, all) = (Instant::ORIGIN, Pace::new(Instant::ORIGIN));
-        Heat { keys, limit: limit.max(1), rows, order, since, all, by_neighbour: BTreeMap::new(), weighed: 0.0 }
+        let (limit, by_neighbour) = (limit.max(1), BTreeMap::new());
+        Heat { keys, limit, least: SLOW_LEAST, rows, order, since, all, by_neighbour, weighed: 0.0 }
+    }
+
+    /// The same, where another number of requests tells of a pace.
+    pub(super) fn telling_from(self, least: f64) -> Heat {
+        Heat { least, ..self }
     }
 
     /// Notes a request for an object that came through this neighbour. `told`: how many more were answered elsewhere before,
     /// as the asker says.
     pub(super) fn note(&mut self, now: Instant, object: &Id, through: Id, told: f64) -> Wanted {
-        let share = self.note_share(now, through);
+        let (share, least) = (self.note_share(now, through), self.least);
         let wanted = self.change(now, (object, through), (1.0, told), |row| {
-            let before = row.demand(now);
-            row.pace.add(now, 1.0);
-            row.remember(now, told);
-            let counted = row.note_through(now, through);
-            let demand = row.demand(now);
-            Wanted { before, demand, through: counted.max(demand * share) }
+            let wanted = row.note(now, told, least);
+            let counted = row.note_through(now, through, least);
+            Wanted { through: counted.max(wanted.demand * share), ..wanted }
         });
         wanted.unwrap_or_default()
+    }
+
+    /// Notes a request by this node itself, which is not to be spared any by a lease.
+    pub(super) fn note_in_all(&mut self, now: Instant, object: &Id, by: Id, told: f64) -> Wanted {
+        let least = self.least;
+        self.neighbour(now, by);
+        self.change(now, (object, by), (1.0, told), |row| row.note(now, told, least)).unwrap_or_default()
     }
 
     /// Notes that so many requests for an object were answered elsewhere, as this neighbour says.
     pub(super) fn note_told(&mut self, now: Instant, object: &Id, from: Id, told: f64) {
         self.neighbour(now, from);
-        self.change(now, (object, from), (0.0, told), |row| row.remember(now, told));
+        let least = self.least;
+        self.change(now, (object, from), (0.0, told), |row| row.remember(now, told, least));
     }
 
     /// Requests a second for an object in the whole network, as far as is known here; 0 if it has no row.
     pub(super) fn demand(&self, now: Instant, object: &Id) -> f64 {
-        self.rows.get(&self.hash(object)).map_or(0.0, |row| row.demand(now))
+        self.rows.get(&self.hash(object)).map_or(0.0, |row| row.demand(now, self.least))
     }
 
     /// The objects wanted most, with their requests a second.
     pub(super) fn hottest(&self, now: Instant, count: usize) -> Vec<(Id, f64)> {
         let rows = self.order.iter().rev().take(count).filter_map(|(_, name)| self.rows.get(name));
-        rows.map(|row| (row.object, row.demand(now))).collect()
+        rows.map(|row| (row.object, row.demand(now, self.least))).collect()
     }
 
     /// Rows in use.
@@ -242,19 +255,27 @@ impl Heat {
 }
 
 impl Row {
-    fn demand(&self, now: Instant) -> f64 {
+    /// One request more, and so many that were answered elsewhere.
+    fn note(&mut self, now: Instant, told: f64, least: f64) -> Wanted {
+        let before = self.demand(now, least);
+        self.pace.add(now, 1.0);
+        self.remember(now, told, least);
+        Wanted { before, demand: self.demand(now, least), through: 0.0 }
+    }
+
+    fn demand(&self, now: Instant, least: f64) -> f64 {
         let fading = fading(now.since(self.at), MEMORY);
-        let known = self.pace.rate(now) + self.told * fading / MEMORY.as_secs_f64();
+        let known = self.pace.rate(now, least) + self.told * fading / MEMORY.as_secs_f64();
         known.max(self.remembered * fading)
     }
 
-    fn remember(&mut self, now: Instant, told: f64) {
+    fn remember(&mut self, now: Instant, told: f64, least: f64) {
         self.told = self.told * fading(now.since(self.at), MEMORY) + told;
-        self.remembered = self.demand(now);
+        self.remembered = self.demand(now, least);
         self.at = now;
     }
 
-    fn note_through(&mut self, now: Instant, neighbour: Id) -> f64 {
+    fn note_through(&mut self, now: Instant, neighbour: Id, least: f64) -> f64 {
         let place = self.through.iter().position(|(id, _)| *id == neighbour).unwrap_or_else(|| {
             let fresh = (neighbour, Pace::new(now));
             if self.through.len() < THROUGH_MAX {
@@ -268,7 +289,7 @@ impl Row {
         });
         let pace = &mut self.through[place].1;
         pace.add(now, 1.0);
-        pace.rate(now)
+        pace.rate(now, least)
     }
 }
 
@@ -291,7 +312,7 @@ impl Pace {
     }
 
     /// Times a second: over the last minutes, or over the last seconds where there were enough of them to tell.
-    pub(super) fn rate(&self, now: Instant) -> f64 {
+    fn rate(&self, now: Instant, least: f64) -> f64 {
         let quick = self.quick * fading(now.since(self.at), FADE_QUICK);
         let slow = self.slow_at(now);
         let over = |count: f64, least: f64, fade: Span, begun: Instant| {
@@ -300,7 +321,7 @@ impl Pace {
             let span = fade.as_secs_f64() * (1.0 - begins);
             if count >= least { (count - begins) / span.max(SPAN_LEAST_S) } else { 0.0 }
         };
-        over(quick, QUICK_LEAST, FADE_QUICK, self.quick_begun).max(over(slow, SLOW_LEAST, FADE, self.begun))
+        over(quick, QUICK_LEAST, FADE_QUICK, self.quick_begun).max(over(slow, least, FADE, self.begun))
     }
 
     /// What there is certainly, as far as one standard deviation of so many goes.

@@ -178,6 +178,7 @@ impl Directory {
         let (mut ground, interest) = Ground::new(setup);
         let secret = (ground.chance.next_u64(), ground.chance.next_u64());
         let heat = Heat::new(secret, heat::ROWS_MAX.div_ceil(sharding.count()));
+        let own = Heat::new(secret, heat::ROWS_MAX.div_ceil(sharding.count())).telling_from(representatives::OWN_LEAST);
         let stands = Stands::new(ground.limits.lease_bytes, Arc::clone(&interest));
         let cache = Cache::new(ground.limits.cache_bytes);
         Directory {
@@ -193,7 +194,7 @@ impl Directory {
             surveys: Surveys::new(),
             publications: Publications::default(),
             repair: Repair::default(),
-            spread: Spread { heat, stands, holding: Holding::new() },
+            spread: Spread { heat, own, stands, holding: Holding::new(), is_from_asker: false },
             leaving: None,
         }
     }

@@ -27,8 +27,12 @@ use crate::wire::object::{Pointer, Value};
 /// What a shard knows of load: what is wanted much, and who stands in for whom.
 pub(super) struct Spread {
     pub(super) heat: Heat,
+    /// What this node's own clients want.
+    pub(super) own: Heat,
     pub(super) stands: Stands,
     pub(super) holding: Holding,
+    /// Whether what arrived last came straight from whoever asks for it.
+    pub(super) is_from_asker: bool,
 }
 
 /// A lease that was offered, while what it is for is fetched or checked.
@@ -48,7 +52,13 @@ impl Directory {
         let Some(neighbour) = through.filter(|_| is_counted) else { return };
         self.spread.stands.serve_claims(root);
         let told = f64::from(count.min(COUNT_MAX));
-        let wanted = self.spread.heat.note(self.ground.now, root, neighbour, told);
+        // Who asks for what may be leased with the answer sees to itself: one lease for that would not be worth two.
+        let sees_to_itself = self.spread.is_from_asker && self.is_leased_with_answer(root);
+        let now = self.ground.now;
+        let wanted = match sees_to_itself {
+            true => self.spread.heat.note_in_all(now, root, neighbour, told),
+            false => self.spread.heat.note(now, root, neighbour, told),
+        };
         let lease = self.lease_for(root);
         if wanted.reached(self.worth_everywhere(lease)) {
             self.tell_demand(root);
@@ -59,14 +69,31 @@ impl Directory {
         self.consider(root, neighbour, wanted.through, lease);
     }
 
-    /// The lease that goes with the answer to this request: for small immutable objects that everybody wants.
-    pub(super) fn answer_lease(&self, replier: Replier, value: &Value) -> Span {
+    /// The lease that goes with the answer to this request, for small immutable objects; and whether so many want this one that
+    /// the asker should take it. Else it knows best how often it asks.
+    pub(super) fn answer_lease(&self, replier: Replier, value: &Value) -> (Span, bool) {
         if !replier.is_routed() || value.version() > 0 || !self.ground.is_inline(value.len() as u64) {
-            return Span::ZERO;
+            return (Span::ZERO, false);
         }
         let object = value.id();
         let lease = self.lease_for(&object);
-        if self.demand(&object) >= self.worth_everywhere(lease) { lease } else { Span::ZERO }
+        (lease, self.demand(&object) >= self.worth_everywhere(lease))
+    }
+
+    /// A local client asks for this.
+    pub(super) fn note_own_request(&mut self, object: &Id) {
+        let me = self.ground.me();
+        self.spread.own.note_in_all(self.ground.now, object, me, 0.0);
+    }
+
+    fn is_leased_with_answer(&self, object: &Id) -> bool {
+        match (self.values.get(object), self.spread.stands.get(object)) {
+            (Some(entry), _) => entry.version == 0 && self.ground.is_inline(entry.bytes),
+            (None, Some(Stand { held: Held::Value(value), .. })) => {
+                value.version() == 0 && self.ground.is_inline(value.len() as u64)
+            }
+            _ => false,
+        }
     }
 
     /// Requests a second in the whole network from which on a copy with everybody is worth it.
@@ -87,9 +114,13 @@ impl Directory {
         }
     }
 
-    /// A local get was answered with a lease.
-    pub(super) fn take_lease(&mut self, value: &Value, granter: Id, lease: Span) {
+    /// A local get was answered with a lease, which is taken if the granter says that everybody should, or if it is asked for
+    /// here often enough.
+    pub(super) fn take_lease(&mut self, value: &Value, granter: Id, (lease, for_all): (Span, bool)) {
         let object = value.id();
+        if !for_all && self.spread.own.demand(self.ground.now, &object) * lease.as_secs_f64() < WORTH_OWN {
+            return;
+        }
         let is_here = self.values.get(&object).is_some() || self.spread.stands.get(&object).is_some();
         let lease = lease.min(self.ground.tuning.leases.immutable);
         let has_room = self.spread.stands.has_room(&object, &granter, value.len() as u64);
@@ -449,7 +480,12 @@ impl Offered {
 }
 
 /// Messages a lease must save: it costs two and its bytes. The more, the fewer copies, and the longer the ways.
-const WORTH: f64 = 10.0;
+const WORTH: f64 = 20.0;
+/// The same of a lease the asker takes for its own requests: as much.
+const WORTH_OWN: f64 = WORTH;
+/// From so many own requests on, those before faded, there is a pace: two within five minutes, as may be of what is asked for a dozen
+/// times an hour. Nothing is lost by a guess but room.
+pub(super) const OWN_LEAST: f64 = 1.6;
 /// A node with so many times the usual load, or more, hands out leases that save so much less. A guess.
 const EAGER_MAX: f64 = 4.0;
 /// The same of a lease that comes with an answer and costs no message, only room.

@@ -31,6 +31,7 @@ impl Directory {
         };
         let source = (arrival.from != self.ground.me()).then_some(arrival.from);
         self.ground.pressure = arrival.pressure;
+        self.spread.is_from_asker = arrival.from == arrival.origin;
         match codec::decode::<Request>(&arrival.payload) {
             Ok(request) if request.subject() == arrival.key => self.serve(replier, source, request),
             _ => {
@@ -232,8 +233,8 @@ impl Directory {
         let object = request.subject();
         let replicas = self.values.get(&object).map_or(1, |entry| entry.copies);
         let is_record = value.version() > 0;
-        let lease = self.answer_lease(replier, &value);
-        let answer = Answer::Value { value, replicas, lease };
+        let (lease, for_all) = self.answer_lease(replier, &value);
+        let answer = Answer::Value { value, replicas, lease, for_all };
         let may_be_old = self.is_new_here() || self.values.is_overtaken(&object);
         if is_record && matches!(replier, Replier::Root(_)) && may_be_old {
             return self.survey_for_newer(replier, &object, request, answer);
@@ -264,8 +265,8 @@ impl Directory {
             let holders = self.ground.holder(&self.ground.me(), false).into_iter().collect();
             return Some(Answer::Holders { holders, known_as: KnownAs::Representative });
         }
-        let lease = self.answer_lease(replier, &value);
-        Some(Answer::Value { value, replicas: 1, lease })
+        let (lease, for_all) = self.answer_lease(replier, &value);
+        Some(Answer::Value { value, replicas: 1, lease, for_all })
     }
 
     fn serve_locate(&mut self, (replier, source): (Replier, Option<Id>), object: Id, root: Id, coordinate: Coordinate) {

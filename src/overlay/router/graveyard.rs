@@ -4,6 +4,7 @@
 //! each again.
 //! Never does: declare anybody dead, or dial.
 
+use super::LeafSet;
 use crate::base::{Chance, Id, Instant, Span};
 use crate::identity::Contact;
 use crate::wire::probe::ReachEntry;
@@ -134,6 +135,11 @@ impl Graveyard {
         let mut ids: Vec<(Instant, Id)> = self.graves.iter().map(|(id, grave)| (grave.since, *id)).collect();
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// So many on each side that stood nearest to this place.
+    pub(super) fn nearest(&self, place: &Id, per_side: usize) -> LeafSet {
+        LeafSet::around(place, per_side, &Vec::from_iter(self.graves.keys().copied()))
     }
 
     /// Whether this one lies here.

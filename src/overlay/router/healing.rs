@@ -11,7 +11,6 @@ use super::{Join, Router};
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::Effect;
 use crate::wire::Card;
-use crate::wire::membership::About;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -70,10 +69,15 @@ impl Router {
         self.own.due.set(Due::Alone, t.now + wait);
     }
 
-    /// Somebody is linked again.
-    pub(super) fn not_alone(&mut self) {
-        self.healing.pause = None;
+    /// Somebody is linked again. If nobody was, all may be back: those who stood nearest are knocked on.
+    pub(super) fn not_alone(&mut self, now: Instant) {
         self.own.due.clear(&Due::Alone);
+        if self.healing.pause.take().is_some() {
+            for id in self.graves.nearest(&self.own.id(), self.own.tuning.leaf_set_per_side).iter() {
+                self.graves.mention(&id, now);
+            }
+            self.schedule_knocks();
+        }
     }
 
     /// Knocks on the dead that are due, with a packet; who answers is dialled.
@@ -97,7 +101,7 @@ impl Router {
     pub(super) fn ask_the_returned(&mut self, t: &mut Turn, id: Id) {
         if self.healing.asked_at.is_none_or(|at| t.now.since(at) >= ASK_AGAIN) {
             self.healing.asked_at = Some(t.now);
-            self.ask(t, id, About::Place(self.own.id()));
+            self.compare_rings(t, id);
         }
     }
 

@@ -213,7 +213,7 @@ impl Router {
                 self.on_probe(t, from, message);
             }
             Input::LinkUp { contact, dialled, rtt } => {
-                self.not_alone();
+                self.not_alone(t.now);
                 self.on_link_up(t, contact, dialled, rtt);
             }
             Input::LinkDown { peer, why } => self.on_link_down(t, peer, why),

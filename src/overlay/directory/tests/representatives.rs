@@ -121,6 +121,23 @@ fn an_object_everybody_wants_comes_with_a_lease_and_askers_tell_what_they_answer
 }
 
 #[test]
+fn who_asks_again_within_minutes_keeps_a_copy_for_itself() {
+    for (pause, kept) in [(Span::from_mins(20), 0.0), (Span::from_mins(2), 1.0)] {
+        let mut town = Town::of(9, Tuning { replicas: 1, ..Tuning::default() });
+        let value = blob("asked for by one");
+        let object = value.id();
+        receipts(town.ask(0, put(&value)));
+        let asker = town.nearest(&object)[8];
+        for _ in 0..3 {
+            assert_eq!(value_of(town.ask(asker, get(object))), value);
+            town.rest(pause);
+        }
+        let all = (0..9).map(|node| town.reading(node, "directory_stands")).sum::<f64>();
+        assert_eq!((town.reading(asker, "directory_stands"), all), (kept, kept), "every {pause}");
+    }
+}
+
+#[test]
 fn nobody_is_made_to_answer_with_what_is_old_forged_or_of_no_concern_to_it() {
     let mut town = Town::of(9, Tuning::default());
     let (old, new) = (record(1, "old"), record(2, "new"));

@@ -117,7 +117,7 @@ impl Heat {
         wanted.unwrap_or_default()
     }
 
-    /// Notes a request by this node itself, which is not to be spared any by a lease.
+    /// Notes a request that counts for the object, but not for whom it came through: whoever asks sees to itself.
     pub(super) fn note_in_all(&mut self, now: Instant, object: &Id, by: Id, told: f64) -> Wanted {
         let least = self.least;
         self.neighbour(now, by);

@@ -177,8 +177,9 @@ impl Directory {
         let sharding = setup.sharding;
         let (mut ground, interest) = Ground::new(setup);
         let secret = (ground.chance.next_u64(), ground.chance.next_u64());
-        let heat = Heat::new(secret, heat::ROWS_MAX.div_ceil(sharding.count()));
-        let own = Heat::new(secret, heat::ROWS_MAX.div_ceil(sharding.count())).telling_from(representatives::OWN_LEAST);
+        let rows = heat::ROWS_MAX.div_ceil(sharding.count());
+        let heat = Heat::new(secret, rows);
+        let own = Heat::new(secret, rows).telling_from(representatives::OWN_LEAST);
         let stands = Stands::new(ground.limits.lease_bytes, Arc::clone(&interest));
         let cache = Cache::new(ground.limits.cache_bytes);
         Directory {

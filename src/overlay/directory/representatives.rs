@@ -72,7 +72,7 @@ impl Directory {
     /// The lease that goes with the answer to this request, for small immutable objects; and whether so many want this one that
     /// the asker should take it. Else it knows best how often it asks.
     pub(super) fn answer_lease(&self, replier: Replier, value: &Value) -> (Span, bool) {
-        if !replier.is_routed() || value.version() > 0 || !self.ground.is_inline(value.len() as u64) {
+        if !replier.is_routed() || !self.goes_with_answer(value.version(), value.len() as u64) {
             return (Span::ZERO, false);
         }
         let object = value.id();
@@ -88,12 +88,17 @@ impl Directory {
 
     fn is_leased_with_answer(&self, object: &Id) -> bool {
         match (self.values.get(object), self.spread.stands.get(object)) {
-            (Some(entry), _) => entry.version == 0 && self.ground.is_inline(entry.bytes),
+            (Some(entry), _) => self.goes_with_answer(entry.version, entry.bytes),
             (None, Some(Stand { held: Held::Value(value), .. })) => {
-                value.version() == 0 && self.ground.is_inline(value.len() as u64)
+                self.goes_with_answer(value.version(), value.len() as u64)
             }
             _ => false,
         }
+    }
+
+    /// Whether a lease may go with the answer: of what cannot change and is sent along the route.
+    fn goes_with_answer(&self, version: u64, bytes: u64) -> bool {
+        version == 0 && self.ground.is_inline(bytes)
     }
 
     /// Requests a second in the whole network from which on a copy with everybody is worth it.

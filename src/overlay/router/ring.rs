@@ -236,9 +236,10 @@ impl Router {
         }
         let linked: Vec<Id> = self.peers.linked().filter(|peer| peer.is_server()).map(Peer::id).collect();
         if let Some(id) = self.own.chance.pick(&linked).copied() {
-            match self.own.is_client() {
-                true => drop(self.ask(t, id, About::Place(self.own.id()))),
-                false => self.compare_rings(t, id),
+            if self.own.is_client() {
+                self.ask(t, id, About::Place(self.own.id()));
+            } else {
+                self.compare_rings(t, id);
             }
         }
     }

@@ -104,6 +104,7 @@ impl Peer {
                 peer: report.peer,
                 rtt: report.rtt,
                 silent_for: report.silent_for,
+                unacknowledged_for: report.unacknowledged_for,
             };
             let reports = self.net.link_reports(now).into_iter().map(report).collect();
             self.route(now, router::Input::Links(reports));

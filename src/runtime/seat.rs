@@ -218,6 +218,7 @@ impl Seat {
             peer: report.peer,
             rtt: report.rtt,
             silent_for: report.silent_for,
+            unacknowledged_for: report.unacknowledged_for,
         };
         self.tell_router(router::Input::Links(reports.into_iter().map(report).collect()));
     }

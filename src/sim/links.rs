@@ -31,6 +31,9 @@ pub(super) struct End {
     pub number: u64,
     /// When anything was heard last, acknowledgements included.
     pub heard: Instant,
+    /// Since when something sent into a broken way waits to be acknowledged. (What is only lost, the transport sends again
+    /// and hears of before anybody minds.)
+    pub waits: Option<Instant>,
     /// Whether anything was heard since the last report.
     pub is_fresh: bool,
     /// The transport's round-trip estimate.
@@ -77,7 +80,7 @@ impl Links {
 
     /// Makes this link's end at `at` stand, in place of an old one; says whether there was one.
     pub fn open(&mut self, at: usize, peer: usize, number: u64, now: Instant, rtt: Span) -> bool {
-        let end = End { number, heard: now, is_fresh: true, rtt: RttEstimate::first(rtt) };
+        let end = End { number, heard: now, waits: None, is_fresh: true, rtt: RttEstimate::first(rtt) };
         self.at.resize_with(self.at.len().max(at + 1), Ends::default);
         self.at[at].set(peer, end)
     }

@@ -234,7 +234,10 @@ impl World {
             self.book.tally.overflowed += 1;
             return;
         };
-        let passes = self.weather.passes(from, to);
+        let (passes, now) = (self.weather.passes(from, to), self.now());
+        if !passes && let Some(end) = self.links.end_of(from, to, packet.link) {
+            end.waits = end.waits.or(Some(now));
+        }
         if !passes || self.chance.happens(self.weather.loss) {
             if packet.is_datagram {
                 self.book.tally.lost += 1;
@@ -278,6 +281,7 @@ impl World {
         // The acknowledgement: it is on its way, and nothing but its arrival matters.
         if is_heard && let Some(end) = self.links.hear(from, to, link, at + back) {
             end.rtt.add(at.since(sent) + back);
+            end.waits = None;
         }
         let Packet { message, bytes, .. } = *packet;
         self.nodes[to].counts.traffic += bytes.len() as u64;
@@ -318,10 +322,13 @@ impl World {
     /// and gives up those on which nothing was for too long.
     pub(super) fn tick(&mut self, index: usize) {
         let now = self.now();
+        // Once a way works again the transport, which goes on asking, is answered well before anybody minds.
+        let waits = |peer: usize, end: &End| end.waits.filter(|_| !self.weather.passes_both_ways(index, peer));
         let report = |(peer, end): (usize, End)| LinkReport {
             peer: self.nodes[peer].contact.id(),
             rtt: end.rtt.smoothed(),
             silent_for: now.since(end.heard),
+            unacknowledged_for: waits(peer, &end).map_or(Span::ZERO, |since| now.since(since)),
         };
         let reports: Vec<LinkReport> = self.links.take_fresh(index, now).into_iter().map(report).collect();
         let lost = self.links.silent_for(index, now, IDLE_MAX);

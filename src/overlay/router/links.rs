@@ -118,7 +118,7 @@ impl Router {
         if peer.contact.sequence() != contact.sequence() || !peer.is_linked() {
             peer.greeting = Greeting::Due;
         }
-        peer.link = Link::Up { rtt: RttEstimate::first(rtt), told: rtt, since: t.now };
+        peer.link = Link::Up { rtt: RttEstimate::first(rtt), told: rtt, since: t.now, is_deaf: false };
         peer.theirs = !dialled;
         peer.measured = Some((rtt, t.now));
         peer.refused.until = None;

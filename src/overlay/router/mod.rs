@@ -144,6 +144,8 @@ pub struct LinkReport {
     pub rtt: Span,
     /// How long ago anything was heard.
     pub silent_for: Span,
+    /// How long nothing was acknowledged although something sent waits for it; zero if nothing waits.
+    pub unacknowledged_for: Span,
 }
 
 /// Why a link is gone.

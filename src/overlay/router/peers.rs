@@ -68,6 +68,8 @@ pub(super) enum Link {
         told: Span,
         /// Since when.
         since: Instant,
+        /// Whether its other end, though heard, acknowledges nothing: the way there is broken.
+        is_deaf: bool,
     },
 }
 
@@ -132,6 +134,11 @@ impl Peer {
     /// Whether there is a live link.
     pub(super) fn is_linked(&self) -> bool {
         matches!(self.link, Link::Up { .. })
+    }
+
+    /// Whether there is a link over which nothing arrives there, though something comes back.
+    pub(super) fn is_deaf(&self) -> bool {
+        matches!(self.link, Link::Up { is_deaf: true, .. })
     }
 
     /// Whether it may stand in a leaf set: a server with a link, or one whose link was just lost and

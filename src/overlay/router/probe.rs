@@ -127,9 +127,10 @@ impl Liveness {
 }
 
 impl Router {
-    /// This node was heard from: whatever was doubted, it lives.
+    /// This node was heard from: whatever was doubted, it lives. Unless it hears nothing of this one: then it is of no use
+    /// here, whatever it says, until it acknowledges something.
     pub(super) fn heard_from(&mut self, t: &mut Turn, id: &Id) {
-        let Some(peer) = self.peers.at(id) else { return };
+        let Some(peer) = self.peers.at(id).filter(|peer| !peer.is_deaf()) else { return };
         peer.heard = Some(t.now);
         peer.missed_echoes = 0;
         if !peer.is_linked() {
@@ -156,7 +157,13 @@ impl Router {
             let asked = self.liveness.doubts.get(&report.peer).map(|doubt| doubt.since);
             let heard = t.now - report.silent_for;
             let Some(peer) = self.peers.at(&report.peer) else { continue };
-            if let Link::Up { rtt, told, .. } = &mut peer.link {
+            if let Link::Up { rtt, told, is_deaf, .. } = &mut peer.link {
+                *is_deaf = report.unacknowledged_for >= DEAF_AFTER;
+                if *is_deaf {
+                    self.own.tally.count("router_deaf_total");
+                    self.ping(t, &report.peer, "deaf");
+                    continue;
+                }
                 take_report(rtt, report.rtt);
                 peer.measured = Some((rtt.smoothed(), t.now));
                 let (now, before) = (rtt.smoothed().as_micros(), told.as_micros());
@@ -435,6 +442,9 @@ const ERRAND_FLOOR: Span = Span::from_millis(250);
 /// How long a node is spared that nobody needs: a process stopped for five seconds is not dead (the bar), and a beat and
 /// its acknowledgement took some of its time. A guess.
 const PAUSE_SPARED: Span = Span::from_millis(5_500);
+/// Who acknowledges nothing for so long, though it is heard, hears nothing: the transport has sent again four times by then
+/// (RFC 9002 §6.2.1, with a round trip below 200 ms), and a process stopped for five seconds is back. A guess.
+const DEAF_AFTER: Span = Span::from_secs(10);
 /// A node heard this lately lives: a hop that did not take a message was busy, or the message was lost. A guess.
 const HEARD_JUST_NOW: Span = Span::from_secs(2);
 /// Further tries at a node for others.

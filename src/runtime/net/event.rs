@@ -184,6 +184,8 @@ pub struct LinkReport {
     pub rtt_min: Span,
     /// How long nothing was heard.
     pub silent_for: Span,
+    /// How long nothing was acknowledged although something sent waits for it; zero if nothing waits.
+    pub unacknowledged_for: Span,
     /// UDP payload sent since the link began, in bytes.
     pub sent_bytes: u64,
     /// UDP payload received since the link began, in bytes.

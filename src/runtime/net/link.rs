@@ -14,10 +14,11 @@ use crate::base::{Instant, Span};
 use crate::identity::{Contact, PublicKey};
 use crate::wire::{MESSAGE_BYTES_MAX, Parcel};
 use bytes::{Bytes, BytesMut};
-use quinn_proto::{Connection, Dir, ReadError, SendDatagramError, StreamId, VarInt, WriteError};
+use quinn_proto::{Connection, ConnectionStats, Dir, ReadError, SendDatagramError, StreamId, VarInt, WriteError};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A link in whatever state.
 pub(super) struct Link {
@@ -35,6 +36,7 @@ pub(super) struct Link {
     pub armed: Option<Instant>,
     pub marks: Marks,
     pub traffic: LinkTraffic,
+    acknowledged: Acknowledged,
     outgoing: Outgoing,
     incoming: BTreeMap<StreamId, BytesMut>,
     incoming_bytes: usize,
@@ -83,6 +85,18 @@ pub(super) struct LinkTraffic {
     pub assemblies_stopped: u64,
 }
 
+/// What was acknowledged by the last look.
+#[derive(Default)]
+struct Acknowledged {
+    /// The round trip, which is another with every new acknowledgement. (The acknowledgements themselves tell nothing: QUIC
+    /// repeats the last one with whatever it sends.)
+    rtt: Duration,
+    /// Frames sent that ask for an acknowledgement.
+    asked: u64,
+    /// Since when one is waited for in vain.
+    waits: Option<Instant>,
+}
+
 #[derive(Default)]
 struct Outgoing {
     waiting: VecDeque<Parcel>,
@@ -112,10 +126,26 @@ impl Link {
             armed: None,
             marks: Marks::default(),
             traffic: LinkTraffic::default(),
+            acknowledged: Acknowledged::default(),
             outgoing: Outgoing::default(),
             incoming: BTreeMap::new(),
             incoming_bytes: 0,
         }
+    }
+
+    /// How long nothing was acknowledged though something was sent, as of the looks so far: call it once a second or so.
+    /// (What waits when acknowledgements for other things come in the same second, QUIC's own probe asks for again.)
+    pub fn unacknowledged_for(&mut self, stats: &ConnectionStats, now: Instant) -> Span {
+        let (sent, rtt) = (&stats.frame_tx, stats.path.rtt);
+        let asked = sent.stream + sent.datagram + sent.ping;
+        let before = &self.acknowledged;
+        let waits = match before.waits {
+            _ if rtt != before.rtt => None,
+            None if asked > before.asked => Some(now),
+            waits => waits,
+        };
+        self.acknowledged = Acknowledged { rtt, asked, waits };
+        waits.map_or(Span::ZERO, |since| now.since(since))
     }
 
     /// The peer, once its hello is accepted.

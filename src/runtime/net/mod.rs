@@ -222,6 +222,7 @@ impl Net {
                 rtt: Span::from(stats.path.rtt),
                 rtt_min: Span::from(stats.path.min_rtt),
                 silent_for: now.since(link.heard),
+                unacknowledged_for: link.unacknowledged_for(&stats, now),
                 sent_bytes: stats.udp_tx.bytes,
                 received_bytes: stats.udp_rx.bytes,
             });

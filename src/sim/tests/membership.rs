@@ -9,8 +9,8 @@ use super::super::world::{Plan, World};
 use super::super::{Stage, Underlay};
 use crate::base::{Chance, Id, Span};
 use crate::identity::Role;
-use crate::overlay::RouteView;
 use crate::overlay::router::Tuning;
+use crate::overlay::{Command, RouteView};
 use crate::survey::matrix::{LatencyMatrix, Missing};
 use std::collections::VecDeque;
 
@@ -285,6 +285,30 @@ fn a_way_that_is_mended_is_found_within_a_minute() {
         assert!(!all_exact(&stage.world), "seed {seed}: nobody noticed");
         stage.heal();
         exact_within(&mut stage, Span::from_secs(50));
+    }
+}
+
+/// One way between two nodes is cut; the one whose words are lost still hears the other say something every second.
+#[test]
+fn whoever_is_not_heard_any_more_notices_although_it_hears() {
+    for seed in 1..=3 {
+        let mut stage = Stage::with(narrow(seed, planet(seed, 40)));
+        stage.join(40);
+        exact_within(&mut stage, Span::from_secs(2));
+        let (talker, deaf) = (0, stage.world.nodes()[0].view().expect("it is up").leaf_set.after[1]);
+        let is_linked = |world: &World| {
+            let view = world.nodes()[talker].view().expect("it is up");
+            view.peer(&deaf).is_some_and(|peer| peer.link().is_some())
+        };
+        let other = stage.world.index_of(&deaf).expect("a node of this world");
+        stage.world.weather.cut(talker, other);
+        let begun = stage.now();
+        while is_linked(&stage.world) && stage.now().since(begun) < Span::from_mins(2) {
+            stage.wish(talker, Command::Lookup { key: deaf, traced: false });
+            stage.pass(Span::from_secs(1));
+        }
+        let after = stage.now().since(begun);
+        assert!(after < Span::from_secs(25), "seed {seed}: noticed after {after}");
     }
 }
 

@@ -24,6 +24,9 @@ pub(super) struct Reach {
     /// Linked nodes that are reached quicker through another: through whom, and how long the round trip is.
     better: BTreeMap<Id, (Id, Span)>,
     told: Arc<[ReachEntry]>,
+    /// How much later or sooner than another this node tells of changes: drawn anew whenever it has told, not with each change,
+    /// of which the soonest moment would count.
+    lag: f64,
     /// Who was linked since that was told to all.
     untold: BTreeSet<Id>,
     /// Whether what links cost is true for long enough to be told, and to be counted on. Until it has seen one fail a node thinks so.
@@ -46,6 +49,7 @@ impl Reach {
             adverts: Arc::default(),
             better: BTreeMap::new(),
             told: Arc::new([]),
+            lag: 1.0,
             untold: BTreeSet::new(),
             pays: true,
             is_stale: false,
@@ -288,8 +292,7 @@ impl Router {
         if changed > 0 {
             let halves = links.len() as f64 / (2.0 * changed as f64);
             let wait = self.tell_after(t.now.since(self.own.started), halves);
-            let wait = self.own.chance.jittered(wait, 0.5);
-            self.own.soon(t.now, Due::Reach, wait);
+            self.own.soon(t.now, Due::Reach, wait.scaled(self.reach.lag));
         }
     }
 
@@ -307,6 +310,7 @@ impl Router {
             return;
         }
         self.reach.told = Arc::clone(&links);
+        self.reach.lag = 0.5 + self.own.chance.unit();
         self.reach.untold.clear();
         let linked = self.peers.linked().filter_map(|peer| Some((peer.link_rtt()?, peer.id())));
         let mut near: Vec<(Span, Id)> = linked.collect();

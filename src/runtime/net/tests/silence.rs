@@ -1,4 +1,7 @@
 //! Links of which one way only works.
+//!
+//! Owns: what the end that is not heard any more can tell of it.
+//! Never does: decide when that matters: the Router does.
 
 use super::*;
 

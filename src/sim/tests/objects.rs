@@ -4,10 +4,13 @@
 //! afterwards.
 //! Never does: storms: they have a script.
 
+use super::super::node::Feed;
 use super::super::{Plan, Stage};
 use crate::base::{Id, Span};
-use crate::wire::Blob;
+use crate::overlay::forwarder;
 use crate::wire::object::Value;
+use crate::wire::routing::{Held, Holds};
+use crate::wire::{Blob, Routing};
 
 /// So many nodes of small leaf sets at rest, and so many values that one of them has put.
 fn stored(seed: u64, nodes: usize, values: u8) -> (Stage, Vec<Value>) {
@@ -66,5 +69,42 @@ fn who_comes_back_at_once_without_its_disk_has_its_copies_again() {
         stage.rest();
         let after = kept(&stage);
         assert_eq!(after[victim], before[victim], "seed {seed}, away for {away} s");
+    }
+}
+
+/// Four neighbours of one node say that they have copies of everything. (They pass on what is asked of them: what liars answer, the
+/// asker proves.)
+#[test]
+fn neighbours_that_say_they_have_what_they_have_not_cost_a_get_little_and_soon_nothing() {
+    for seed in 1..=3 {
+        let (mut stage, values) = stored(seed, 60, 240);
+        let asker = 7;
+        let mut copies: Vec<Held> = values.iter().map(|value| Held::of(&value.id())).collect();
+        copies.sort_unstable();
+        let view = stage.world.nodes()[asker].view().expect("it is up");
+        let linked = view.peers.iter().filter(|peer| peer.link().is_some()).map(|peer| peer.contact.id());
+        let liars: Vec<Id> = linked.take(4).collect();
+        let (mut took, mut asked) = (Vec::new(), Vec::new());
+        for (number, value) in values.iter().enumerate() {
+            if number == 40 {
+                for from in &liars {
+                    let message = Routing::Holds(Holds { part: 0, copies: copies.clone() });
+                    stage.world.feed(asker, Feed::Forwarder(forwarder::Input::Heard { from: *from, message }));
+                }
+            }
+            let begun = stage.now();
+            assert_eq!(stage.get(asker, value.id()), Ok(value.clone()), "seed {seed}: value {number}");
+            took.push(stage.now().since(begun).as_secs_f64());
+            let readings = stage.world.nodes()[asker].readings();
+            asked.extend(readings.iter().filter(|r| r.name == "forwarder_copies_asked_total").map(|r| r.value));
+        }
+        let mean = |took: &[f64]| took.iter().sum::<f64>() / took.len() as f64;
+        let (before, first, last) = (mean(&took[..40]), mean(&took[40..80]), mean(&took[200..]));
+        let (at_first, at_last) = (asked[79] - asked[39], asked[239] - asked[199]);
+        assert!(first.max(last) < 2.0 * before, "seed {seed}: {first:.3} and {last:.3} s a get instead of {before:.3}");
+        assert!(
+            at_first > 10.0 && at_last < at_first * 0.2,
+            "seed {seed}: {at_first} of 40 asked of liars first, {at_last} last"
+        );
     }
 }

@@ -100,13 +100,7 @@ impl Peer {
         }
         if self.report_at <= now {
             self.report_at = now + Span::from_secs(1);
-            let report = |report: arras::runtime::net::LinkReport| router::LinkReport {
-                peer: report.peer,
-                rtt: report.rtt,
-                silent_for: report.silent_for,
-                unacknowledged_for: report.unacknowledged_for,
-            };
-            let reports = self.net.link_reports(now).into_iter().map(report).collect();
+            let reports = self.net.link_reports(now).into_iter().map(router::LinkReport::from).collect();
             self.route(now, router::Input::Links(reports));
         }
     }

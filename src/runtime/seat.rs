@@ -4,7 +4,7 @@
 //! machines to the transport.
 //! Never does: wait. What the Router has no room for waits here, within a limit.
 
-use super::net::{DownReason, Net, NetBuffers, NetEvent};
+use super::net::{DownReason, LinkReport, Net, NetBuffers, NetEvent};
 use super::post::{IoItem, Post};
 use super::turn::Errand;
 use crate::base::{BoundedQueue, Id, Instant, Span};
@@ -31,6 +31,13 @@ pub struct Seat {
     held: BoundedQueue<router::Input, HELD_MAX>,
     report_at: Instant,
     malformed: u64,
+}
+
+impl From<LinkReport> for router::LinkReport {
+    fn from(report: LinkReport) -> router::LinkReport {
+        let LinkReport { peer, rtt, silent_for, unacknowledged_for, .. } = report;
+        router::LinkReport { peer, rtt, silent_for, unacknowledged_for }
+    }
 }
 
 impl Seat {
@@ -214,13 +221,7 @@ impl Seat {
         if reports.is_empty() {
             return;
         }
-        let report = |report: super::net::LinkReport| router::LinkReport {
-            peer: report.peer,
-            rtt: report.rtt,
-            silent_for: report.silent_for,
-            unacknowledged_for: report.unacknowledged_for,
-        };
-        self.tell_router(router::Input::Links(reports.into_iter().map(report).collect()));
+        self.tell_router(router::Input::Links(reports.into_iter().map(router::LinkReport::from).collect()));
     }
 
     fn tell_router(&mut self, input: router::Input) {

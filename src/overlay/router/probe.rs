@@ -160,7 +160,6 @@ impl Router {
             if let Link::Up { rtt, told, is_deaf, .. } = &mut peer.link {
                 *is_deaf = report.unacknowledged_for >= DEAF_AFTER;
                 if *is_deaf {
-                    self.own.tally.count("router_deaf_total");
                     self.ping(t, &report.peer, "deaf");
                     continue;
                 }

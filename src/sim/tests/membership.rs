@@ -271,13 +271,19 @@ fn a_node_cut_off_for_an_hour_comes_back_by_itself() {
     exact_within(&mut stage, Span::from_mins(3));
 }
 
+/// Forty nodes across the planet that have joined one after another, with exact leaf sets.
+fn forty(seed: u64) -> Stage {
+    let mut stage = Stage::with(narrow(seed, planet(seed, 40)));
+    stage.join(40);
+    exact_within(&mut stage, Span::from_secs(2));
+    stage
+}
+
 /// One way between two members of a leaf set is cut, while all others hear both.
 #[test]
 fn a_way_that_is_mended_is_found_within_a_minute() {
     for seed in 1..=3 {
-        let mut stage = Stage::with(narrow(seed, planet(seed, 40)));
-        stage.join(40);
-        exact_within(&mut stage, Span::from_secs(2));
+        let mut stage = forty(seed);
         let farthest = *stage.world.nodes()[0].view().expect("it is up").leaf_set.after.last().expect("a full side");
         let farthest = stage.world.index_of(&farthest).expect("a node of this world");
         stage.world.weather.cut(0, farthest);
@@ -288,13 +294,12 @@ fn a_way_that_is_mended_is_found_within_a_minute() {
     }
 }
 
-/// One way between two nodes is cut; the one whose words are lost still hears the other say something every second.
+/// One way between two nodes is cut; the one whose words are lost asks the other for something every second, and hears what that
+/// says of itself.
 #[test]
 fn whoever_is_not_heard_any_more_notices_although_it_hears() {
     for seed in 1..=3 {
-        let mut stage = Stage::with(narrow(seed, planet(seed, 40)));
-        stage.join(40);
-        exact_within(&mut stage, Span::from_secs(2));
+        let mut stage = forty(seed);
         let (talker, deaf) = (0, stage.world.nodes()[0].view().expect("it is up").leaf_set.after[1]);
         let is_linked = |world: &World| {
             let view = world.nodes()[talker].view().expect("it is up");

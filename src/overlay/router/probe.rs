@@ -3,14 +3,15 @@
 //! Owns: pings, doubt, the question to others about a doubted node, the verdict and word of it; and how far this
 //! node trusts its own clock (Lifeguard, Dadgar et al. 2018: a node that is late itself accuses more
 //! slowly).
-//! Never does: declare a member of the leaf set dead that others hear, or on its own word alone while it has others to ask.
+//! Never does: declare a member of the leaf set dead that others hear, or on its own word alone while it has others to ask;
+//! believe a word of death without having tried.
 
 use super::own::{Due, Turn};
 use super::peers::{Link, Peer};
 use super::{LinkReport, Router};
 use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::wire::{Card, Probe};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Doubts under way.
@@ -38,7 +39,7 @@ struct Doubt {
     rounds: u32,
     /// Whether it is looked into for others alone.
     is_errand: bool,
-    /// The neighbour that asked around and says that it is gone.
+    /// The neighbour that found it dead: by asking around, where it is of the leaf set.
     accused_by: Option<Id>,
     /// Whether it is none of the leaf set: then it is for this node alone to give it up, after some more tries.
     is_far: bool,
@@ -94,7 +95,7 @@ impl Doubt {
     fn verdict(&self) -> Verdict {
         match self.stage {
             // Whoever accuses it has asked around: of others this node need not hear the same.
-            _ if self.accused_by.is_some() && !self.vouched => Verdict::Dead,
+            _ if self.accused_by.is_some() && !self.vouched && !self.is_far => Verdict::Dead,
             Stage::Pinged if self.is_errand && self.rounds < ERRAND_ROUNDS => Verdict::TryAgain,
             Stage::Pinged if self.is_errand => Verdict::Report,
             Stage::Pinged if self.is_far && self.rounds < FAR_ROUNDS => Verdict::TryAgain,
@@ -290,39 +291,45 @@ impl Router {
         }
     }
 
-    /// A neighbour that asked around says that this node is gone.
+    /// A neighbour says that this node is gone: one of the same leaf set has asked around, another has tried for long.
     pub(super) fn on_gone(&mut self, t: &mut Turn, from: &Id, id: &Id) {
         if !self.peers.find(from).is_some_and(|peer| peer.is_linked() && peer.is_server()) {
             return;
         }
         self.own.tally.count("router_accusations_heard_total");
+        let is_far = !self.ring.all.contains(id);
+        if !is_far && !self.ring.all.contains(from) {
+            return self.ping(t, id, "accused"); // It asked nobody.
+        }
         match self.liveness.doubts.get_mut(id) {
             Some(doubt) => doubt.accused_by = Some(*from),
             None => {
-                let doubt = Doubt { accused_by: Some(*from), ..Doubt::new(Stage::Pinged, t.now) };
+                let doubt = Doubt { accused_by: Some(*from), is_far, ..Doubt::new(Stage::Pinged, t.now) };
                 self.doubt(t, id, doubt, "accused");
             }
         }
     }
 
-    /// Nobody hears it, or not this node. The leaf set is told; where the word came from another, whoever was next to the dead
-    /// one tells those of its own whom the other does not know: the farthest that miss it on the far side.
+    /// Nobody hears it, or not this node. All that say they are linked to it are told, whom the one that told this node does not
+    /// know. So is the leaf set, if it was of it; where the word came from another, whoever was next to the dead one tells those
+    /// of its own whom the other does not know: the farthest that miss it on the far side.
     fn find_dead(&mut self, t: &mut Turn, id: &Id, doubt: &Doubt) {
         let mattered = self.ring.all.contains(id);
-        let told: Vec<Id> = match doubt.accused_by {
-            None => self.ring.all.iter().collect(),
-            Some(accuser) if self.ring.all.next_ones().contains(id) => self.ring.all.beyond(&self.own.id(), &accuser),
-            Some(_) => Vec::new(),
-        };
+        let mut told: BTreeSet<Id> = self.reach.linked_to(id, doubt.accused_by.as_ref()).collect();
+        match doubt.accused_by {
+            _ if !mattered => {}
+            None => told.extend(self.ring.all.iter()),
+            Some(accuser) if self.ring.all.next_ones().contains(id) => {
+                told.extend(self.ring.all.beyond(&self.own.id(), &accuser));
+            }
+            Some(_) => {}
+        }
         self.bury(t, id, "silent");
         if doubt.is_disputed {
             self.graves.dispute(id, t.now);
         }
-        if !mattered {
-            return;
-        }
-        for member in told.into_iter().filter(|member| member != id) {
-            t.probe(member, Probe::Gone { suspect: *id });
+        for other in told.into_iter().filter(|other| other != id) {
+            t.probe(other, Probe::Gone { suspect: *id });
         }
     }
 

@@ -75,6 +75,17 @@ impl Reach {
         self.is_stale = true;
     }
 
+    /// The neighbours that say they are linked to this node, but for those that `teller` says it is linked to itself.
+    pub(super) fn linked_to<'a>(&'a self, id: &Id, teller: Option<&Id>) -> impl Iterator<Item = Id> + 'a {
+        let names =
+            |links: &[ReachEntry], id: &Id| links.binary_search_by_key(&id.prefix_u64(), |entry| entry.peer).is_ok();
+        let told = teller.and_then(|teller| self.heard.get(teller)).map(|heard| &heard.links);
+        let (id, teller) = (*id, teller.copied());
+        let others =
+            self.heard.iter().filter(move |(other, heard)| teller != Some(**other) && names(&heard.links, &id));
+        others.map(|(other, _)| *other).filter(move |other| told.is_none_or(|links| !names(links, other)))
+    }
+
     /// This node is dead, whatever its neighbours have said.
     pub(super) fn strike(&mut self, id: &Id) {
         for heard in self.heard.values_mut() {

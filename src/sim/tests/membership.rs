@@ -317,6 +317,53 @@ fn whoever_is_not_heard_any_more_notices_although_it_hears() {
     }
 }
 
+/// Who had a link to a dead node hears of its death from the others that had, long before its own next beat is due.
+#[test]
+fn word_of_a_death_reaches_all_who_had_a_link() {
+    for seed in 1..=3 {
+        let mut stage = forty(seed);
+        stage.pass(Span::from_mins(40));
+        let dead = stage.world.nodes()[7].view().expect("it is up").me.id();
+        let linked = |world: &World| {
+            let views = world.nodes().iter().filter_map(|node| node.view());
+            views.filter(|view| view.peer(&dead).is_some_and(|peer| peer.link().is_some())).count()
+        };
+        let before = linked(&stage.world);
+        stage.kill(7);
+        stage.pass(Span::from_secs(45));
+        assert!(before > 12, "seed {seed}: {before} had a link, hardly more than its leaf set");
+        assert_eq!(linked(&stage.world), 0, "seed {seed}: of {before}");
+    }
+}
+
+/// An hour of 100 nodes, 4.2 node-days: packets are lost, processes stop for five seconds once a minute, and nobody dies.
+/// The bar: at most one living node found dead in a node-day, with a tenth of the packets lost and five processes that pause.
+#[test]
+fn the_living_are_hardly_ever_found_dead() {
+    for (seed, loss, pausing, at_most) in [(1, 0.1, 5, 4.0), (2, 0.1, 5, 4.0), (3, 0.2, 0, 8.0)] {
+        let router = Tuning { leaf_set_per_side: 8, link_budget: 64, ..Tuning::default() };
+        let mut stage = Stage::with(Plan { underlay: planet(seed, 100), router, ..Plan::from_seed(seed) });
+        stage.join_in_crowds(100, &mut |_| {});
+        stage.pass(Span::from_mins(5));
+        stage.world.weather.loss = loss;
+        let found_dead = |world: &World| {
+            let readings = world.nodes().iter().flat_map(|node| node.readings());
+            let evictions = readings.filter(|reading| reading.name == "router_evictions_total");
+            let silent = evictions.filter(|r| r.label.as_ref().is_some_and(|(_, why)| *why == "silent"));
+            silent.map(|reading| reading.value).sum::<f64>()
+        };
+        let before = found_dead(&stage.world);
+        for _minute in 0..60 {
+            let until = stage.now() + Span::from_secs(5);
+            (0..pausing).for_each(|node| stage.world.weather.pause(node * 20, until));
+            stage.pass(Span::from_mins(1));
+        }
+        let accused = found_dead(&stage.world) - before;
+        println!("seed {seed}: {loss} lost, {pausing} pausing: {accused} found dead in 4.2 node-days");
+        assert!(accused <= at_most, "seed {seed}: {accused} living nodes were found dead");
+    }
+}
+
 /// Where links live for some minutes, what they cost is old before it is of use: nobody tells it, and nobody counts on it.
 #[test]
 fn where_links_do_not_last_nobody_tells_what_they_cost() {

@@ -46,9 +46,11 @@ pub struct RttEstimate {
 }
 
 impl RttEstimate {
-    /// The estimate after a first sample.
+    /// The estimate after a first sample. RFC 6298 §2.2 begins with a variation of half of it, and so with three times the round trip;
+    /// an eighth makes that half as long again. Of the pairs of PlanetLab hosts 90 % have a 90th percentile within 1.12 times
+    /// their median, 95 % within 1.24, 99 % within 2.2 (`planetlab490_p90` against `planetlab490_median`).
     pub fn first(sample: Span) -> RttEstimate {
-        RttEstimate { smoothed: sample, variation: sample / 2 }
+        RttEstimate { smoothed: sample, variation: sample / 8 }
     }
 
     /// Takes a further sample in, with the gains of RFC 6298 §2.3 (1/8 and 1/4).
@@ -87,7 +89,7 @@ mod tests {
     #[test]
     fn a_steady_round_trip_earns_a_short_patience() {
         let mut rtt = RttEstimate::first(Span::from_millis(100));
-        assert_eq!(rtt.patience(Span::ZERO), Span::from_millis(300));
+        assert_eq!(rtt.patience(Span::ZERO), Span::from_millis(150));
         for _ in 0..50 {
             rtt.add(Span::from_millis(100));
         }

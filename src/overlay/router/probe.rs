@@ -297,6 +297,10 @@ impl Router {
             return;
         }
         self.own.tally.count("router_accusations_heard_total");
+        let heard = self.peers.find(id).and_then(|peer| peer.heard);
+        if heard.is_some_and(|heard| t.now.since(heard) < REFUTES) {
+            return self.own.tally.count("router_accusations_refuted_total");
+        }
         let is_far = !self.ring.all.contains(id);
         if !is_far && !self.ring.all.contains(from) {
             return self.ping(t, id, "accused"); // It asked nobody.
@@ -315,7 +319,12 @@ impl Router {
     /// of its own whom the other does not know: the farthest that miss it on the far side.
     fn find_dead(&mut self, t: &mut Turn, id: &Id, doubt: &Doubt) {
         let mattered = self.ring.all.contains(id);
-        let mut told: BTreeSet<Id> = self.reach.linked_to(id, doubt.accused_by.as_ref()).collect();
+        let mut linked: Vec<Id> = self.reach.linked_to(id, doubt.accused_by.as_ref()).collect();
+        if doubt.accused_by.is_some() {
+            self.own.chance.shuffle(&mut linked);
+            linked.truncate(TOLD_ON);
+        }
+        let mut told = BTreeSet::from_iter(linked);
         match doubt.accused_by {
             _ if !mattered => {}
             None => told.extend(self.ring.all.iter()),
@@ -453,6 +462,12 @@ const PAUSE_SPARED: Span = Span::from_millis(5_500);
 const DEAF_AFTER: Span = Span::from_secs(10);
 /// A node heard this lately lives: a hop that did not take a message was busy, or the message was lost. A guess.
 const HEARD_JUST_NOW: Span = Span::from_secs(2);
+/// A node heard this lately was not found dead by anybody: that takes at least 1.9 s of silence (a ping's patience, and what others
+/// get to try). So words of a living node's death, however many, make this node ask it once a second at most.
+const REFUTES: Span = Span::from_secs(1);
+/// So many of its neighbours a node tells of a death it was told of: all who were told by the same one know the same others.
+/// Telling all of those made five words for each link of a dead node with 96 links, and paths as good. A guess.
+const TOLD_ON: usize = 3;
 /// Further tries at a node for others.
 const ERRAND_ROUNDS: u32 = 1;
 /// So many of those asked, having tried twice, need not be asked again: with a tenth of all packets lost two of three hear

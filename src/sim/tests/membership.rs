@@ -4,14 +4,16 @@
 //! Never does: look inside a Router: views, readings and lookups tell.
 
 use super::super::check::leaf_sets;
+use super::super::node::Feed;
 use super::super::underlay::{Measured, Uniform};
 use super::super::world::{Plan, World};
 use super::super::{Stage, Underlay};
 use crate::base::{Chance, Id, Span};
 use crate::identity::Role;
-use crate::overlay::router::Tuning;
+use crate::overlay::router::{self, Tuning};
 use crate::overlay::{Command, RouteView};
 use crate::survey::matrix::{LatencyMatrix, Missing};
+use crate::wire::Probe;
 use std::collections::VecDeque;
 
 /// A network as in the lab: leaf set of 4 a side, 24 links.
@@ -334,6 +336,33 @@ fn word_of_a_death_reaches_all_who_had_a_link() {
         assert!(before > 12, "seed {seed}: {before} had a link, hardly more than its leaf set");
         assert_eq!(linked(&stage.world), 0, "seed {seed}: of {before}");
     }
+}
+
+/// One neighbour says ten times a second that all others are dead: nobody is believed dead, or asked more than once a second.
+#[test]
+fn false_words_of_death_kill_nobody_and_make_few_questions() {
+    let mut stage = forty(1);
+    stage.pass(Span::from_mins(5));
+    let victim = 7;
+    let view = stage.world.nodes()[victim].view().expect("it is up");
+    let linked: Vec<Id> =
+        view.peers.iter().filter(|peer| peer.link().is_some()).map(|peer| peer.contact.id()).collect();
+    let counted = |world: &World, why: &str| {
+        let readings = world.nodes()[victim].readings();
+        let named = readings.iter().filter(|r| ["router_evictions_total", "router_probes_total"].contains(&r.name));
+        named.filter(|r| r.label.as_ref().is_some_and(|(_, label)| *label == why)).map(|r| r.value).sum::<f64>()
+    };
+    for _tenth in 0..300 {
+        for suspect in &linked[1..] {
+            let message = Probe::Gone { suspect: *suspect };
+            stage.world.feed(victim, Feed::Router(router::Input::Probe { from: linked[0], message }));
+        }
+        stage.pass(Span::from_millis(100));
+    }
+    let (found_dead, asked) = (counted(&stage.world, "silent"), counted(&stage.world, "accused"));
+    assert_eq!(found_dead, 0.0);
+    let most = 31.0 * (linked.len() - 1) as f64;
+    assert!(0.0 < asked && asked <= most, "{asked} questions, {most} at most");
 }
 
 /// An hour of 100 nodes, 4.2 node-days: packets are lost, processes stop for five seconds once a minute, and nobody dies.

@@ -103,3 +103,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_many_links_a_quarter_of_those_told_are_the_nearest_and_the_others_are_drawn() {
+    use super::probe::ReachEntry;
+    let entry = |peer: u64| ReachEntry { peer, rtt: Span::from_millis(1 + peer * 7 % 100) };
+    let links: Vec<ReachEntry> = (0..100).map(entry).collect();
+    let ids = |told: &[ReachEntry]| Vec::from_iter(told.iter().map(|entry| entry.peer));
+    let nearest = ids(&ReachEntry::nearest(links.clone(), 2));
+    assert_eq!(nearest, [0, 43], "1 and 2 ms");
+    let told = ids(&ReachEntry::spread(links.clone(), 8, |entry| 100 - entry.peer));
+    assert_eq!(told, [0, 43, 94, 95, 96, 97, 98, 99]);
+    assert_eq!(ids(&ReachEntry::spread(links, 100, |_| 0)).len(), 100);
+}

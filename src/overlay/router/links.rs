@@ -92,6 +92,11 @@ impl Prospect {
     }
 }
 
+/// A number as good as drawn for a node and another, whose id begins so.
+pub(super) fn lot(me: &Id, other: u64) -> u64 {
+    (me.prefix_u64() ^ other).wrapping_mul(LOT_MIXER)
+}
+
 /// How often a link may give way to a better one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Swaps {
@@ -356,7 +361,7 @@ impl Router {
                 slot: slot_of(&me, &id)?,
                 rtt,
                 detour,
-                lot: (me.prefix_u64() ^ id.prefix_u64()).wrapping_mul(LOT_MIXER),
+                lot: lot(&me, id.prefix_u64()),
                 is_leaf: self.ring.all.contains(&id),
                 is_guest: !peer.is_server(),
                 is_linked: peer.is_linked(),

@@ -5,6 +5,7 @@
 //! Never does: believe an absurd round trip, or keep what a node said beyond its link.
 
 use super::Router;
+use super::links::lot;
 use super::own::{Due, Turn};
 use super::peers::{Link, Peer, Peers};
 use crate::base::{Id, Instant, RttEstimate, Span};
@@ -77,13 +78,11 @@ impl Reach {
 
     /// The neighbours that say they are linked to this node, but for those that `teller` says it is linked to itself.
     pub(super) fn linked_to<'a>(&'a self, id: &Id, teller: Option<&Id>) -> impl Iterator<Item = Id> + 'a {
-        let names =
-            |links: &[ReachEntry], id: &Id| links.binary_search_by_key(&id.prefix_u64(), |entry| entry.peer).is_ok();
         let told = teller.and_then(|teller| self.heard.get(teller)).map(|heard| &heard.links);
         let (id, teller) = (*id, teller.copied());
         let others =
-            self.heard.iter().filter(move |(other, heard)| teller != Some(**other) && names(&heard.links, &id));
-        others.map(|(other, _)| *other).filter(move |other| told.is_none_or(|links| !names(links, other)))
+            self.heard.iter().filter(move |(other, heard)| teller != Some(**other) && is_among(&heard.links, &id));
+        others.map(|(other, _)| *other).filter(move |other| told.is_none_or(|links| !is_among(links, other)))
     }
 
     /// This node is dead, whatever its neighbours have said.
@@ -307,7 +306,7 @@ impl Router {
         }
     }
 
-    /// Tells the neighbours what the links cost, if that pays: as a rule 64 entries of about 12 bytes to the 64 nearest links, 50 KiB
+    /// Tells the neighbours what the links cost, if that pays: as a rule 64 entries of about 12 bytes to 64 of them, 50 KiB
     /// each time, once in a quarter of an hour when nothing changes.
     pub(super) fn tell_reach(&mut self, t: &mut Turn) {
         self.judge_adverts(t.now);
@@ -323,10 +322,9 @@ impl Router {
         self.reach.told = Arc::clone(&links);
         self.reach.lag = 0.5 + self.own.chance.unit();
         self.reach.untold.clear();
-        let linked = self.peers.linked().filter_map(|peer| Some((peer.link_rtt()?, peer.id())));
-        let mut near: Vec<(Span, Id)> = linked.collect();
-        near.sort_unstable();
-        for (_, id) in near.into_iter().take(self.reach_width()) {
+        let told = self.listeners();
+        let ids: Vec<Id> = self.peers.linked().map(Peer::id).filter(|id| is_among(&told, id)).collect();
+        for id in ids {
             t.probe(id, Probe::Reach { links: Arc::clone(&links) });
         }
     }
@@ -341,7 +339,7 @@ impl Router {
         }
     }
 
-    /// Tells those of the newly linked that are ready and among the nearest.
+    /// Tells those of the newly linked that are ready and among those told.
     pub(super) fn tell_new_links(&mut self, t: &mut Turn) {
         let untold = std::mem::take(&mut self.reach.untold);
         // Who is still joining has its turn later, and whose link is only just made; who takes as long as that hears with all.
@@ -364,12 +362,10 @@ impl Router {
         if links.len() < 2 {
             return;
         }
-        let rtt = |peer: &Peer| peer.link_rtt().filter(|_| peer.ready);
-        for (id, rtt) in due.iter().filter_map(|id| Some((*id, rtt(self.peers.find(id)?)?))) {
-            let nearer = self.peers.linked().filter_map(Peer::link_rtt).filter(|other| *other < rtt).count();
-            if nearer < self.reach_width() {
-                t.probe(id, Probe::Reach { links: Arc::clone(&links) });
-            }
+        let told = self.listeners();
+        let is_ready = |id: &Id| self.peers.find(id).is_some_and(|peer| peer.ready);
+        for id in due.into_iter().filter(|id| is_ready(id) && is_among(&told, id)) {
+            t.probe(id, Probe::Reach { links: Arc::clone(&links) });
         }
     }
 
@@ -437,10 +433,25 @@ impl Router {
         after.scaled(halves * halves).min(most)
     }
 
+    /// What is told of.
     fn links_to_tell(&self) -> Arc<[ReachEntry]> {
-        let told = self.peers.linked().filter(|peer| peer.is_server() && peer.ready && !peer.suspected);
+        self.some_of(self.peers.linked().filter(|peer| peer.is_server() && peer.ready && !peer.suspected))
+    }
+
+    /// Who is told.
+    fn listeners(&self) -> Arc<[ReachEntry]> {
+        self.some_of(self.peers.linked())
+    }
+
+    /// Of these links as many as are told of, and told: in a vast network the nearest.
+    fn some_of<'a>(&self, linked: impl Iterator<Item = &'a Peer>) -> Arc<[ReachEntry]> {
         let entry = |peer: &Peer| Some(ReachEntry { peer: peer.id().prefix_u64(), rtt: peer.link_rtt()? });
-        ReachEntry::nearest(told.filter_map(entry).collect(), self.reach_width())
+        let (links, width) = (linked.filter_map(entry).collect(), self.reach_width());
+        if self.is_vast() {
+            return ReachEntry::nearest(links, width);
+        }
+        let me = self.own.id();
+        ReachEntry::spread(links, width, |entry| lot(&me, entry.peer))
     }
 
     /// How many links are told, and to how many neighbours.
@@ -452,6 +463,11 @@ impl Router {
     pub(super) fn all_fit(&self) -> bool {
         self.peers.len() <= self.own.tuning.link_budget
     }
+}
+
+/// Whether a node is among these, in the order of ids.
+fn is_among(links: &[ReachEntry], id: &Id) -> bool {
+    links.binary_search_by_key(&id.prefix_u64(), |entry| entry.peer).is_ok()
 }
 
 /// What of an advert can be believed, in the order of ids: as a rule all of it.

@@ -124,14 +124,14 @@ impl ReachEntry {
 
 /// One in so many of those told of, and told, is of the nearest, where adverts can show the whole network. 1,000 nodes on PlanetLab hosts at
 /// rest, 192 links (2026-11-28, seed 1): stretch 1.186 with the nearest alone, 1.120 with half of those told of by lot, 1.098 with
-/// three quarters, 1.055 with three quarters of those told as well, for the same bytes. In vast networks the nearest alone are
+/// three quarters, 1.055 and 1.071 (two draws) with three quarters of those told as well, for the same bytes. In vast networks the nearest alone are
 /// better: 16,384 nodes, 150 contacts, built directly, 1.128 instead of 1.134 with half of those told of by lot.
 const NEAR_SHARE: usize = 4;
 /// Links a node says the cost of at most, and nodes it tells them: where everybody is linked every link makes somebody's
 /// detour. With 64 told to 64 stretch among 256 PlanetLab hosts was 0.977, with all told to all 0.909, for a quarter more
 /// bytes (simulated, 2026-11-26). An advert of 256 entries is 3 KiB.
 pub const REACH_MAX: usize = 256;
-/// As many where not everybody can be linked, the nearest: 64 entries of about 12 bytes fit one packet. Of
+/// As many where not everybody can be linked: 64 entries of about 12 bytes fit one packet. Of
 /// 80 links 48 made 1.144 of stretch, 64 1.141, all 1.139, built directly (16,384 nodes on PlanetLab hosts, 2026-11-25). They are told
 /// to as many: told to the 32 nearest, nodes in far places, who are nobody's nearest, hardly heard any. By the whole protocol
 /// stretch was 1.120 then and 1.054 with 64 (600 nodes, 80 links), 1.160 and 1.124 (1,024 nodes, 72 links), for ten bytes more a second

@@ -58,6 +58,7 @@ impl Graveyard {
     pub(super) fn dispute(&mut self, id: &Id, now: Instant) {
         if let Some(grave) = self.graves.get_mut(id) {
             grave.disputed = Some(now);
+            (grave.pause, grave.next_knock) = (PAUSE_FIRST, grave.next_knock.min(now + PAUSE_FIRST));
         }
     }
 

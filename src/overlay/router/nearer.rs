@@ -103,8 +103,9 @@ fn slot_of_prefix(me: u64, prefix: u64) -> Option<Slot> {
 const SLOTS: usize = 16 * 16;
 /// Stands for the round trip of a contact that is missing: longer than any.
 pub(super) const SLOT_OPEN: Span = Span::from_secs(60);
-/// Nodes asked after in one turn: as many as are measured at once.
-const ASKED_AT_ONCE: usize = super::proximity::MEASURES_MAX;
+/// Nodes asked after in one turn: what is learnt of one says which is worth asking after next. Eight at once made half as many
+/// questions again, and paths no shorter (400 nodes, 48 links, sessions of 138 minutes, 2026-11-28).
+const ASKED_AT_ONCE: usize = 1;
 /// Pause between turns. A guess.
 const SEEK_PAUSE: Span = Span::from_secs(2);
 /// And where nobody promised to be nearer. A guess.

@@ -92,13 +92,17 @@ impl Doubt {
         }
     }
 
+    fn far_rounds(&self) -> u32 {
+        if self.accused_by.is_some() { FAR_ROUNDS_ACCUSED } else { FAR_ROUNDS }
+    }
+
     fn verdict(&self) -> Verdict {
         match self.stage {
             // Whoever accuses it has asked around: of others this node need not hear the same.
             _ if self.accused_by.is_some() && !self.vouched && !self.is_far => Verdict::Dead,
             Stage::Pinged if self.is_errand && self.rounds < ERRAND_ROUNDS => Verdict::TryAgain,
             Stage::Pinged if self.is_errand => Verdict::Report,
-            Stage::Pinged if self.is_far && self.rounds < FAR_ROUNDS => Verdict::TryAgain,
+            Stage::Pinged if self.is_far && self.rounds < self.far_rounds() => Verdict::TryAgain,
             Stage::Pinged if self.is_far => Verdict::Dead,
             Stage::Pinged => Verdict::AskOthers,
             Stage::AskedAfter if self.vouched && self.rounds < VOUCHED_ROUNDS => Verdict::TryAgain,
@@ -326,12 +330,11 @@ impl Router {
         }
         let mut told = BTreeSet::from_iter(linked);
         match doubt.accused_by {
-            _ if !mattered => {}
-            None => told.extend(self.ring.all.iter()),
+            None if mattered => told.extend(self.ring.all.iter()),
             Some(accuser) if self.ring.all.next_ones().contains(id) => {
                 told.extend(self.ring.all.beyond(&self.own.id(), &accuser));
             }
-            Some(_) => {}
+            _ => {}
         }
         self.bury(t, id, "silent");
         if doubt.is_disputed {
@@ -370,7 +373,9 @@ impl Router {
             }
         }
         self.own.tally.count_as("router_evictions_total", why);
-        self.graves.bury(Arc::clone(&peer.contact), why != "no_echo", t.now, &mut self.own.chance);
+        // Who stood next to it knocks soon, and all others hear of its return.
+        let was_near = self.ring.next_ones().contains(id) && why != "no_echo";
+        self.graves.bury(Arc::clone(&peer.contact), was_near, t.now, &mut self.own.chance);
         self.schedule_knocks();
         self.ring.stale = true;
         self.publication.is_stale = true;
@@ -483,6 +488,8 @@ const UNHEARD_ROUNDS: u32 = 1;
 /// Further tries at a node outside the leaf set, each with twice the patience of the last: one that is paused for five
 /// seconds is still there. A guess.
 const FAR_ROUNDS: u32 = 3;
+/// The same at one that another found dead, who has tried as often. A guess.
+const FAR_ROUNDS_ACCUSED: u32 = 2;
 /// A deadline handled this late says that this node is overloaded. A guess.
 const LATE: Span = Span::from_millis(100);
 /// Lifeguard §4: the health multiplier saturates at 8.

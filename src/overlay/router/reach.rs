@@ -137,7 +137,6 @@ impl Reach {
         adverts.sort_unstable_by_key(|advert| (advert.rtt, advert.via));
         self.adverts = adverts.into();
     }
-
     /// Finds the links that are not the best way, with the way that is; `links` in the order of ids. Gives how many
     /// adverts' words were not believed.
     fn compare(&mut self, links: &[(Id, RttEstimate)], peers: &Peers) -> usize {
@@ -322,10 +321,14 @@ impl Router {
         self.reach.told = Arc::clone(&links);
         self.reach.lag = 0.5 + self.own.chance.unit();
         self.reach.untold.clear();
+        self.tell_of(t, &links, |_| true);
+    }
+
+    /// Tells of these links those of the listeners that are meant.
+    fn tell_of(&self, t: &mut Turn, links: &Arc<[ReachEntry]>, is_meant: impl Fn(&Peer) -> bool) {
         let told = self.listeners();
-        let ids: Vec<Id> = self.peers.linked().map(Peer::id).filter(|id| is_among(&told, id)).collect();
-        for id in ids {
-            t.probe(id, Probe::Reach { links: Arc::clone(&links) });
+        for peer in self.peers.linked().filter(|peer| is_among(&told, &peer.id()) && is_meant(peer)) {
+            t.probe(peer.id(), Probe::Reach { links: Arc::clone(links) });
         }
     }
 
@@ -362,11 +365,7 @@ impl Router {
         if links.len() < 2 {
             return;
         }
-        let told = self.listeners();
-        let is_ready = |id: &Id| self.peers.find(id).is_some_and(|peer| peer.ready);
-        for id in due.into_iter().filter(|id| is_ready(id) && is_among(&told, id)) {
-            t.probe(id, Probe::Reach { links: Arc::clone(&links) });
-        }
+        self.tell_of(t, &links, |peer| peer.ready && due.contains(&peer.id()));
     }
 
     /// Judges whether adverts pay here, by how long links live.
@@ -409,7 +408,8 @@ impl Router {
     /// An advert names nodes this one does not know: in a network small enough, one of them is asked after,
     /// which brings its neighbours as well.
     fn ask_after_strangers(&mut self, t: &mut Turn, from: Id, links: &[ReachEntry]) {
-        if !self.join.is_settled() || self.peers.len() >= self.known_max() {
+        let is_small = self.size_estimate().is_none_or(|size| size <= self.known_max() as f64);
+        if !self.join.is_settled() || !is_small || self.peers.len() >= self.known_max() {
             return;
         }
         let me = self.own.id().prefix_u64();

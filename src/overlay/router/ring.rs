@@ -277,7 +277,6 @@ impl Router {
         self.plan_soon(t.now, PLAN_AFTER_CHANGE);
         self.watch_neighbours(t.now);
         self.ring.has_news = true;
-        self.ring.exchange.quicken();
         let wait = self.own.chance.jittered(EXCHANGE_AFTER, 0.5);
         self.own.soon(t.now, Due::LeafSet, wait);
         if !self.join.is_placing() {

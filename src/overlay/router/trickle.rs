@@ -9,14 +9,13 @@ use crate::base::{Chance, Span};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trickle {
     interval: Span,
-    shortest: Span,
     longest: Span,
 }
 
 impl Trickle {
     /// A pace that starts at its shortest interval.
     pub(super) fn new((shortest, longest): (Span, Span)) -> Trickle {
-        Trickle { interval: shortest, shortest, longest: longest.max(shortest) }
+        Trickle { interval: shortest, longest: longest.max(shortest) }
     }
 
     /// How long to wait for the next turn: evenly from the second half of the interval (RFC 6206 §4.2
@@ -26,12 +25,6 @@ impl Trickle {
         self.interval = (self.interval * 2).min(self.longest);
         wait
     }
-
-    /// Something changed: the next intervals are an eighth of the longest at most. Not the shortest (RFC 6206 §4.2 rule
-    /// 6): where nodes come and go all the time something changes all the time.
-    pub(super) fn quicken(&mut self) {
-        self.interval = self.interval.min((self.longest / 8).max(self.shortest));
-    }
 }
 
 #[cfg(test)]
@@ -39,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_slows_to_its_limit_and_is_quickened_by_change() {
+    fn the_pace_slows_to_its_limit() {
         let mut chance = Chance::from_seed(1);
         let mut pace = Trickle::new((Span::from_secs(2), Span::from_secs(16)));
         let waits: Vec<Span> = (0..6).map(|_| pace.next(&mut chance)).collect();
@@ -47,7 +40,5 @@ mod tests {
             let interval = Span::from_secs(interval);
             assert!(*wait >= interval / 2 && *wait <= interval, "{wait} of {interval}");
         }
-        pace.quicken();
-        assert!(pace.next(&mut chance) <= Span::from_secs(2));
     }
 }

@@ -27,11 +27,11 @@ pub struct Tuning {
     pub link_budget: usize,
     /// Whether it tells its neighbours what its links cost, and goes through others where that is quicker than its own link.
     pub detours: bool,
-    /// Shortest and longest interval of leaf-set exchange (Trickle, RFC 6206) while nothing changes; a change is told
-    /// within seconds.
+    /// Shortest and longest interval of leaf-set exchange (Trickle, RFC 6206), longer each time; a change is told within seconds
+    /// besides, and not sooner again: all whom it concerns hear of a newcomer or a death from others as well.
     pub leaf_set_interval: (Span, Span),
-    /// Shortest and longest interval of prefix-table maintenance, one row a turn. DESIGN §6: "near rows
-    /// in minutes".
+    /// Shortest and longest interval of prefix-table maintenance, one row a turn. MSPastry (DSN 2004) has 20 minutes; DESIGN §6:
+    /// "near rows in minutes".
     pub table_interval: (Span, Span),
     /// How long the next node on the ring may be quiet before it is probed; a third of it where several died within a
     /// minute. Other links may be quiet for as long as the deaths
@@ -56,7 +56,7 @@ impl Default for Tuning {
             link_budget: 256,
             detours: true,
             leaf_set_interval: (Span::from_secs(4), Span::from_mins(10)),
-            table_interval: (Span::from_secs(15), Span::from_secs(900)),
+            table_interval: (Span::from_secs(15), Span::from_mins(20)),
             probe_after: Span::from_secs(20),
             rejoin_pause_max: Span::from_secs(60),
         }

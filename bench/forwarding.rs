@@ -21,6 +21,7 @@ use arras::survey::number::number;
 use arras::survey::plot::{Cdf, Scale, Series};
 use arras::survey::table::Cell;
 use arras::survey::{Report, Table};
+use arras::wire::probe::Bearing;
 use arras::wire::routing::{Errand, Header, Outcome, ReturnHeader};
 use arras::wire::{Message, Routing};
 use bytes::Bytes;
@@ -381,7 +382,7 @@ fn machine_alone(links: usize) -> f64 {
     let leaf_set = LeafView { before, after, is_whole_ring: false };
     let view = RouteView {
         me: me.clone(),
-        coordinate: Coordinate::default(),
+        bearing: Bearing::default(),
         ready: true,
         peers,
         leaf_set,

@@ -122,7 +122,9 @@ impl Peer {
                         continue;
                     }
                 },
-                NetEvent::LinkUp { contact, dialled, rtt, .. } => router::Input::LinkUp { contact, dialled, rtt },
+                NetEvent::LinkUp { contact, bearing, dialled, rtt, .. } => {
+                    router::Input::LinkUp { contact, bearing, dialled, rtt }
+                }
                 NetEvent::LinkDown { peer, why } => router::Input::LinkDown { peer, why: down(&why) },
                 NetEvent::DialFailed { peer, .. } => router::Input::DialFailed { peer },
                 NetEvent::SeedFailed { address, .. } => router::Input::SeedSilent { address },
@@ -194,7 +196,10 @@ impl Peer {
                 cards.retain(|card| card.contact.check(self.puzzle_bits).is_ok());
                 inputs.push(router::Input::Done { ticket, done: JobDone::Cards(cards) });
             }
-            Effect::Tell(Fact::View(view)) => self.ready = view.ready,
+            Effect::Tell(Fact::View(view)) => {
+                self.ready = view.ready;
+                self.net.set_bearing(view.bearing);
+            }
             _ => {}
         }
     }

@@ -6,7 +6,7 @@
 
 use crate::base::{Coordinate, Distance, Id, RttEstimate, Span};
 use crate::identity::Contact;
-use crate::wire::probe::ReachEntry;
+use crate::wire::probe::{Bearing, ReachEntry};
 use parking_lot::RwLock;
 use siphasher::sip::SipHasher13;
 use std::collections::BTreeMap;
@@ -19,8 +19,8 @@ use std::sync::Arc;
 pub struct RouteView {
     /// This node.
     pub me: Arc<Contact>,
-    /// Where this node sees itself in latency space.
-    pub coordinate: Coordinate,
+    /// How this node stands, as it tells whoever links to it.
+    pub bearing: Bearing,
     /// Whether the leaf set is confirmed: only then this node roots keys.
     pub ready: bool,
     /// Every server with a link, or that had one just now and is asked after, in the order of ids; this node is not among
@@ -110,8 +110,8 @@ impl RouteView {
     /// The view of a node that knows nobody.
     pub fn alone(me: Arc<Contact>, ready: bool) -> RouteView {
         let leaf_set = LeafView { is_whole_ring: true, ..LeafView::default() };
-        let (coordinate, peers, adverts) = (Coordinate::default(), Vec::new(), Arc::default());
-        RouteView { me, coordinate, ready, peers, leaf_set, adverts }
+        let (bearing, peers, adverts) = (Bearing::default(), Vec::new(), Arc::default());
+        RouteView { me, bearing, ready, peers, leaf_set, adverts }
     }
 
     /// This node's id.
@@ -146,7 +146,7 @@ impl RouteView {
             let apart = there.max(advert.rtt).saturating_sub(there.min(advert.rtt));
             bounds = Some(bounds.map_or((apart, sum), |(low, high)| (low.max(apart), high.min(sum))));
         }
-        let predicted = coordinate.map(|coordinate| self.coordinate.rtt_to(coordinate));
+        let predicted = coordinate.map(|coordinate| self.bearing.coordinate.rtt_to(coordinate));
         match (predicted, bounds) {
             // Real round trips break the triangle's rule now and then: the way through a neighbour is there all the same.
             (Some(predicted), Some((low, high))) => Some(predicted.max(low).min(high)),
@@ -351,7 +351,7 @@ mod tests {
         let way = Way::Link { rtt: RttEstimate::first(ms(70)) };
         view.peers = vec![PeerView { contact: linked.clone(), coordinate: None, way, ready: true }];
         // All stand at the origin: a prediction is next to nothing.
-        let here = Some(&view.coordinate).copied();
+        let here = Some(view.bearing.coordinate);
         assert_eq!(view.expected_rtt(&linked.id(), here.as_ref()), Some(ms(70)));
         assert_eq!(view.expected_rtt(&other.id(), None), None);
         assert!(view.expected_rtt(&other.id(), here.as_ref()) < Some(ms(1)));

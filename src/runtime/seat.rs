@@ -94,7 +94,12 @@ impl Seat {
             IoItem::DialSeed(address) => self.net.dial_seed(address),
             IoItem::HangUp(peer, reason) => self.net.hang_up(&peer, reason, now),
             IoItem::Measure(contact) => self.measure(contact.id(), contact.address()),
-            IoItem::Forwarder(input) => self.forward(now, input),
+            IoItem::Forwarder(input) => {
+                if let forwarder::Input::View(view) = &input {
+                    self.net.set_bearing(view.bearing);
+                }
+                self.forward(now, input);
+            }
             IoItem::Loop(Errand::Readings(reply)) => {
                 // Whoever asked may have stopped waiting.
                 let _ = reply.try_send(self.readings());
@@ -133,8 +138,8 @@ impl Seat {
     fn on_event(&mut self, now: Instant, event: NetEvent) {
         match event {
             NetEvent::Message { from, bytes } => self.on_message(now, from, &bytes),
-            NetEvent::LinkUp { contact, dialled, rtt, .. } => {
-                self.tell_router(router::Input::LinkUp { contact, dialled, rtt });
+            NetEvent::LinkUp { contact, bearing, dialled, rtt, .. } => {
+                self.tell_router(router::Input::LinkUp { contact, bearing, dialled, rtt });
             }
             NetEvent::LinkDown { peer, why } => {
                 self.tell_router(router::Input::LinkDown { peer, why: down(&why) });

@@ -12,6 +12,7 @@ use crate::base::{Id, Instant, Span};
 use crate::overlay::router::{Down, LinkReport};
 use crate::overlay::{forwarder, router};
 use crate::wire::directory::Request;
+use crate::wire::probe::Bearing;
 use crate::wire::{CloseReason, Directory, Family, Message, Routing};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -34,8 +35,8 @@ pub(super) struct Packet {
 #[derive(Default)]
 pub(super) struct Dials {
     under_way: BTreeMap<(usize, usize), Dial>,
-    /// Links that stand at the end of who dialled only, by number.
-    half_open: BTreeMap<(usize, usize), u64>,
+    /// Links that stand at the end of who dialled only, by number, and how that node said it stands.
+    half_open: BTreeMap<(usize, usize), (u64, Bearing)>,
     begun: u64,
 }
 
@@ -43,6 +44,8 @@ struct Dial {
     number: u64,
     /// The address that is to be called silent if it comes to nothing.
     seed: Option<SocketAddr>,
+    /// How the other said it stands: as of when the dial began, half a round trip earlier than it does.
+    heard: Bearing,
     /// What is to be said when the link is up.
     waiting: Vec<Message>,
 }
@@ -163,38 +166,37 @@ impl World {
         let Some(dial) = self.dials.take(from, to, number) else { return };
         if let Some(link) = self.dials.half_open.get(&(to, from)).copied() {
             // The other has dialled as well and is a little ahead: that link will do.
-            self.accept(to, from, link);
+            self.accept(to, from, link.0);
         }
         let here = self.links.end(from, to).map(|end| end.number);
         let there = self.links.end(to, from).map(|end| end.number);
         if here.is_none() || here != there {
-            self.open_half(from, to);
+            self.open_half(from, to, dial.heard);
         }
         dial.waiting.into_iter().for_each(|message| self.send_waiting(from, to, message));
     }
 
     /// The dialler's end stands, in place of one that still stood from an earlier link. It goes first, in the machine's eyes;
     /// but whatever this does then finds the new link.
-    fn open_half(&mut self, from: usize, to: usize) {
+    fn open_half(&mut self, from: usize, to: usize, heard: Bearing) {
         let (rtt, now) = (self.handshake_rtt(from, to), self.now());
         let link = self.links.number();
         let is_stale = self.links.open(from, to, link, now, rtt);
         self.book.tally.links += 1;
-        self.dials.half_open.insert((from, to), link);
+        self.dials.half_open.insert((from, to), (link, self.bearing(from)));
         let travel = self.travel(from, to);
         self.agenda.after(travel, Happening::Accepted { from, to, link });
         if is_stale {
             self.link_down(from, to, Down::Lost);
         }
         self.book.note(|| Note::LinkUp { at: now, from, to });
-        self.feed_link_up(from, to, true, rtt);
+        self.feed_link_up(from, (to, heard), true, rtt);
     }
 
     /// The first packet of a dialler that has its end of the link arrives at the other: it has its own as well.
     pub(super) fn accept(&mut self, from: usize, to: usize, link: u64) {
-        if self.dials.half_open.get(&(from, to)) != Some(&link) {
-            return;
-        }
+        let is_meant = |half: &&(u64, Bearing)| half.0 == link;
+        let Some((_, heard)) = self.dials.half_open.get(&(from, to)).filter(is_meant).copied() else { return };
         self.dials.half_open.remove(&(from, to));
         if !self.nodes[to].is_up() || self.links.end_of(from, to, link).is_none() {
             return;
@@ -204,7 +206,7 @@ impl World {
         if self.links.open(to, from, link, now, rtt) {
             self.link_down(to, from, Down::Lost);
         }
-        self.feed_link_up(to, from, false, rtt);
+        self.feed_link_up(to, (from, heard), false, rtt);
         let waiting = answered.map(|dial| dial.waiting).unwrap_or_default();
         waiting.into_iter().for_each(|message| self.send_waiting(to, from, message));
     }
@@ -378,15 +380,20 @@ impl World {
         self.book.sent.add("dial", 0);
         self.nodes[from].counts.messages += 1;
         let number = self.dials.begun;
-        self.dials.under_way.insert((from, to), Dial { number, seed, waiting: Vec::new() });
+        self.dials.under_way.insert((from, to), Dial { number, seed, heard: self.bearing(to), waiting: Vec::new() });
         let rtt = self.travel(from, to) + self.travel(to, from);
         self.agenda.after(rtt, Happening::Handshake { from, to, number });
         self.agenda.after(DIAL_MAX, Happening::GivenUp { from, to, number });
     }
 
-    fn feed_link_up(&mut self, at: usize, peer: usize, dialled: bool, rtt: Span) {
+    /// What a node says of itself with the first words on a link.
+    fn bearing(&self, node: usize) -> Bearing {
+        self.nodes[node].mind.as_ref().map(|mind| mind.view.bearing).unwrap_or_default()
+    }
+
+    fn feed_link_up(&mut self, at: usize, (peer, bearing): (usize, Bearing), dialled: bool, rtt: Span) {
         let contact = self.nodes[peer].contact.clone();
-        self.feed(at, Feed::Router(router::Input::LinkUp { contact, dialled, rtt }));
+        self.feed(at, Feed::Router(router::Input::LinkUp { contact, bearing, dialled, rtt }));
     }
 
     fn later(&mut self, node: usize, after: Span, feed: Feed) {

@@ -4,18 +4,21 @@
 //! Never does: carry overlay messages.
 
 use super::codec;
+use super::probe::Bearing;
 use crate::identity::Contact;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Said by both ends first, on a stream of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     /// The wire version the sender speaks.
     pub version: u16,
     /// The network it belongs to, at most [`NETWORK_BYTES_MAX`] bytes of UTF-8.
     pub network: String,
+    /// How it stands, so that nobody need ask once the link is up.
+    pub bearing: Bearing,
     /// Who it is; the key must be the one TLS proved.
     pub contact: Contact,
 }
@@ -109,7 +112,7 @@ const ALL: [(CloseReason, &str); 9] = [
 ];
 
 /// The version this code speaks. The ALPN token below changes with it only when even the hello does.
-pub const WIRE_VERSION: u16 = 11;
+pub const WIRE_VERSION: u16 = 12;
 /// TLS application protocol: DESIGN §4.
 pub const ALPN: &[u8] = b"arras/1";
 /// Bytes in a network's name: a guess at what a person still types.

@@ -60,7 +60,7 @@ pub fn of_world(stage: &Stage, found: &Found, chance: &mut Chance) -> Result<Sur
     }
     let graph = Graph::from_edges(nodes.len(), &edges).map_err(failed)?;
     let ids = nodes.iter().map(|node| node.contact().id().to_string()).collect();
-    let coordinates = nodes.iter().map(|node| node.view().map(|view| view.coordinate));
+    let coordinates = nodes.iter().map(|node| node.view().map(|view| view.bearing.coordinate));
     let mut surveyed = Surveyed::of(graph, ids, coordinates, EDGES_WHOLE_MAX).map_err(failed)?;
     let mut measured = measured(found, stage.world.plan().underlay.as_ref(), nodes.len());
     let sampled = (0..nodes.len()).step_by(nodes.len().div_ceil(SIZES_MAX));

@@ -92,7 +92,7 @@ impl Directory {
             self.route_for(number, object, Errand::Nearest, &request);
         } else {
             let root = object.salted(salt);
-            let request = Request::Locate { object, root, coordinate: self.ground.view.coordinate };
+            let request = Request::Locate { object, root, coordinate: self.ground.view.bearing.coordinate };
             self.route_for(number, root, Errand::Nearest, &request);
         }
     }

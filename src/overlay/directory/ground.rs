@@ -158,7 +158,7 @@ impl Ground {
     /// The coordinate of a known node, or of oneself.
     pub(super) fn coordinate(&self, id: &Id) -> Option<Coordinate> {
         if *id == self.me() {
-            return Some(self.view.coordinate);
+            return Some(self.view.bearing.coordinate);
         }
         self.view.peer(id).and_then(|peer| peer.coordinate)
     }

@@ -53,7 +53,7 @@ impl Directory {
         match answer {
             Answer::Holders { holders, known_as } if !holders.is_empty() => {
                 let salt = self.locate_ended(number, which).map_or(0, |(_, salt)| salt);
-                let mut holders = nearest_holders(holders, &self.ground.view.coordinate);
+                let mut holders = nearest_holders(holders, &self.ground.view.bearing.coordinate);
                 self.ground.by_expected_rtt(&mut holders);
                 let by = Located { node, known_as, salt };
                 self.finish(number, Ok(Reply::Holders { holders, by }));
@@ -85,7 +85,7 @@ impl Directory {
     fn locate_ask(&mut self, number: u64, salt: u8) {
         let Some(object) = self.wishes.get(number).map(|wish| wish.object) else { return };
         let root = object.salted(salt);
-        let request = Request::Locate { object, root, coordinate: self.ground.view.coordinate };
+        let request = Request::Locate { object, root, coordinate: self.ground.view.bearing.coordinate };
         let which = self.route_for(number, root, Errand::Nearest, &request);
         if let Some(Work::Locate(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) {
             work.under_way.push((which, salt));

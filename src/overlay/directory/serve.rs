@@ -182,7 +182,7 @@ impl Directory {
             let may_point =
                 matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));
             if may_point && self.pointers.live(&object).next().is_some() {
-                let holders = self.holders_of(&object, &object, &self.ground.view.coordinate);
+                let holders = self.holders_of(&object, &object, &self.ground.view.bearing.coordinate);
                 self.note_request(replier, &object, source, served);
                 let known_as = self.known_as(replier, &object);
                 return self.reply(replier, Answer::Holders { holders, known_as });
@@ -198,7 +198,7 @@ impl Directory {
         self.note_request(replier, &object, source, served);
         if entry.bytes > inline_bytes_max {
             let is_record = entry.version > 0;
-            let mut holders = self.holders_of(&object, &object, &self.ground.view.coordinate);
+            let mut holders = self.holders_of(&object, &object, &self.ground.view.bearing.coordinate);
             // Others may keep an older version of a record.
             holders.retain(|holder| !is_record || holder.contact.id() == self.ground.me());
             let known_as = self.known_as(replier, &object);

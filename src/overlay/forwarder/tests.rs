@@ -142,7 +142,7 @@ fn view(contacts: &[Arc<Contact>], me: usize, leaf: usize, stride: usize) -> Rou
         .map(|contact| PeerView { contact: contact.clone(), coordinate: None, way: link, ready: true })
         .collect();
     let me = contacts[me].clone();
-    RouteView { me, coordinate: Default::default(), ready: true, peers, leaf_set, adverts: Arc::default() }
+    RouteView { me, bearing: Default::default(), ready: true, peers, leaf_set, adverts: Arc::default() }
 }
 
 #[test]

@@ -240,6 +240,7 @@ impl Router {
         }
         let round = self.own.next_round();
         self.join = Join::Committing { round, known_to: BTreeSet::new() };
+        self.publication.is_stale = true;
         let (bearing, next) = (self.bearing(), self.ring.next_ones());
         for peer in self.peers.linked().filter(|peer| !next.contains(&peer.id())) {
             t.probe(peer.id(), Probe::Beat { bearing });

@@ -14,6 +14,7 @@ use crate::base::{Id, Instant, RttEstimate, Span};
 use crate::identity::{Contact, Role};
 use crate::overlay::contract::Effect;
 use crate::wire::CloseReason;
+use crate::wire::probe::Bearing;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -113,7 +114,14 @@ impl Swaps {
 
 impl Router {
     /// A link is up.
-    pub(super) fn on_link_up(&mut self, t: &mut Turn, contact: Arc<Contact>, dialled: bool, rtt: Span) {
+    pub(super) fn on_link_up(
+        &mut self,
+        t: &mut Turn,
+        (contact, bearing): (Arc<Contact>, Bearing),
+        dialled: bool,
+        rtt: Span,
+    ) {
+        self.not_alone(t.now);
         let id = contact.id();
         if id == self.own.id() {
             return t.hang_up(id, CloseReason::Oneself);
@@ -132,6 +140,7 @@ impl Router {
         self.publication.is_stale = true;
         self.publication.is_unsaved = true;
         self.heard_from(t, &id);
+        self.note_bearing(t, &id, bearing);
         if contact.role() == Role::Server {
             self.note_new_link(t.now, id);
             self.plan_soon(t.now, PLAN_AFTER_LINK);
@@ -139,14 +148,6 @@ impl Router {
         self.watch(t, id);
         self.join_from(t, id);
         self.review_ring(t);
-        // Who dialled asks; both learn how the other stands. An announcement will do as well.
-        if self.peers.find(&id).is_some_and(|peer| peer.greeting == Greeting::Due) {
-            if dialled && self.join.is_settled() {
-                self.ping(t, &id, "new_link");
-            }
-        } else {
-            self.learn_from_link(&id);
-        }
         if was_dead && self.join.is_placing() {
             self.ask_the_returned(t, id);
         }

@@ -33,6 +33,7 @@ use super::contract::{Command, Effect, JobDone, Reply, RequestId, Ticket};
 use crate::base::{Chance, Id, Instant, Span};
 use crate::identity::Contact;
 use crate::machine::{Machine, Outbox, Reading};
+use crate::wire::probe::Bearing;
 use crate::wire::{Card, Membership, Probe};
 use gossip::Gossip;
 use graveyard::Graveyard;
@@ -81,6 +82,8 @@ pub enum Input {
     LinkUp {
         /// With whom.
         contact: Arc<Contact>,
+        /// How it says it stands.
+        bearing: Bearing,
         /// Whether this end dialled.
         dialled: bool,
         /// The handshake's round trip.
@@ -214,10 +217,7 @@ impl Router {
                 self.heard_from(t, &from);
                 self.on_probe(t, from, message);
             }
-            Input::LinkUp { contact, dialled, rtt } => {
-                self.not_alone(t.now);
-                self.on_link_up(t, contact, dialled, rtt);
-            }
+            Input::LinkUp { contact, bearing, dialled, rtt } => self.on_link_up(t, (contact, bearing), dialled, rtt),
             Input::LinkDown { peer, why } => self.on_link_down(t, peer, why),
             Input::DialFailed { peer } => self.on_dial_failed(t, peer),
             Input::SeedSilent { address: _ } => self.own.tally.count("router_seeds_silent_total"),

@@ -97,14 +97,6 @@ impl Router {
         }
     }
 
-    /// A link's round trip is known, and perhaps where the other end sees itself.
-    pub(super) fn learn_from_link(&mut self, id: &Id) {
-        let Some(peer) = self.peers.find(id).filter(|peer| peer.is_server()) else { return };
-        if let Some((there, rtt)) = peer.coordinate.zip(peer.link_rtt()) {
-            self.learn_coordinate(Some(there), rtt);
-        }
-    }
-
     fn learn_coordinate(&mut self, there: Option<Coordinate>, rtt: Span) {
         if let Some(there) = there {
             let direction = std::array::from_fn(|_| self.own.chance.unit() as f32 - 0.5);

@@ -142,7 +142,7 @@ impl Router {
         let leaf_set = if self.own.is_client() { LeafView::default() } else { self.ring.ready.view() };
         RouteView {
             me: Arc::clone(&self.own.me),
-            coordinate: self.own.coordinate,
+            bearing: self.bearing(),
             ready: self.join.is_ready(),
             peers: self.peers.iter().filter(|peer| peer.is_present()).map(seen).collect(),
             adverts: self.reach.ways(),

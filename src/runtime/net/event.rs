@@ -6,6 +6,7 @@
 use crate::base::{Id, Span};
 use crate::identity::Contact;
 use crate::wire::CloseReason;
+use crate::wire::probe::Bearing;
 use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ pub enum NetEvent {
     LinkUp {
         /// The peer's word on itself, checked.
         contact: Arc<Contact>,
+        /// How it says it stands.
+        bearing: Bearing,
         /// Where its packets come from, whatever its contact says.
         address: SocketAddr,
         /// Whether this end dialled.

@@ -7,6 +7,7 @@
 use crate::base::Id;
 use crate::identity::{Contact, PublicKey};
 use crate::wire::hello::{HelloFault, WIRE_VERSION};
+use crate::wire::probe::Bearing;
 use crate::wire::{CloseReason, Hello};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -15,8 +16,15 @@ use std::sync::Arc;
 pub(super) struct Greeting {
     network: String,
     puzzle_bits: u32,
-    own: Option<(Arc<Contact>, Bytes)>,
+    own: Option<Arc<Contact>>,
+    bearing: Bearing,
+    /// What is said instead of an honest hello.
+    #[cfg(test)]
+    instead: Option<Bytes>,
 }
+
+/// Who a peer is, and how it says it stands.
+pub(super) type Accepted = (Arc<Contact>, Bearing);
 
 /// Why a peer is turned away.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,40 +36,54 @@ pub(super) struct Refusal {
 
 impl Greeting {
     pub fn new(network: String, puzzle_bits: u32) -> Greeting {
-        Greeting { network, puzzle_bits, own: None }
+        Greeting {
+            network,
+            puzzle_bits,
+            own: None,
+            bearing: Bearing::default(),
+            #[cfg(test)]
+            instead: None,
+        }
     }
 
     pub fn set_contact(&mut self, contact: Arc<Contact>) {
-        let hello = Hello { version: WIRE_VERSION, network: self.network.clone(), contact: Contact::clone(&contact) };
-        self.own = Some((contact, hello.encode().into()));
+        self.own = Some(contact);
+    }
+
+    pub fn set_bearing(&mut self, bearing: Bearing) {
+        self.bearing = bearing;
     }
 
     /// Says these bytes instead of an honest hello.
     #[cfg(test)]
     pub fn say(&mut self, hello: Bytes) {
-        if let Some((_, own)) = &mut self.own {
-            *own = hello;
-        }
+        self.instead = Some(hello);
     }
 
     /// Our hello; nothing before the contact is set.
     pub fn own(&self) -> Option<Bytes> {
-        self.own.as_ref().map(|(_, hello)| hello.clone())
+        #[cfg(test)]
+        if self.instead.is_some() {
+            return self.instead.clone();
+        }
+        let contact = Contact::clone(self.own.as_ref()?);
+        let (network, bearing) = (self.network.clone(), self.bearing);
+        Some(Hello { version: WIRE_VERSION, network, bearing, contact }.encode().into())
     }
 
     /// Our contact; nothing before it is set.
     pub fn own_contact(&self) -> Option<&Contact> {
-        self.own.as_ref().map(|(contact, _)| &**contact)
+        self.own.as_deref()
     }
 
     /// Our id; nothing before the contact is set.
     pub fn own_id(&self) -> Option<Id> {
-        self.own.as_ref().map(|(contact, _)| contact.id())
+        self.own.as_ref().map(|contact| contact.id())
     }
 
     /// Judges a peer's hello against the key that TLS proved: version first, then network, then the
     /// contact. `dialled` is whom we wanted.
-    pub fn judge(&self, hello: &Bytes, proven: &PublicKey, dialled: Option<&Id>) -> Result<Arc<Contact>, Refusal> {
+    pub fn judge(&self, hello: &Bytes, proven: &PublicKey, dialled: Option<&Id>) -> Result<Accepted, Refusal> {
         let hello = Hello::decode(hello).map_err(|fault| match fault {
             HelloFault::Version { theirs } => refusal(
                 CloseReason::Version,
@@ -87,7 +109,7 @@ impl Greeting {
             return Err(refusal(CloseReason::Identity, text));
         }
         contact.check(self.puzzle_bits).map_err(|fault| refusal(CloseReason::Identity, fault.to_string()))?;
-        Ok(Arc::new(contact))
+        Ok((Arc::new(contact), hello.bearing))
     }
 }
 
@@ -118,15 +140,18 @@ mod tests {
         greeting
     }
 
-    fn reason(judged: Result<Arc<Contact>, Refusal>) -> CloseReason {
+    fn reason(judged: Result<Accepted, Refusal>) -> CloseReason {
         judged.unwrap_err().reason
     }
 
     #[test]
     fn a_peer_of_our_network_with_its_own_contact_is_accepted() {
         let (key, theirs) = contact(2);
-        let hello = greeting("a", 0, 2).own().unwrap();
-        assert_eq!(greeting("a", 0, 1).judge(&hello, &key.public(), Some(&theirs.id())), Ok(theirs));
+        let mut other = greeting("a", 0, 2);
+        let bearing = Bearing { ready: true, nodes: 7, ..Bearing::default() };
+        other.set_bearing(bearing);
+        let hello = other.own().unwrap();
+        assert_eq!(greeting("a", 0, 1).judge(&hello, &key.public(), Some(&theirs.id())), Ok((theirs, bearing)));
     }
 
     #[test]
@@ -142,8 +167,14 @@ mod tests {
         assert_eq!(reason(me.judge(&hello, &key.public(), Some(&contact(3).1.id()))), CloseReason::Identity);
         assert_eq!(reason(greeting("a", 60, 1).judge(&hello, &key.public(), None)), CloseReason::Identity);
         assert_eq!(reason(greeting("a", 0, 2).judge(&hello, &key.public(), None)), CloseReason::Oneself);
-        let old =
-            Hello { version: WIRE_VERSION + 1, network: "a".into(), contact: Contact::clone(&theirs) }.encode().into();
+        let old = Hello {
+            version: WIRE_VERSION + 1,
+            network: "a".into(),
+            bearing: Bearing::default(),
+            contact: Contact::clone(&theirs),
+        }
+        .encode()
+        .into();
         let refusal = me.judge(&old, &key.public(), None).unwrap_err();
         assert_eq!(refusal.reason, CloseReason::Version);
         let ours = format!("speaks {WIRE_VERSION}");

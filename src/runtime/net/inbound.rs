@@ -84,7 +84,7 @@ impl Net {
 
     fn on_incoming(&mut self, now: Instant, system_now: time::Instant, incoming: Incoming, out: &mut Vec<u8>) {
         out.clear();
-        if self.greeting.own().is_none() || self.links.handshakes >= HANDSHAKES_MAX {
+        if self.greeting.own_contact().is_none() || self.links.handshakes >= HANDSHAKES_MAX {
             self.counters.refused.handshakes_full += 1;
             return self.endpoint.ignore(incoming);
         }

@@ -9,7 +9,7 @@
 //! that has our link does not dial us, so a link begun well after the first came up is a restart.
 
 use super::event::{DialFault, DownReason, NetEvent};
-use super::greeting::{Refusal, printable};
+use super::greeting::{Accepted, Refusal, printable};
 use super::inbound::count;
 use super::limits::{DIAL_TIMEOUT, DUPLICATE_WINDOW, LINKS_MAX, REASON_BYTES_MAX, RETIRE_MAX, RETIRE_SPAN, WARN_EVERY};
 use super::link::{Dial, Heard, Link, Phase};
@@ -191,7 +191,7 @@ impl Net {
     }
 
     /// The peer's hello is accepted: which of the peer's links is the one to use?
-    fn settle(&mut self, handle: usize, contact: Arc<Contact>, now: Instant) {
+    fn settle(&mut self, handle: usize, (contact, bearing): Accepted, now: Instant) {
         let peer = contact.id();
         let mut seats = self.links.seats(&peer);
         let Some(link) = self.links.at(handle) else { return };
@@ -217,11 +217,11 @@ impl Net {
                 self.close(rival, CloseReason::Duplicate, "replaced by a newer link", now);
                 self.events.push_back(NetEvent::LinkDown { peer, why: DownReason::Replaced });
                 self.links.set_seats(peer, Seats { up: Some(handle), ..self.links.seats(&peer) });
-                self.announce(handle, contact);
+                self.announce(handle, (contact, bearing));
             }
             None => {
                 self.links.set_seats(peer, Seats { up: Some(handle), ..seats });
-                self.announce(handle, contact);
+                self.announce(handle, (contact, bearing));
             }
         }
         if let Some(dialling) = self.links.seats(&peer).dialling {
@@ -231,11 +231,12 @@ impl Net {
         self.accept_streams(handle, now);
     }
 
-    fn announce(&mut self, handle: usize, contact: Arc<Contact>) {
+    fn announce(&mut self, handle: usize, (contact, bearing): Accepted) {
         let Some(link) = self.links.at(handle) else { return };
         self.counters.links_up += 1;
         self.events.push_back(NetEvent::LinkUp {
             contact,
+            bearing,
             address: link.conn.remote_address(),
             dialled: link.dialled.is_some(),
             rtt: Span::from(link.conn.rtt()),

@@ -27,6 +27,7 @@ pub use socket::NetBuffers;
 use crate::base::{Id, Instant, Span};
 use crate::identity::{Contact, SecretKey};
 use crate::runtime::clock::Clock;
+use crate::wire::probe::Bearing;
 use crate::wire::{CloseReason, Parcel};
 use greeting::Greeting;
 use life::Warnings;
@@ -109,6 +110,11 @@ impl Net {
     /// How this node introduces itself from now on; links that are up are not told.
     pub fn set_contact(&mut self, contact: Arc<Contact>) {
         self.greeting.set_contact(contact);
+    }
+
+    /// How this node says it stands from now on, with the first words of each link.
+    pub fn set_bearing(&mut self, bearing: Bearing) {
+        self.greeting.set_bearing(bearing);
     }
 
     /// Begins a link to this peer, unless there is one or one is being dialled. The outcome is an event:

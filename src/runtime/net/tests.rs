@@ -8,6 +8,7 @@ mod silence;
 use super::*;
 use crate::identity::{NodeName, Role};
 use crate::wire::hello::WIRE_VERSION;
+use crate::wire::probe::Bearing;
 use crate::wire::{Hello, MESSAGE_BYTES_MAX};
 use bytes::Bytes;
 use mio::{Events, Poll};
@@ -179,11 +180,18 @@ fn parcel(tag: u8, length: usize) -> Parcel {
 }
 
 #[test]
-fn both_ends_of_a_link_know_who_the_other_is() {
-    let fleet = Fleet::linked([1, 2]);
+fn both_ends_of_a_link_know_who_the_other_is_and_how_it_stands() {
+    let mut fleet = Fleet::of([1, 2]);
+    let standing = |node: usize| Bearing { ready: node == 1, nodes: 40 + node as u32, ..Bearing::default() };
+    (0..2).for_each(|node| fleet.nodes[node].net.set_bearing(standing(node)));
+    fleet.dial(0, 1);
+    fleet.until("link", |nodes| nodes.iter().all(|node| node.ups() == 1));
     for (node, other, dialled_here) in [(0, 1, true), (1, 0, false)] {
-        let NetEvent::LinkUp { contact, dialled, rtt, address } = &fleet.nodes[node].heard[0] else { panic!() };
+        let NetEvent::LinkUp { contact, bearing, dialled, rtt, address } = &fleet.nodes[node].heard[0] else {
+            panic!()
+        };
         assert_eq!(**contact, *fleet.nodes[other].contact);
+        assert_eq!(*bearing, standing(other));
         assert_eq!((*dialled, Some(*address)), (dialled_here, fleet.nodes[other].contact.address()));
         assert!(*rtt > Span::ZERO && *rtt < Span::from_secs(1));
         assert!(fleet.nodes[node].net.is_up(&fleet.id(other)));
@@ -320,7 +328,8 @@ fn a_peer_of_another_network_is_turned_away_and_both_hear_why() {
 fn a_peer_of_another_version_is_turned_away_and_both_hear_why() {
     let mut fleet = Fleet::of([1, 2]);
     let contact = Contact::clone(&fleet.nodes[0].contact);
-    let hello = Hello { version: WIRE_VERSION + 1, network: "test".into(), contact }.encode();
+    let hello =
+        Hello { version: WIRE_VERSION + 1, network: "test".into(), bearing: Bearing::default(), contact }.encode();
     fleet.nodes[0].net.greeting.say(hello.into());
     fleet.dial(0, 1);
     fleet.until("refusal", |nodes| nodes[0].dial_fault().is_some() || nodes[0].downs().len() == 1);
@@ -344,14 +353,15 @@ fn no_common_protocol_token_is_a_clear_fault() {
 fn a_contact_that_its_key_did_not_sign_is_turned_away() {
     let mut fleet = Fleet::of([1, 2]);
     let contact = Contact::clone(&fleet.nodes[0].contact);
-    let mut hello = Hello { version: WIRE_VERSION, network: "test".into(), contact }.encode();
+    let mut hello =
+        Hello { version: WIRE_VERSION, network: "test".into(), bearing: Bearing::default(), contact }.encode();
     *hello.last_mut().unwrap() ^= 1;
     fleet.nodes[0].net.greeting.say(hello.into());
     fleet.dial(0, 1);
     fleet.until("refusal", |nodes| nodes[1].refused_dialler().is_some());
     assert!(fleet.nodes[1].refused_dialler().unwrap().contains("not signed"));
     let contact = Contact::clone(&fleet.nodes[1].contact);
-    let stolen = Hello { version: WIRE_VERSION, network: "test".into(), contact }.encode();
+    let stolen = Hello { version: WIRE_VERSION, network: "test".into(), bearing: Bearing::default(), contact }.encode();
     fleet.nodes[0].net.greeting.say(stolen.into());
     fleet.nodes[1].heard.clear();
     fleet.idle(Span::from_millis(50));

@@ -23,7 +23,7 @@ use crate::identity::{Contact, NodeName, PublicKey, Role};
 use crate::overlay::RouteView;
 use crate::overlay::router::size::median_size;
 use crate::overlay::view::{LeafView, PeerView, Way};
-use crate::wire::probe::{REACH_NEAR, ReachEntry};
+use crate::wire::probe::{Bearing, REACH_NEAR, ReachEntry};
 use gossip::Gossip;
 use slots::{Slots, keep, nearest};
 use std::fmt;
@@ -229,7 +229,7 @@ impl Built {
         };
         RouteView {
             me: Arc::clone(&self.contacts[node]),
-            coordinate: self.coordinate(node).unwrap_or_default(),
+            bearing: Bearing { coordinate: self.coordinate(node).unwrap_or_default(), ready: true, nodes: 0 },
             ready: true,
             peers: self.contacts_of(node).into_iter().map(peer).collect(),
             adverts: Arc::default(),

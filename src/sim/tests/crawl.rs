@@ -114,7 +114,7 @@ fn leaves(status: &RouterStatus) -> BTreeSet<Id> {
 }
 
 /// The sum of a reading over all nodes.
-fn counted(stage: &Stage, name: &str, label: Option<&str>) -> f64 {
+pub(super) fn counted(stage: &Stage, name: &str, label: Option<&str>) -> f64 {
     let readings = stage.world.nodes().iter().flat_map(|node| node.readings());
     let wanted =
         readings.filter(|r| r.name == name && label.is_none_or(|l| r.label.as_ref().is_some_and(|(_, v)| v == l)));

@@ -8,6 +8,7 @@ use super::super::node::Feed;
 use super::super::underlay::{Measured, Uniform};
 use super::super::world::{Plan, World};
 use super::super::{Stage, Underlay};
+use super::crawl::counted;
 use crate::base::{Chance, Id, Span};
 use crate::identity::Role;
 use crate::overlay::router::{self, Tuning};
@@ -297,10 +298,10 @@ fn a_way_that_is_mended_is_found_within_a_minute() {
 }
 
 /// One way between two nodes is cut; the one whose words are lost asks the other for something every second, and hears what that
-/// says of itself.
+/// says of itself. (Of 24 seeds, 2026-11-28: after 10 to 27 s, in the median 18; the day before 8 to 32, and 18.)
 #[test]
 fn whoever_is_not_heard_any_more_notices_although_it_hears() {
-    for seed in 1..=3 {
+    let noticed_after = |seed: u64| {
         let mut stage = forty(seed);
         let (talker, deaf) = (0, stage.world.nodes()[0].view().expect("it is up").leaf_set.after[1]);
         let is_linked = |world: &World| {
@@ -314,9 +315,33 @@ fn whoever_is_not_heard_any_more_notices_although_it_hears() {
             stage.wish(talker, Command::Lookup { key: deaf, traced: false });
             stage.pass(Span::from_secs(1));
         }
-        let after = stage.now().since(begun);
-        assert!(after < Span::from_secs(25), "seed {seed}: noticed after {after}");
+        stage.now().since(begun)
+    };
+    let mut after: Vec<Span> = (1..=9).map(noticed_after).collect();
+    after.sort_unstable();
+    assert!(after[4] < Span::from_secs(25) && after[8] < Span::from_secs(40), "{after:?}");
+}
+
+/// Whoever links with another says with its first words that it is ready, and where it stands: nobody asks for that.
+#[test]
+fn a_new_link_tells_how_both_ends_stand() {
+    let mut stage = Stage::with(narrow(5, planet(5, 60)));
+    stage.join_in_crowds(60, &mut |_| {});
+    stage.pass(Span::from_mins(5));
+    let view = |stage: &Stage, node: usize| stage.world.nodes()[node].view().expect("it is up").clone();
+    let is_linked = |view: &RouteView, id: &Id| view.peer(id).is_some_and(|peer| peer.link().is_some());
+    let strangers = |other: &usize| !is_linked(&view(&stage, 3), &view(&stage, *other).me.id());
+    let other = (4..60).find(strangers).expect("not all are linked with all");
+    let ids = [view(&stage, 3).me.id(), view(&stage, other).me.id()];
+    let before = counted(&stage, "router_probes_total", None);
+    stage.world.dial(3, &ids[1]);
+    stage.pass(Span::from_millis(1_500));
+    for (node, id) in [(3, ids[1]), (other, ids[0])] {
+        let view = view(&stage, node);
+        let peer = view.peer(&id).expect("a link");
+        assert!(peer.link().is_some() && peer.ready && peer.coordinate.is_some(), "{peer:?}");
     }
+    assert_eq!(counted(&stage, "router_probes_total", None), before, "nobody asked");
 }
 
 /// Who had a link to a dead node hears of its death from the others that had, long before its own next beat is due.
@@ -375,19 +400,14 @@ fn the_living_are_hardly_ever_found_dead() {
         stage.join_in_crowds(100, &mut |_| {});
         stage.pass(Span::from_mins(5));
         stage.world.weather.loss = loss;
-        let found_dead = |world: &World| {
-            let readings = world.nodes().iter().flat_map(|node| node.readings());
-            let evictions = readings.filter(|reading| reading.name == "router_evictions_total");
-            let silent = evictions.filter(|r| r.label.as_ref().is_some_and(|(_, why)| *why == "silent"));
-            silent.map(|reading| reading.value).sum::<f64>()
-        };
-        let before = found_dead(&stage.world);
+        let found_dead = |stage: &Stage| counted(stage, "router_evictions_total", Some("silent"));
+        let before = found_dead(&stage);
         for _minute in 0..60 {
             let until = stage.now() + Span::from_secs(5);
             (0..pausing).for_each(|node| stage.world.weather.pause(node * 20, until));
             stage.pass(Span::from_mins(1));
         }
-        let accused = found_dead(&stage.world) - before;
+        let accused = found_dead(&stage) - before;
         println!("seed {seed}: {loss} lost, {pausing} pausing: {accused} found dead in 4.2 node-days");
         assert!(accused <= at_most, "seed {seed}: {accused} living nodes were found dead");
     }

@@ -80,14 +80,7 @@ fn knows(me: &Arc<Contact>, others: &[(&Arc<Contact>, u64)]) -> RouteView {
     let mut peers: Vec<PeerView> = others.iter().map(peer).collect();
     peers.sort_by_key(|peer| peer.contact.id());
     let leaf_set = LeafView::default();
-    RouteView {
-        me: Arc::clone(me),
-        coordinate: Default::default(),
-        ready: true,
-        peers,
-        leaf_set,
-        adverts: Arc::default(),
-    }
+    RouteView { me: Arc::clone(me), bearing: Default::default(), ready: true, peers, leaf_set, adverts: Arc::default() }
 }
 
 /// Of a message that starts at this node.

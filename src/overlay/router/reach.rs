@@ -408,8 +408,7 @@ impl Router {
     /// An advert names nodes this one does not know: in a network small enough, one of them is asked after,
     /// which brings its neighbours as well.
     fn ask_after_strangers(&mut self, t: &mut Turn, from: Id, links: &[ReachEntry]) {
-        let is_small = self.size_estimate().is_none_or(|size| size <= self.known_max() as f64);
-        if !self.join.is_settled() || !is_small || self.peers.len() >= self.known_max() {
+        if !self.join.is_settled() || self.peers.len() >= self.known_max() {
             return;
         }
         let me = self.own.id().prefix_u64();

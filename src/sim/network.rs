@@ -164,9 +164,9 @@ impl World {
             return;
         }
         let Some(dial) = self.dials.take(from, to, number) else { return };
-        if let Some(link) = self.dials.half_open.get(&(to, from)).copied() {
+        if let Some((link, _)) = self.dials.half_open.get(&(to, from)).copied() {
             // The other has dialled as well and is a little ahead: that link will do.
-            self.accept(to, from, link.0);
+            self.accept(to, from, link);
         }
         let here = self.links.end(from, to).map(|end| end.number);
         let there = self.links.end(to, from).map(|end| end.number);

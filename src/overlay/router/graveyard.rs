@@ -37,8 +37,7 @@ pub(super) struct Graveyard {
 }
 
 impl Graveyard {
-    /// Remembers this node as gone.
-    /// A node that was never linked is as one long dead.
+    /// Remembers this node as gone. If it did not stand next to this one on the ring, it is knocked on as one long dead.
     pub(super) fn bury(&mut self, contact: Arc<Contact>, was_near: bool, now: Instant, chance: &mut Chance) {
         let id = contact.id();
         if self.graves.len() >= GRAVES_MAX && !self.graves.contains_key(&id) {

@@ -137,6 +137,7 @@ impl Reach {
         adverts.sort_unstable_by_key(|advert| (advert.rtt, advert.via));
         self.adverts = adverts.into();
     }
+
     /// Finds the links that are not the best way, with the way that is; `links` in the order of ids. Gives how many
     /// adverts' words were not believed.
     fn compare(&mut self, links: &[(Id, RttEstimate)], peers: &Peers) -> usize {

@@ -142,12 +142,14 @@ impl Net {
 
     fn on_connected(&mut self, handle: usize, now: Instant) {
         let Some(link) = self.links.at(handle).filter(|link| matches!(link.phase, Phase::Handshake)) else { return };
-        let (Some(key), Some(hello)) = (tls::proven_key(link.conn.crypto_session()), self.greeting.own()) else {
+        let Some(key) = tls::proven_key(link.conn.crypto_session()) else {
             let text = "no key was shown".to_string();
             return self.refuse(handle, Refusal { reason: CloseReason::Identity, text }, now);
         };
         link.phase = Phase::Greeting { key };
-        if link.dialled.is_some() {
+        if link.dialled.is_some()
+            && let Some(hello) = self.greeting.own()
+        {
             link.say_hello(hello);
         }
         // What waited goes along right behind: the peer keeps it until it has accepted the hello.

@@ -247,7 +247,7 @@ impl Engine {
                         count.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                Routing::Accept(_) | Routing::Holds(_) => {}
+                Routing::Accept(_) | Routing::Holds(_) | Routing::HearsayWanted | Routing::Hearsay(_) => {}
             }
         }
         let lost = load.look_over(now);
@@ -295,6 +295,7 @@ impl Load {
             patience: Span::from_secs(10),
             closing: false,
             detour: None,
+            heard_of: false,
         };
         self.peer.send(to, Routing::Forward(header, payload)).then_some(label)
     }

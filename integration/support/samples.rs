@@ -12,7 +12,7 @@ use arras::wire::directory::{
 use arras::wire::membership::About;
 use arras::wire::object::{Pointer, Receipt, Record, Value};
 use arras::wire::probe::{Bearing, ReachEntry};
-use arras::wire::routing::{Detour, Errand, Header, Held, Holds, Outcome, ReturnHeader, TraceHop, Why};
+use arras::wire::routing::{Detour, Errand, Header, Heard, Held, Holds, Outcome, ReturnHeader, TraceHop, Why};
 use arras::wire::{Blob, Card, Directory, Membership, Message, Probe, Profile, Routing};
 use bytes::Bytes;
 
@@ -49,6 +49,7 @@ fn header(detour: Option<Detour>) -> Header {
         patience: Span::from_secs(5),
         closing: true,
         detour,
+        heard_of: true,
     }
 }
 
@@ -93,6 +94,11 @@ fn routing() -> Vec<(&'static str, Message)> {
         (
             "routing.holds",
             Message::Routing(Routing::Holds(Holds { part: 1, copies: vec![Held::of(&id(1)), Held::of(&id(2))] })),
+        ),
+        ("routing.hearsay-wanted", Message::Routing(Routing::HearsayWanted)),
+        (
+            "routing.hearsay",
+            Message::Routing(Routing::Hearsay(Vec::from_iter(Heard::of(Held::of(&id(1)), Span::from_millis(47))))),
         ),
     ]
 }

@@ -294,8 +294,8 @@ pub enum Fact {
         outcome: Outcome,
         /// The answer, if it was answered.
         payload: Bytes,
-        /// Whether a neighbour answered that was asked only because it says that it has a copy.
-        by_hearsay: bool,
+        /// The neighbour it went to, if that was asked only because it says that it has a copy, or has heard of one.
+        word_of: Option<Id>,
     },
     /// By the Forwarder: this came for the directory.
     Arrived(Arrival),
@@ -330,11 +330,15 @@ pub struct Wish {
     pub copies: Copies,
 }
 
-/// Whether a neighbour that says it has a copy may be asked for it.
+/// Whether a neighbour that says it has a copy, or has heard of one, may be asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Copies {
     /// Any may.
-    WillDo,
+    WillDo {
+        /// How long what is sought is waited for after an answer that no such word led to, in the mean: roots that know only who
+        /// holds it leave it to be fetched.
+        fetch: Span,
+    },
     /// None may.
     WillNotDo,
     /// None may any more: this one said so, and answered with none.

@@ -194,6 +194,15 @@ impl RouteView {
         ids
     }
 
+    /// The linked peers and their round trips, nearest first: at most so many.
+    pub fn nearest_linked(&self, most: usize) -> Vec<(Span, Id)> {
+        let linked = self.peers.iter().filter_map(|peer| Some((peer.link()?.smoothed(), peer.contact.id())));
+        let mut near: Vec<(Span, Id)> = linked.collect();
+        near.sort_unstable();
+        near.truncate(most);
+        near
+    }
+
     /// The mean share of the ring between neighbours here: one over the size of the network, as the
     /// leaf set's density tells. `None` without a leaf set.
     pub fn spacing(&self) -> Option<f64> {

@@ -185,8 +185,8 @@ impl Post {
                 let (label, shard) = (arrival.label, self.sharding.shard_of(&arrival.key));
                 self.offer_shard(shard, directory::Input::Arrived(arrival)).then(|| busy(label))
             }
-            Fact::Returned { asker, outcome, payload, by_hearsay } => {
-                self.offer_shard(asker.shard, directory::Input::Returned { asker, outcome, payload, by_hearsay });
+            Fact::Returned { asker, outcome, payload, word_of } => {
+                self.offer_shard(asker.shard, directory::Input::Returned { asker, outcome, payload, word_of });
                 None
             }
             Fact::View(_) | Fact::Route(_) | Fact::Respond { .. } | Fact::Onward { .. } => None,
@@ -343,8 +343,8 @@ fn for_shard(fact: Fact) -> Option<directory::Input> {
     Some(match fact {
         Fact::View(view) => directory::Input::View(view),
         Fact::Arrived(arrival) => directory::Input::Arrived(arrival),
-        Fact::Returned { asker, outcome, payload, by_hearsay } => {
-            directory::Input::Returned { asker, outcome, payload, by_hearsay }
+        Fact::Returned { asker, outcome, payload, word_of } => {
+            directory::Input::Returned { asker, outcome, payload, word_of }
         }
         _ => return None,
     })

@@ -116,6 +116,8 @@ impl Narrator {
             Message::Routing(Routing::Return(header, payload)) => self.reply(header, payload),
             Message::Routing(Routing::Accept(labels)) => format!("routing.accept {}", labels.len()),
             Message::Routing(Routing::Holds(holds)) => format!("routing.holds {}", holds.copies.len()),
+            Message::Routing(Routing::HearsayWanted) => "routing.hearsay-wanted".to_owned(),
+            Message::Routing(Routing::Hearsay(heard)) => format!("routing.hearsay {}", heard.len()),
             Message::Probe(probe) => self.probe(probe),
             Message::Membership(membership) => self.membership(membership),
             Message::Directory(directory) => self.directory(directory),

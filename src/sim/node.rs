@@ -376,8 +376,8 @@ fn fact_for(station: Station, fact: Fact) -> Option<Feed> {
         (Station::Router, Fact::HopSilent { peer }) => Feed::Router(router::Input::HopSilent { peer }),
         (Station::Shard(index), Fact::View(view)) => Feed::Shard(index, Shard::View(view)),
         (Station::Shard(index), Fact::Arrived(arrival)) => Feed::Shard(index, Shard::Arrived(arrival)),
-        (Station::Shard(index), Fact::Returned { asker, outcome, payload, by_hearsay }) => {
-            Feed::Shard(index, Shard::Returned { asker, outcome, payload, by_hearsay })
+        (Station::Shard(index), Fact::Returned { asker, outcome, payload, word_of }) => {
+            Feed::Shard(index, Shard::Returned { asker, outcome, payload, word_of })
         }
         _ => return None,
     })

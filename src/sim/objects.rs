@@ -1,7 +1,7 @@
 //! Many objects: published by nodes of a world, asked for by others.
 //!
-//! Owns: who publishes what and who asks for it, drawn evenly; the pace; the copy each asker would fetch.
-//! Never does: fetch a copy, leave a failure out, or let a node ask for what it holds itself.
+//! Owns: who publishes what and who asks for it, drawn evenly; the pace; the copy each asker would fetch, or got.
+//! Never does: leave a failure out, or let a node ask for what it holds itself.
 
 use super::direct::Walker;
 use super::pace::{Outcome, Pace};
@@ -129,6 +129,33 @@ impl Stage {
             self.find(*asker, &objects[*object].holders, outcome)
         };
         asks.iter().zip(outcomes).map(found).collect()
+    }
+
+    /// Lets these askers get these objects at an even pace of `per_second`. A find is the holder whose copy came, and the time
+    /// from the wish until it was there and checked.
+    pub fn fetch_all(
+        &mut self,
+        asks: &[(usize, usize)],
+        objects: &[Object],
+        per_second: f64,
+        progress: &mut dyn FnMut(usize),
+    ) -> Vec<Result<Find, String>> {
+        let wish = |_: &Stage, index: usize| {
+            let (asker, object) = asks[index];
+            (asker, Command::Get { object: objects[object].id() })
+        };
+        let outcomes = self.at_pace(asks.len(), wish, Pace { per_second, wait: ANSWER_MAX }, progress);
+        let got = |((asker, object), outcome): (&(usize, usize), Outcome)| match outcome.result {
+            Some((took, Ok(Reply::Value { from, .. }))) => {
+                // Who answers from a copy of its own holds it as well.
+                let from = self.world.index_of(&from).ok_or("a copy from nowhere")?;
+                let way = |holder: &usize| self.world.plan().underlay.round_trip(*asker, *holder);
+                let all: Vec<Span> = objects[*object].holders.iter().map(way).collect();
+                Ok(Find::of(took, Span::ZERO, way(&from), &all))
+            }
+            other => Err(failure(other)),
+        };
+        asks.iter().zip(outcomes).map(got).collect()
     }
 
     fn find(&self, asker: usize, holders: &[usize], outcome: Outcome) -> Result<Find, String> {

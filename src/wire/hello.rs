@@ -112,7 +112,7 @@ const ALL: [(CloseReason, &str); 9] = [
 ];
 
 /// The version this code speaks. The ALPN token below changes with it only when even the hello does.
-pub const WIRE_VERSION: u16 = 12;
+pub const WIRE_VERSION: u16 = 13;
 /// TLS application protocol: DESIGN §4.
 pub const ALPN: &[u8] = b"arras/1";
 /// Bytes in a network's name: a guess at what a person still types.

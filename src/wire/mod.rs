@@ -129,6 +129,7 @@ impl Message {
     fn within_limits(&self) -> Result<(), Malformed> {
         let (length, limit, what) = match self {
             Message::Routing(Routing::Holds(holds)) => (holds.copies.len(), routing::HOLDS_MAX, "holds"),
+            Message::Routing(Routing::Hearsay(heard)) => (heard.len(), routing::HEARSAY_MAX, "hearsay"),
             Message::Probe(Probe::Reach { links }) => (links.len(), probe::REACH_MAX, "reach"),
             Message::Membership(Membership::Contacts { cards, .. } | Membership::Leaving { heirs: cards }) => {
                 (cards.len(), membership::CARDS_MAX, "cards")

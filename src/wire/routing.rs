@@ -18,8 +18,12 @@ pub enum Routing {
     Return(ReturnHeader, Bytes),
     /// These labels are in my custody now.
     Accept(Vec<u32>),
-    /// I have copies of these under leases: whoever wants one may ask me.
+    /// I have copies of these: whoever wants one may ask me.
     Holds(Holds),
+    /// I look for much that none of my neighbours has: what have you heard of?
+    HearsayWanted,
+    /// Of copies of these, at neighbours of mine, in order of their names. At most [`HEARSAY_MAX`].
+    Hearsay(Vec<Heard>),
 }
 
 /// What a node holds copies of.
@@ -40,6 +44,28 @@ impl Held {
     pub fn of(id: &Id) -> Held {
         let bytes = id.as_bytes();
         Held([bytes[0], bytes[1], bytes[2]])
+    }
+}
+
+/// That a neighbour of the teller has a copy, and how far it is from the teller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Heard {
+    /// Of what.
+    pub held: Held,
+    /// The round trip there, in units of [`HEARD_UNIT`], not rounded up.
+    far: u8,
+}
+
+impl Heard {
+    /// That a copy of this is so far away; nothing, if it is farther than can be said.
+    pub fn of(held: Held, rtt: Span) -> Option<Heard> {
+        let far = u8::try_from(rtt.as_micros() / HEARD_UNIT.as_micros()).ok()?;
+        Some(Heard { held, far })
+    }
+
+    /// The round trip from the teller to the copy.
+    pub fn rtt(&self) -> Span {
+        HEARD_UNIT * u64::from(self.far)
     }
 }
 
@@ -64,6 +90,9 @@ pub struct Header {
     pub closing: bool,
     /// Set on a detour: the receiver was picked only for its good link to another node.
     pub detour: Option<Detour>,
+    /// Set where the receiver (on a detour: its far end) was picked for having heard of a copy: it may hand the message to the
+    /// neighbour that said so, be that progress or not.
+    pub heard_of: bool,
 }
 
 /// A step beside the path of growing closeness.
@@ -182,6 +211,8 @@ impl Routing {
             Routing::Return(..) => "return",
             Routing::Accept(_) => "accept",
             Routing::Holds(_) => "holds",
+            Routing::HearsayWanted => "hearsay_wanted",
+            Routing::Hearsay(_) => "hearsay",
         }
     }
 
@@ -205,6 +236,11 @@ impl Routing {
                 bytes.push(HOLDS);
                 codec::encode_onto(holds, bytes);
             }
+            Routing::HearsayWanted => bytes.push(HEARSAY_WANTED),
+            Routing::Hearsay(heard) => {
+                bytes.push(HEARSAY);
+                codec::encode_onto(heard, bytes);
+            }
         }
     }
 
@@ -226,6 +262,8 @@ impl Routing {
             }
             ACCEPT => Ok(Routing::Accept(codec::decode(body)?)),
             HOLDS => Ok(Routing::Holds(codec::decode(body)?)),
+            HEARSAY_WANTED if body.is_empty() => Ok(Routing::HearsayWanted),
+            HEARSAY => Ok(Routing::Hearsay(codec::decode(body)?)),
             _ => Err(Malformed::NotAValue),
         }
     }
@@ -235,9 +273,18 @@ pub(super) const FORWARD: u8 = 1;
 pub(super) const RETURN: u8 = 2;
 pub(super) const ACCEPT: u8 = 3;
 pub(super) const HOLDS: u8 = 4;
+pub(super) const HEARSAY_WANTED: u8 = 5;
+pub(super) const HEARSAY: u8 = 6;
 
 /// Copies one node tells of. A guess: three bytes each, so 3 KiB.
 pub const HOLDS_MAX: usize = 1_024;
+/// Neighbours, the nearest, that are told of copies, and asked what they have heard of. A guess: what is far is heard of through any
+/// neighbour, of which a node of some thousand nodes needs as many.
+pub const HEARERS: usize = 96;
+/// Copies one node has heard of and tells of, if asked. A guess: four bytes each, so 8 KiB.
+pub const HEARSAY_MAX: usize = 2_048;
+/// In what the way to a copy is told: in one byte up to half a second. A guess.
+pub const HEARD_UNIT: Span = Span::from_millis(2);
 
 /// Hops a message may take: eight times what a million nodes need on average (log16 of 10^6 is 5),
 /// with room for detours.

@@ -5,7 +5,7 @@
 
 use super::directory::{Answer, Request};
 use super::probe::Bearing;
-use super::routing::{Errand, Header, Held, Holds, Outcome, ReturnHeader};
+use super::routing::{Errand, Header, Heard, Held, Holds, Outcome, ReturnHeader};
 use super::*;
 use crate::base::{Id, Load, Span};
 use proptest::prelude::*;
@@ -21,6 +21,7 @@ fn header() -> Header {
         patience: Span::from_secs(5),
         closing: false,
         detour: None,
+        heard_of: false,
     }
 }
 
@@ -38,6 +39,8 @@ fn samples() -> Vec<Message> {
         Message::Routing(Routing::Return(returned, Bytes::new())),
         Message::Routing(Routing::Accept(vec![1, 2, 300])),
         Message::Routing(Routing::Holds(Holds { part: 3, copies: vec![Held::of(&Id::MAX)] })),
+        Message::Routing(Routing::HearsayWanted),
+        Message::Routing(Routing::Hearsay(Vec::from_iter(Heard::of(Held::of(&Id::MAX), Span::from_millis(35))))),
         Message::Probe(Probe::Ping { round: 1, bearing: Bearing::default() }),
         Message::Membership(Membership::Leaving { heirs: vec![] }),
         Message::Directory(Directory::Ask { number: 1, request: Request::Fetch { object: Id::MAX } }),

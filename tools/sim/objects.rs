@@ -24,6 +24,8 @@ pub struct Objects {
     refused: BTreeMap<String, u64>,
     /// The asks, and what came of each.
     finds: Vec<Result<Find, String>>,
+    /// The same asks once more, the object fetched; not on tables built directly.
+    gets: Vec<Result<Find, String>>,
     /// What would have come of them if the first copy come to had answered; not by the whole protocol.
     come_to: Vec<Find>,
 }
@@ -40,12 +42,14 @@ pub fn by_protocol(stage: &mut Stage, options: &Options, chance: &mut Chance, ba
     let asks = draw_asks(&mut chance.fork(), &nodes, &objects, each);
     super::overlay::counting(bar, "locating", asks.len());
     let finds = stage.locate_all(&asks, &objects, per_second, &mut |done| bar.set_position(done as u64));
+    super::overlay::counting(bar, "getting", asks.len());
+    let gets = stage.fetch_all(&asks, &objects, per_second, &mut |done| bar.set_position(done as u64));
     let met = refused(stage).into_iter().map(|(limit, count)| {
         let already = before.get(&limit).copied().unwrap_or(0);
         (limit, count - already)
     });
     let refused = met.filter(|(_, count)| *count > 0).collect();
-    Some(Objects { objects: objects.len(), published: Some(published), refused, finds, come_to: Vec::new() })
+    Some(Objects { objects: objects.len(), published: Some(published), refused, finds, gets, come_to: Vec::new() })
 }
 
 /// Asks over tables built directly, each time for an object of its own; nothing if no objects are asked for.
@@ -67,7 +71,8 @@ pub fn directly(
     let walked = walker.find_all(&asks, options.copies(), underlay, &mut |done| bar.set_position(done as u64));
     let come_to = walked.iter().flatten().map(|walked| walked.come_to).collect();
     let finds = walked.into_iter().map(|walked| walked.map(|Walked { named, .. }| named)).collect();
-    Some(Objects { objects: asks.len(), published: None, refused: BTreeMap::new(), finds, come_to })
+    let (refused, gets) = (BTreeMap::new(), Vec::new());
+    Some(Objects { objects: asks.len(), published: None, refused, finds, gets, come_to })
 }
 
 /// The objects as JSON; null if none were asked for.
@@ -85,7 +90,17 @@ pub fn json(options: &Options, objects: Option<&Objects>) -> Value {
         "refused": objects.refused,
         "claims": null,
         "come_to": Finds::of(&objects.come_to),
+        "got": null,
     });
+    if !objects.gets.is_empty() {
+        let got: Vec<Find> = objects.gets.iter().flatten().copied().collect();
+        all["got"] = json!({
+            "counted": "from the wish to get until the object is there and checked, over the round trip to the nearest holder",
+            "failed": objects.gets.len() - got.len(),
+            "failures": counted(objects.gets.iter().filter_map(|find| find.as_ref().err())),
+            "stretch": Finds::of(&got).and_then(|finds| finds.stretch),
+        });
+    }
     if let Some(published) = &objects.published {
         all["claims"] = json!({
             "made": published.claims,
@@ -104,7 +119,8 @@ pub fn json(options: &Options, objects: Option<&Objects>) -> Value {
 pub fn verdict(outcome: &Value) -> Result<(), String> {
     let objects = &outcome["objects"];
     let count = |value: &Value| value.as_u64().unwrap_or(0);
-    let (failed, unclaimed) = (count(&objects["failed"]), count(&objects["claims"]["failed"]));
+    let failed = count(&objects["failed"]) + count(&objects["got"]["failed"]);
+    let unclaimed = count(&objects["claims"]["failed"]);
     match (failed, unclaimed) {
         (0, 0) => Ok(()),
         (0, _) => Err(format!("{unclaimed} of {} claims stand nowhere", objects["claims"]["made"])),
@@ -128,9 +144,17 @@ pub fn text(outcome: &Value) -> String {
     stretch("the same, nearest tenth", &objects["stretch"]["deciles"][0], &few);
     stretch("stretch until located", &objects["locate_stretch"], &all);
     stretch("the same, nearest tenth", &objects["locate_stretch"]["deciles"][0], &few);
+    let got = &objects["got"];
+    if got.is_object() {
+        stretch("stretch until fetched", &got["stretch"], &all);
+        stretch("the same, nearest tenth", &got["stretch"]["deciles"][0], &few);
+    }
     let (claims, refused) = (&objects["claims"], &objects["refused"]);
     let mut lines = quality(objects, "");
     lines.push(("asks / not found".to_owned(), format!("{} / {}", objects["asks"], objects["failed"])));
+    if got.is_object() {
+        lines.push(("gets / failed".to_owned(), format!("{} / {}", objects["asks"], got["failed"])));
+    }
     lines.extend(quality(&objects["come_to"], "first copy come to: "));
     if claims.is_object() {
         let missing = &claims["roots_missing"];

@@ -42,7 +42,7 @@ impl Directory {
     pub(super) fn on_route_lost(&mut self, number: u64) {
         self.ground.tally.count(Counter::Ignored, "route_lost");
         let outcome = crate::wire::routing::Outcome::Silence { at: self.ground.me() };
-        self.on_returned(number, outcome, &bytes::Bytes::new(), false);
+        self.on_returned(number, outcome, &bytes::Bytes::new(), None);
     }
 
     /// Work is done.

@@ -29,16 +29,18 @@ pub(super) struct GetWork {
     checking: u8,
     /// Roots that said that they know nobody, a bit each.
     unknown: u8,
-    /// Who said that it had a copy, and answered with none.
+    /// Who said that it had a copy, or had heard of one, where nothing came of it.
     misled_by: Option<Id>,
+    /// When an answer came that no neighbour's word led to.
+    answered: Option<Instant>,
     /// The lease that came with a routed answer, whether everybody should take it, and by whom.
     lease: Option<(Id, (Span, bool))>,
 }
 
 impl GetWork {
     /// Whether a neighbour that says it has a copy may be asked.
-    pub(super) fn copies(&self) -> Copies {
-        self.misled_by.map_or(Copies::WillDo, Copies::MisledBy)
+    pub(super) fn copies(&self, fetch: Span) -> Copies {
+        self.misled_by.map_or(Copies::WillDo { fetch }, Copies::MisledBy)
     }
 }
 
@@ -97,6 +99,14 @@ impl Directory {
         }
     }
 
+    /// The routed try was answered, by whom the neighbour's word led to if there was one.
+    pub(super) fn get_answered(&mut self, number: u64, word_of: Option<Id>) {
+        let now = self.ground.now;
+        if let Some(Work::Get(work)) = self.wishes.get_mut(number).map(|wish| &mut wish.work) {
+            work.answered = word_of.is_none().then_some(now);
+        }
+    }
+
     /// Somebody answered the routed try.
     pub(super) fn on_get_answer(&mut self, number: u64, which: u64, by: Option<Id>, answer: Answer) {
         let me = self.ground.me();
@@ -126,12 +136,12 @@ impl Directory {
         }
     }
 
-    /// A neighbour that was asked only because it says that it has a copy answered, but with none, or with what may have changed
-    /// since: now the way everything goes.
-    pub(super) fn get_misled(&mut self, number: u64, which: u64, by: Option<Id>) {
+    /// A neighbour was asked only because it says that it has a copy, or has heard of one, and what came back is none, or what may
+    /// have changed since: now the way everything goes.
+    pub(super) fn get_misled(&mut self, number: u64, which: u64, word_of: Option<Id>) {
         let Some(wish) = self.wishes.get_mut(number).filter(|wish| wish.current == which) else { return };
         let Work::Get(work) = &mut wish.work else { return };
-        work.misled_by = by;
+        work.misled_by = word_of;
         wish.tries -= 1;
         self.get_try(number);
     }
@@ -261,10 +271,13 @@ impl Directory {
     }
 
     fn get_finish(&mut self, number: u64, value: Value, from: Id, replicas: u8) {
-        let lease = match self.wishes.get(number).map(|wish| &wish.work) {
-            Some(Work::Get(work)) => work.lease.filter(|(by, _)| *by == from),
-            _ => None,
+        let (lease, answered) = match self.wishes.get(number).map(|wish| &wish.work) {
+            Some(Work::Get(work)) => (work.lease.filter(|(by, _)| *by == from), work.answered),
+            _ => (None, None),
         };
+        if let Some(answered) = answered {
+            self.wishes.learn_fetch(self.ground.now.since(answered));
+        }
         if let Some((by, lease)) = lease {
             self.take_lease(&value, by, lease);
         }

@@ -1,6 +1,7 @@
 //! What the neighbours are told of copies held here.
 //!
-//! Owns: when this shard tells the nearest neighbours of what it answers for others, and what of it.
+//! Owns: when this shard tells the nearest neighbours of what it answers for others, and of what it keeps and others ask for; and
+//! what of it.
 //! Never does: tell of what changes: by the time that is heard the lease may be over.
 
 use super::Directory;
@@ -9,8 +10,7 @@ use super::ground::Counter;
 use super::stands::Stand;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::Effect;
-use crate::wire::probe::REACH_NEAR;
-use crate::wire::routing::{HOLDS_MAX, Held, Holds};
+use crate::wire::routing::{HEARERS, HOLDS_MAX, Held, Holds};
 use crate::wire::{Message, Routing};
 use std::collections::BTreeSet;
 
@@ -21,11 +21,15 @@ pub(super) struct Holding {
     news: usize,
     /// Not to be told again before.
     next: Instant,
+    /// When others last asked for what is kept here for good.
+    kept_wanted: Option<Instant>,
+    /// How much of that there was when it was last told, and until when only so much is told.
+    kept_told: Option<(usize, Instant)>,
 }
 
 impl Holding {
     pub(super) fn new() -> Holding {
-        Holding { told: 0, news: 0, next: Instant::ORIGIN }
+        Holding { told: 0, news: 0, next: Instant::ORIGIN, kept_wanted: None, kept_told: None }
     }
 }
 
@@ -45,6 +49,21 @@ impl Directory {
         self.ground.deadlines.set_earlier(Due::Holding, at);
     }
 
+    /// Others ask for what is kept here for good: the neighbours are told of all of it.
+    pub(super) fn note_kept_wanted(&mut self) {
+        if !self.ground.view.ready {
+            return;
+        }
+        let (now, kept, holding) = (self.ground.now, self.values.len(), &mut self.spread.holding);
+        holding.kept_wanted = Some(now);
+        let at = match holding.kept_told {
+            None => now,
+            Some((told, until)) if told != kept => until,
+            Some(_) => return,
+        };
+        self.ground.deadlines.set_earlier(Due::Holding, at.max(holding.next).max(now + TOLD_FIRST));
+    }
+
     /// Tells the nearest neighbours: of what is asked for most first.
     pub(super) fn tell_holding(&mut self) {
         if !self.ground.view.ready || self.leaving.is_some() {
@@ -59,9 +78,11 @@ impl Directory {
         let asked_for = asked_for.filter(|object| is_leased(object) || is_kept(object));
         let leased = || stands.held().filter(|(_, stand)| stand.is_immutable()).map(|(root, _)| *root);
         let told = leased().count();
+        let is_wanted = self.spread.holding.kept_wanted.is_some_and(|at| now.since(at) < TOLD_AGAIN);
+        let kept = self.values.blobs().filter(|_| is_wanted);
         let most = HOLDS_MAX / self.sharding.count();
         let mut copies = BTreeSet::new();
-        for object in asked_for.chain(leased()) {
+        for object in asked_for.chain(leased()).chain(kept) {
             if copies.len() == most {
                 break;
             }
@@ -69,17 +90,14 @@ impl Directory {
         }
         let copies: Vec<Held> = copies.into_iter().collect();
         let next = now + self.ground.chance.jittered(TOLD_PAUSE, 0.5);
-        self.spread.holding = Holding { told, news: 0, next };
-        if told > 0 {
+        let kept_told = is_wanted.then(|| (self.values.len(), now + TOLD_PAUSE_EACH * copies.len() as u64));
+        self.spread.holding = Holding { told, news: 0, next, kept_told, ..self.spread.holding };
+        if told > 0 || is_wanted {
             // Some have come near since, and heard nothing; and what was told lasts an hour.
             self.ground.wake(Due::Holding, TOLD_AGAIN);
         }
-        let linked =
-            self.ground.view.peers.iter().filter_map(|peer| Some((peer.link()?.smoothed(), peer.contact.id())));
-        let mut near: Vec<(Span, Id)> = linked.collect();
-        near.sort_unstable();
         let part = self.sharding.slice(self.ground.shard).shard;
-        for (_, to) in near.into_iter().take(TOLD_TO) {
+        for (_, to) in self.ground.view.nearest_linked(HEARERS) {
             self.ground.tally.count(Counter::Leases, "told");
             let holds = Holds { part, copies: copies.clone() };
             self.ground.out.push(Effect::Send { to, message: Message::Routing(Routing::Holds(holds)) });
@@ -87,8 +105,6 @@ impl Directory {
     }
 }
 
-/// Neighbours told: as many as hear of links.
-const TOLD_TO: usize = REACH_NEAR;
 /// Copies that came or went before it is worth a message to all of them, at least, and as one part in so many of what was told.
 /// Guesses.
 const NEWS_LEAST: usize = 8;
@@ -97,5 +113,7 @@ const NEWS_SHARE: usize = 2;
 /// some seconds.
 const TOLD_FIRST: Span = Span::from_secs(2);
 const TOLD_PAUSE: Span = Span::from_secs(10);
+/// Pause between two tellings of what is kept, for each copy told: so that costs 200 bytes a second at most. A guess.
+const TOLD_PAUSE_EACH: Span = Span::from_secs(1);
 /// And then without news, while there is anything to tell.
 const TOLD_AGAIN: Span = Span::from_mins(30);

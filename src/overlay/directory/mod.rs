@@ -99,8 +99,8 @@ pub enum Input {
         outcome: Outcome,
         /// The answer, if it was answered.
         payload: Bytes,
-        /// Whether a neighbour answered that was asked only because it says that it has a copy.
-        by_hearsay: bool,
+        /// The neighbour it went to, if that was asked only because it says that it has a copy, or has heard of one.
+        word_of: Option<Id>,
     },
     /// Work is done.
     Done {
@@ -270,8 +270,8 @@ impl Machine for Directory {
             Input::Heard { from, message } => self.on_heard(from, message),
             Input::View(view) => self.on_view(view),
             Input::Arrived(arrival) => self.on_arrived(arrival),
-            Input::Returned { asker, outcome, payload, by_hearsay } => {
-                self.on_returned(asker.number, outcome, &payload, by_hearsay);
+            Input::Returned { asker, outcome, payload, word_of } => {
+                self.on_returned(asker.number, outcome, &payload, word_of);
             }
             Input::Done { ticket, done } => self.on_done(ticket, done),
             Input::DiskDone { ticket, done } => self.on_disk_done(ticket, done),

@@ -196,6 +196,9 @@ impl Directory {
             return self.cannot(replier, &object, Some(request));
         }
         self.note_request(replier, &object, source, served);
+        if entry.version == 0 && source.is_some() {
+            self.note_kept_wanted();
+        }
         if entry.bytes > inline_bytes_max {
             let is_record = entry.version > 0;
             let mut holders = self.holders_of(&object, &object, &self.ground.view.bearing.coordinate);

@@ -10,7 +10,7 @@ use super::get::GetWork;
 use super::ground::Counter;
 use super::locate::LocateWork;
 use super::put::PutWork;
-use crate::base::{Id, RttEstimate, Span};
+use crate::base::{Ewma, Id, RttEstimate, Span};
 use crate::overlay::contract::{Command, Copies, Effect, Failure, Reply, RequestId};
 use crate::wire::codec;
 use crate::wire::directory::{Answer, Refusal, Request};
@@ -24,6 +24,8 @@ pub(super) struct Wishes {
     by_number: BTreeMap<u64, Wish>,
     /// What fetches from holders took.
     pub(super) fetch_time: Option<RttEstimate>,
+    /// In seconds, from the answer to a get that no neighbour's word led to until the object was here: nothing, if it was the answer.
+    pub(super) fetch_beyond: Option<Ewma>,
 }
 
 /// One of them.
@@ -95,7 +97,7 @@ impl Directory {
     }
 
     /// What became of something routed.
-    pub(super) fn on_returned(&mut self, number: u64, outcome: Outcome, payload: &Bytes, by_hearsay: bool) {
+    pub(super) fn on_returned(&mut self, number: u64, outcome: Outcome, payload: &Bytes, word_of: Option<Id>) {
         let Some(routed) = self.away.routed.remove(&number) else {
             return self.ground.tally.count(Counter::Ignored, "late_return");
         };
@@ -117,10 +119,13 @@ impl Directory {
             Routed::Who { walker } => self.on_root_found(walker, number, answer),
             Routed::Wish(wish) => match (self.wishes.get(wish).map(|wish| &wish.work), answer) {
                 (Some(Work::Put(_)), Ok(answer)) => self.on_put_answer(wish, Some(number), answer),
-                (Some(Work::Get(_)), Ok(answer)) if by_hearsay && !super::get::is_copy(&answer) => {
-                    self.get_misled(wish, number, by);
+                (Some(Work::Get(_)), Ok(answer)) if word_of.is_some() && !super::get::is_copy(&answer) => {
+                    self.get_misled(wish, number, word_of);
                 }
-                (Some(Work::Get(_)), Ok(answer)) => self.on_get_answer(wish, number, by, answer),
+                (Some(Work::Get(_)), Ok(answer)) => {
+                    self.get_answered(wish, word_of);
+                    self.on_get_answer(wish, number, by, answer);
+                }
                 (Some(Work::Locate(_)), Ok(answer)) => {
                     let by = by.unwrap_or_else(|| self.ground.me());
                     self.on_locate_answer(wish, number, by, answer);
@@ -137,7 +142,7 @@ impl Directory {
         let longest = if matches!(request, Request::Put { .. }) { PUT_TRY_WAIT } else { TRY_WAIT };
         let patience = self.remaining(wish).min(longest);
         let copies = match self.wishes.get(wish).map(|wish| &wish.work) {
-            Some(Work::Get(work)) if matches!(request, Request::Get { .. }) => work.copies(),
+            Some(Work::Get(work)) if matches!(request, Request::Get { .. }) => work.copies(self.wishes.fetch_beyond()),
             _ => Copies::WillNotDo,
         };
         let number = self.route_so(Routed::Wish(wish), (key, errand), request, (patience, copies));
@@ -234,6 +239,16 @@ impl Directory {
 }
 
 impl Wishes {
+    /// How long an object is waited for after an answer that no neighbour's word led to, in the mean.
+    fn fetch_beyond(&self) -> Span {
+        Span::from_secs(1).scaled(self.fetch_beyond.and_then(|beyond| beyond.value()).unwrap_or(0.0))
+    }
+
+    /// It took so long this time.
+    pub(super) fn learn_fetch(&mut self, took: Span) {
+        self.fetch_beyond.get_or_insert(Ewma::new(FETCH_WEIGHT)).add(took.as_secs_f64());
+    }
+
     pub(super) fn get(&self, number: u64) -> Option<&Wish> {
         self.by_number.get(&number)
     }
@@ -271,3 +286,5 @@ const ROUTED_SLACK: Span = Span::from_millis(500);
 /// Pause after the first failed try, doubled with each, and the longest one. Guesses.
 const RETRY_PAUSE_MIN: Span = Span::from_millis(50);
 const RETRY_PAUSE_MAX: Span = Span::from_secs(2);
+/// The last ten gets or so count. A guess.
+const FETCH_WEIGHT: f64 = 0.1;

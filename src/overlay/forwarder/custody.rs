@@ -115,6 +115,7 @@ impl Forwarder {
         self.patience.forget(&peer);
         self.ahead.loads.forget(&peer);
         self.hearsay.forget(&peer);
+        self.hearsay.listening.forget(&peer);
         let stranded: Vec<u32> = self
             .flights
             .iter()
@@ -156,7 +157,7 @@ impl Forwarder {
             flight.avoid.push(peer);
         }
         if let Some(step) = flight.holder() {
-            self.hearsay.judge(step, false);
+            self.counts.copies_missed += u64::from(self.hearsay.judge(step, None, Span::ZERO));
         }
         self.counts.retried += 1;
         if flight.tries < self.tuning.tries_max {
@@ -175,7 +176,7 @@ impl Forwarder {
         self.counts.timed_out += 1;
         if let Some(flight) = self.flights.get(&label) {
             if let Some(step) = flight.holder() {
-                self.hearsay.judge(step, false);
+                self.counts.copies_missed += u64::from(self.hearsay.judge(step, None, Span::ZERO));
             }
             match flight.source {
                 super::flight::Source::Client { request } => {

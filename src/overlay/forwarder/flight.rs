@@ -4,7 +4,8 @@
 //! long it may take.
 //! Never does: move it.
 
-use super::next_hop::{Course, Step};
+use super::hearsay::Words;
+use super::next_hop::{Course, Step, Word};
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Asker, Copies, RequestId};
 use crate::wire::routing::{Detour, Errand, Header};
@@ -96,6 +97,7 @@ impl Flight {
             is_detoured,
             any_answers: self.header.errand == Errand::Nearest,
             holders: &[],
+            fetch: self.fetch(),
         }
     }
 
@@ -113,6 +115,7 @@ impl Flight {
             patience: now.until(self.until),
             closing: step.closing,
             detour,
+            heard_of: matches!(step.word, Some(Word::Heard(_))) || self.header.heard_of && step.is_handed_over(),
         }
     }
 
@@ -124,9 +127,25 @@ impl Flight {
         }
     }
 
-    /// Whether a neighbour that says it has a copy is to be asked: by who looks for one, and first of all.
-    pub fn seeks_copy(&self) -> bool {
-        self.tries == 0 && matches!(self.source, Source::Shard { copies: Copies::WillDo, .. })
+    /// Which neighbours' words count: for who looks for a copy, any; for who was picked for having heard of one, those that have
+    /// it. First of all only, and not on a detour. So a message goes two steps at most for others' word.
+    pub fn seeks_copy(&self) -> Option<Words> {
+        match self.source {
+            _ if self.tries > 0 || self.header.detour.is_some() => None,
+            Source::Shard { copies: Copies::WillDo { .. }, .. } => Some(Words::All),
+            Source::Peer { .. } if self.header.heard_of => Some(Words::Own),
+            _ => None,
+        }
+    }
+
+    /// What is still to come where the message goes towards the key, beside its way. Whoever sent it here for a word's sake has
+    /// weighed that.
+    fn fetch(&self) -> Span {
+        match self.source {
+            Source::Shard { copies: Copies::WillDo { fetch }, .. } => fetch,
+            Source::Peer { .. } if self.header.heard_of => WEIGHED,
+            _ => Span::ZERO,
+        }
     }
 
     /// Whether this node asked, so that it must see to the end of it.
@@ -136,6 +155,10 @@ impl Flight {
 
     /// The header of a message that starts here.
     pub fn own_header(key: Id, origin: Id, errand: Errand, traced: bool, patience: Span) -> Header {
-        Header { label: 0, key, origin, errand, traced, hops: 0, patience, closing: false, detour: None }
+        let (hops, closing, detour, heard_of) = (0, false, None, false);
+        Header { label: 0, key, origin, errand, traced, hops, patience, closing, detour, heard_of }
     }
 }
+
+/// More than any way takes.
+const WEIGHED: Span = Span::from_secs(10);

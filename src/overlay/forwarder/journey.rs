@@ -4,6 +4,7 @@
 //! Never does: choose the hop (`next_hop.rs`), or wait for custody (`custody.rs`).
 
 use super::flight::{Flight, Source, Stage};
+use super::hearsay::Words;
 use super::next_hop::{Course, Hop, Step, around_silent, hand_over, next_hop};
 use super::{Due, FLIGHTS_MAX, Forwarder};
 use crate::base::{Id, Instant, Load, Span};
@@ -117,7 +118,7 @@ impl Forwarder {
             if by == step.to {
                 header.last = step.rtt;
             }
-            let is_search = !step.is_handed_over() && !step.by_hearsay && !by.begins_like(&step.target);
+            let is_search = !step.is_handed_over() && step.word.is_none() && !by.begins_like(&step.target);
             if flight.tries == 1 && is_search && Forwarder::teaches(flight.header.errand) {
                 let spent = waited.saturating_sub(step.rtt + header.last);
                 self.ahead.learn(&step.target, &flight.header.key, spent);
@@ -125,7 +126,9 @@ impl Forwarder {
             let key = &flight.header.key;
             match (flight.header.errand, step.nearest) {
                 _ if flight.tries > 1 || step.is_handed_over() => {}
-                _ if step.by_hearsay => self.hearsay.judge(step, by == step.target),
+                _ if step.word.is_some() => {
+                    self.counts.copies_missed += u64::from(self.hearsay.judge(step, Some(&by), waited));
+                }
                 // What others answer as well says nothing of who the root is.
                 (Errand::Nearest, _) => self.ahead.learn_answer(&step.target, key, by.begins_like(&step.target)),
                 (_, Some(nearest)) => self.ahead.learn_root(&nearest, key, by.begins_like(&nearest)),
@@ -206,7 +209,8 @@ impl Forwarder {
         let view = self.view.clone();
         let me = view.id();
         let Some(flight) = self.flights.get_mut(&label) else { return };
-        let holders = if flight.seeks_copy() { self.hearsay.holders(now, &flight.header.key) } else { Vec::new() };
+        let holders = |words| self.hearsay.holders(now, &flight.header.key, words);
+        let holders = flight.seeks_copy().map_or_else(Vec::new, holders);
         let course = Course { holders: &holders, ..flight.course(&me, view.ready) };
         let relayed = flight.header.detour.and_then(|detour| hand_over(&view, detour, course));
         let hop = match relayed {
@@ -239,6 +243,9 @@ impl Forwarder {
     fn hand_on(&mut self, now: Instant, label: u32, step: Step, out: &mut Outbox<Effect>) {
         let me = self.view.id();
         let patience = self.custody_patience(&self.view, &step.to);
+        if self.flights.get(&label).and_then(Flight::seeks_copy) == Some(Words::All) {
+            self.note_search(now, step.word, out);
+        }
         let Some(flight) = self.flights.get_mut(&label) else { return };
         if flight.header.errand == Errand::Deposit && flight.tries == 0 && flight.header.hops > 0 {
             let arrival = arrival(label, flight, &me, Place::Passing, self.ahead.loads.pressure(now));
@@ -250,7 +257,7 @@ impl Forwarder {
         self.counts.forwarded += 1;
         self.patience.earn();
         self.counts.detours += u64::from(step.to != step.target);
-        self.counts.copies_asked += u64::from(step.by_hearsay);
+        self.counts.copies_asked += u64::from(step.word.is_some());
         self.deadlines.set(Due::Custody(label), now + patience);
         out.push(Effect::Send { to: step.to, message });
         flight.stage = Stage::Sent { step, at: now };
@@ -296,9 +303,8 @@ impl Forwarder {
                 out.push(Effect::Send { to: id, message });
             }
             Source::Shard { asker, .. } => {
-                let is_by = |step: &Step| header.outcome == Outcome::Answered { by: step.target } && step.by_hearsay;
-                let by_hearsay = flight.holder().is_some_and(is_by);
-                out.push(Effect::Tell(Fact::Returned { asker, outcome: header.outcome, payload, by_hearsay }));
+                let word_of = flight.holder().filter(|step| step.word.is_some()).map(|step| step.target);
+                out.push(Effect::Tell(Fact::Returned { asker, outcome: header.outcome, payload, word_of }));
             }
             Source::Client { request } => {
                 if flight.tries == 1 && matches!(header.outcome, Outcome::Answered { .. }) {
@@ -334,7 +340,7 @@ impl Forwarder {
             }
             Source::Shard { asker, .. } => {
                 let payload = Bytes::new();
-                out.push(Effect::Tell(Fact::Returned { asker, outcome, payload, by_hearsay: false }));
+                out.push(Effect::Tell(Fact::Returned { asker, outcome, payload, word_of: None }));
             }
         }
     }
@@ -351,7 +357,7 @@ impl Forwarder {
         }
     }
 
-    fn count_stray(&mut self) {
+    pub(super) fn count_stray(&mut self) {
         self.counts.stray += 1;
     }
 }

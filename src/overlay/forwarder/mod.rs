@@ -8,6 +8,7 @@ mod custody;
 mod flight;
 pub mod hearsay;
 mod journey;
+mod listening;
 pub mod next_hop;
 mod patience;
 mod shares;
@@ -124,6 +125,7 @@ struct Counts {
     retried: u64,
     detours: u64,
     copies_asked: u64,
+    copies_missed: u64,
     silent_hops: u64,
     timed_out: u64,
     stray: u64,
@@ -175,6 +177,8 @@ impl Machine for Forwarder {
             }
             Input::Heard { from, message: Routing::Accept(labels) } => self.on_accept(now, from, &labels),
             Input::Heard { from, message: Routing::Holds(holds) } => self.on_holds(now, from, holds),
+            Input::Heard { from, message: Routing::HearsayWanted } => self.on_hearsay_wanted(now, from, out),
+            Input::Heard { from, message: Routing::Hearsay(heard) } => self.on_hearsay(now, from, heard),
             Input::View(view) => self.on_view(now, view, out),
             Input::Route(wish) => self.on_wish(now, wish, out),
             Input::Respond { label, payload } => self.on_respond(now, label.0, payload, out),
@@ -199,18 +203,22 @@ impl Machine for Forwarder {
             Reading::gauge("forwarder_origins", self.shares.len() as f64),
             Reading::gauge("forwarder_loads", self.ahead.loads.heard() as f64),
             Reading::gauge("forwarder_copies_near", self.hearsay.copies() as f64),
+            Reading::gauge("forwarder_copies_heard_of", self.hearsay.heard_of() as f64),
             Reading::counter("forwarder_forwarded_total", self.counts.forwarded),
             Reading::counter("forwarder_delivered_total", self.counts.delivered),
             Reading::counter("forwarder_answered_total", self.counts.answered),
             Reading::counter("forwarder_retried_total", self.counts.retried),
             Reading::counter("forwarder_detours_total", self.counts.detours),
             Reading::counter("forwarder_copies_asked_total", self.counts.copies_asked),
+            Reading::counter("forwarder_copies_missed_total", self.counts.copies_missed),
             Reading::counter("forwarder_retries_spared_total", self.patience.spared()),
             Reading::counter("forwarder_silent_hops_total", self.counts.silent_hops),
             Reading::counter("forwarder_timed_out_total", self.counts.timed_out),
             Reading::counter("forwarder_stray_total", self.counts.stray),
             Reading::counter("dropped_total", self.shares.refused()).labelled("limit", "forwarder.origin_rate"),
             Reading::counter("dropped_total", self.hearsay.refused()).labelled("limit", "forwarder.hearsay_neighbours"),
+            Reading::counter("dropped_total", self.hearsay.listening.refused())
+                .labelled("limit", "forwarder.hearsay_askers"),
             Reading::counter("dropped_total", self.counts.refused_flights).labelled("limit", "forwarder.flights_max"),
         ]);
     }

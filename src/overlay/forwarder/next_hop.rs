@@ -36,8 +36,17 @@ pub struct Step {
     pub closing: bool,
     /// The nearest node to the key that was known, where the choice rested on whether that is the root.
     pub nearest: Option<Id>,
-    /// Whether the target says that it holds a copy, and was chosen for that.
-    pub by_hearsay: bool,
+    /// What the target says of a copy, if it was chosen for that.
+    pub word: Option<Word>,
+}
+
+/// What a neighbour says of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// It has one.
+    Own,
+    /// A neighbour of its own has one, a round trip of so much from it.
+    Heard(Span),
 }
 
 impl Step {
@@ -63,9 +72,21 @@ pub struct Course<'a> {
     pub is_detoured: bool,
     /// Whether any node that can may answer it, as those can that keep a value: else the root alone does.
     pub any_answers: bool,
-    /// Neighbours that say they have a copy, where that will do: asked whether that is progress or not, and so at the first
-    /// step only. Whoever has none goes on by the rule, which from there on has its own floor.
+    /// Neighbours that say they have a copy, or have heard of one, where that will do: asked whether that is progress or not, and so
+    /// at the first two steps only. Whoever has none goes on by the rule, which from there on has its own floor.
     pub holders: &'a [Holder],
+    /// What is still to come where none of their words led, beside the way, in the mean.
+    pub fetch: Span,
+}
+
+impl Word {
+    /// The round trip from who says it to the copy.
+    fn beyond(self) -> Span {
+        match self {
+            Word::Own => Span::ZERO,
+            Word::Heard(rtt) => rtt,
+        }
+    }
 }
 
 impl Course<'_> {
@@ -74,10 +95,9 @@ impl Course<'_> {
         self.avoid.iter().any(|avoided| avoided.begins_like(id))
     }
 
-    /// How likely this node has a copy, if it says that it has and may be believed.
-    fn word_of(&self, id: &Id) -> Option<f64> {
-        let chance = self.holders.iter().find(|holder| holder.id == *id)?.chance;
-        (chance >= BELIEVED).then_some(chance)
+    /// What this node says of a copy, if it may be believed.
+    fn word_of(&self, id: &Id) -> Option<&Holder> {
+        self.holders.iter().find(|holder| holder.id == *id).filter(|holder| holder.chance >= BELIEVED)
     }
 
     /// Whether this node is numerically nearer to the key than the one that must be outdone.
@@ -95,11 +115,11 @@ pub fn next_hop(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Hop {
     let course = Course { closing: course.closing || covered, ..course };
     if !course.holders.is_empty()
         && !view.is_root_of(course.key)
-        && let Some(step) = cheapest(view, course, ahead).filter(|step| step.by_hearsay)
+        && let Some(step) = cheapest(view, course, ahead).filter(|step| step.word.is_some())
     {
         return Hop::Forward(step);
     }
-    let course = Course { holders: &[], ..course };
+    let course = Course { holders: &[], fetch: Span::ZERO, ..course };
     if covered && let Some(hop) = by_leaf_set(view, course) {
         return hop;
     }
@@ -126,15 +146,7 @@ pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option
     let (to, rtt) = (peer.contact.id(), peer.link()?.smoothed());
     let why = Why::Detour { to };
     let closing = course.closing;
-    (!course.avoid.contains(&to)).then_some(Step {
-        to,
-        target: to,
-        rtt,
-        why,
-        closing,
-        nearest: None,
-        by_hearsay: false,
-    })
+    (!course.avoid.contains(&to)).then_some(Step { to, target: to, rtt, why, closing, nearest: None, word: None })
 }
 
 /// This step, or the next best one whose peer is not among those that were silent just now; the first if all are. To the
@@ -213,16 +225,18 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
         let is_cheaper = |cost: Span| best.as_ref().is_none_or(|(least, _)| cost < *least);
         // Of the nearest it is said already.
         let answers = match word {
-            Some(chance) => chance,
+            Some(holder) => holder.chance,
             None if course.any_answers && !is_nearest => ahead.answer_chance(&known.id, course.key),
             None => 0.0,
         };
         let beyond = at_goal.scaled(chance) + elsewhere.scaled(1.0 - chance);
-        let cost = known.rtt + beyond.scaled(1.0 - answers);
+        let said = word.map_or(Span::ZERO, |holder| holder.word.beyond());
+        let fetch = if word.is_some() { course.fetch.scaled(1.0 - answers) } else { course.fetch };
+        let cost = known.rtt + said.scaled(answers) + beyond.scaled(1.0 - answers) + fetch;
         let cost = if is_cheaper(cost) { cost.scaled(ahead.loads.factor(&known.to)) } else { cost };
         if is_cheaper(cost) {
             let step = known.step(Course { closing, ..course }, why);
-            best = Some((cost, Step { by_hearsay: word.is_some(), ..step }));
+            best = Some((cost, Step { word: word.map(|holder| holder.word), ..step }));
         }
     }
     let step = best.map(|(_, step)| step).or_else(straight)?;
@@ -318,7 +332,7 @@ impl Known {
     pub(crate) fn step(&self, course: Course<'_>, why: Why) -> Step {
         let why = if self.to == self.id { why } else { Why::Detour { to: self.id } };
         let (target, closing) = (self.id, course.closing);
-        Step { to: self.to, target, rtt: self.rtt, why, closing, nearest: None, by_hearsay: false }
+        Step { to: self.to, target, rtt: self.rtt, why, closing, nearest: None, word: None }
     }
 }
 
@@ -346,7 +360,7 @@ const SPARED_AT_ONCE: usize = 4;
 const UNLINKED_FACTOR: f64 = 1.5;
 /// Who says that it has a copy and has none in more cases than this is asked for its word's sake no more: from where it stands
 /// the message may have to come back. A guess.
-const BELIEVED: f64 = 0.5;
+pub(crate) const BELIEVED: f64 = 0.5;
 /// What a further hop is felt to cost beside its time, where a node does not have the key in its leaf set yet: where all
 /// are near, paths of many small steps would else be as good as short ones. A guess.
 const SEARCH_PRICE: Span = Span::from_millis(2);

@@ -341,7 +341,14 @@ fn a_word_that_is_not_true_costs_a_hop_and_is_believed_less_and_less() {
     for number in 0..30 {
         let asker = Asker { shard: 0, number };
         let (patience, payload) = (Span::from_secs(5), Bytes::new());
-        let wish = Wish { asker, key, errand: Errand::Nearest, payload, patience, copies: Copies::WillDo };
+        let wish = Wish {
+            asker,
+            key,
+            errand: Errand::Nearest,
+            payload,
+            patience,
+            copies: Copies::WillDo { fetch: Span::ZERO },
+        };
         ring.give(0, Input::Route(wish));
         let first = ring.mail.front().expect("a message").1;
         assert!(number > 0 || first == liar, "asked first");

@@ -259,6 +259,7 @@ impl<'a> Walker<'a> {
                 is_detoured,
                 any_answers: false,
                 holders: &[],
+                fetch: Span::ZERO,
             };
             let relayed = detour.and_then(|detour| hand_over(&view, detour, course));
             let hop = match relayed {

@@ -96,7 +96,7 @@ fn neighbours_that_say_they_have_what_they_have_not_cost_a_get_little_and_soon_n
             assert_eq!(stage.get(asker, value.id()), Ok(value.clone()), "seed {seed}: value {number}");
             took.push(stage.now().since(begun).as_secs_f64());
             let readings = stage.world.nodes()[asker].readings();
-            asked.extend(readings.iter().filter(|r| r.name == "forwarder_copies_asked_total").map(|r| r.value));
+            asked.extend(readings.iter().filter(|r| r.name == "forwarder_copies_missed_total").map(|r| r.value));
         }
         let mean = |took: &[f64]| took.iter().sum::<f64>() / took.len() as f64;
         let (before, first, last) = (mean(&took[..40]), mean(&took[40..80]), mean(&took[200..]));
@@ -104,7 +104,7 @@ fn neighbours_that_say_they_have_what_they_have_not_cost_a_get_little_and_soon_n
         assert!(first.max(last) < 2.0 * before, "seed {seed}: {first:.3} and {last:.3} s a get instead of {before:.3}");
         assert!(
             at_first > 10.0 && at_last < at_first * 0.2,
-            "seed {seed}: {at_first} of 40 asked of liars first, {at_last} last"
+            "seed {seed}: {at_first} of 40 words untrue at first, {at_last} last"
         );
     }
 }

@@ -391,7 +391,7 @@ impl Town {
             return self.lose(label);
         }
         let Some(flight) = self.flights.remove(&label) else { return };
-        let input = Input::Returned { asker: flight.asker, outcome, payload, by_hearsay: false };
+        let input = Input::Returned { asker: flight.asker, outcome, payload, word_of: None };
         self.later(MESSAGE_TIME, flight.origin, flight.asker.shard, input);
     }
 
@@ -402,7 +402,7 @@ impl Town {
             asker: flight.asker,
             outcome: Outcome::Silence { at },
             payload: bytes::Bytes::new(),
-            by_hearsay: false,
+            word_of: None,
         };
         self.later(self.now.until(flight.deadline), flight.origin, flight.asker.shard, input);
     }

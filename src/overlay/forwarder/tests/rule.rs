@@ -5,7 +5,7 @@
 
 use super::super::ahead::Scale;
 use super::super::hearsay::Holder;
-use super::super::next_hop::{Course, Hop, next_hop};
+use super::super::next_hop::{Course, Hop, Word, next_hop};
 use super::super::*;
 use super::{contact, view};
 use crate::base::{Id, Instant, Load, RttEstimate, Span};
@@ -53,10 +53,10 @@ fn a_neighbour_that_says_it_has_a_copy_is_asked_wherever_it_stands_if_that_is_qu
     ahead.set_scale(scale(1.0 / 40.0));
     let hop = |rtt: u64, chance: f64| {
         let view = knows(me, &[(root, 100), (far, rtt)]);
-        let holders = [Holder { id: far.id(), chance }];
+        let holders = [Holder { id: far.id(), word: Word::Own, chance }];
         let course = Course { any_answers: true, holders: &holders, ..course(&key, &floor) };
         let Hop::Forward(step) = next_hop(&view, course, &ahead) else { panic!("no way") };
-        (step.target, step.by_hearsay)
+        (step.target, step.word.is_some())
     };
     assert_eq!(hop(50, 0.95), (far.id(), true));
     assert_eq!(hop(150, 0.95), (root.id(), false));
@@ -64,7 +64,7 @@ fn a_neighbour_that_says_it_has_a_copy_is_asked_wherever_it_stands_if_that_is_qu
     // The root itself asks no neighbour: it has it, or finds it out.
     let mut view = knows(me, &[(far, 50)]);
     view.leaf_set.is_whole_ring = true;
-    let (here, holders) = (me.id(), [Holder { id: far.id(), chance: 1.0 }]);
+    let (here, holders) = (me.id(), [Holder { id: far.id(), word: Word::Own, chance: 1.0 }]);
     let course = Course { any_answers: true, holders: &holders, ..course(&here, &floor) };
     assert_eq!(next_hop(&view, course, &ahead), Hop::Root);
 }
@@ -85,7 +85,16 @@ fn knows(me: &Arc<Contact>, others: &[(&Arc<Contact>, u64)]) -> RouteView {
 
 /// Of a message that starts at this node.
 fn course<'a>(key: &'a Id, floor: &'a Id) -> Course<'a> {
-    Course { key, closing: false, floor: Some(floor), avoid: &[], is_detoured: false, any_answers: false, holders: &[] }
+    Course {
+        key,
+        closing: false,
+        floor: Some(floor),
+        avoid: &[],
+        is_detoured: false,
+        any_answers: false,
+        holders: &[],
+        fetch: Span::ZERO,
+    }
 }
 
 /// Of a node that knows two others of a network this dense.
@@ -203,7 +212,7 @@ proptest! {
         let (mut at, mut closing, mut hops) = (from, false, 0);
         loop {
             let me = views[at].id();
-            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[], is_detoured: false, any_answers: false, holders: &[] };
+            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[], is_detoured: false, any_answers: false, holders: &[], fetch: Span::ZERO };
             match next_hop(&views[at], course, &Ahead::new()) {
                 Hop::Root => break,
                 Hop::Stuck => prop_assert!(false, "stuck at {me:?}"),

@@ -449,7 +449,7 @@ fn header(label: u32, key: Id, origin: Id) -> Header {
         patience,
         closing: false,
         detour: None,
-        heard_of: false,
+        words: 0,
     }
 }
 

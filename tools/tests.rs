@@ -423,7 +423,7 @@ fn a_simulation_tells_what_became_of_stored_values() {
 
 const AWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/data/aws33_p50.u32le.gz");
 const PLANETLAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/data/planetlab490_median.u32le.gz");
-const CROWD_HASH: &str = "713f362731809431";
+const CROWD_HASH: &str = "b7b35fa9d96bee57";
 const DIRECT_HASH: &str = "dbc2013360c9cf11";
 
 #[test]

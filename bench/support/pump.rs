@@ -295,7 +295,7 @@ impl Load {
             patience: Span::from_secs(10),
             closing: false,
             detour: None,
-            heard_of: false,
+            words: 0,
         };
         self.peer.send(to, Routing::Forward(header, payload)).then_some(label)
     }

@@ -49,12 +49,12 @@ fn header(detour: Option<Detour>) -> Header {
         patience: Span::from_secs(5),
         closing: true,
         detour,
-        heard_of: true,
+        words: 1,
     }
 }
 
 fn routing() -> Vec<(&'static str, Message)> {
-    let detour = Detour { to: id(3), floor: id(4) };
+    let detour = Detour { to: id(3), floor: id(4), for_copy: true };
     let hop = |why| TraceHop {
         at: id(5),
         next: id(6),
@@ -168,7 +168,7 @@ fn requests() -> Vec<(&'static str, Message)> {
         ("directory.ask.locate", Request::Locate { object: id(1), root: id(2), coordinate }),
         ("directory.ask.put.blob", put),
         ("directory.ask.put.record", swap),
-        ("directory.ask.get", Request::Get { object: id(1), inline_bytes_max: 8_192, served: 3 }),
+        ("directory.ask.get", Request::Get { object: id(1), coordinate, inline_bytes_max: 8_192, served: 3 }),
         ("directory.ask.fetch", Request::Fetch { object: id(1) }),
         ("directory.ask.replicate", Request::Replicate { value: blob, lifetime, receipt: true }),
         ("directory.ask.who", Request::Who { object: id(1) }),

@@ -311,6 +311,13 @@ pub enum Fact {
         /// Of the arrival.
         label: Label,
     },
+    /// By a shard: this node has what arrived is for, so hand it there. Where there is no way, it arrives again.
+    Point {
+        /// Of the arrival.
+        label: Label,
+        /// Who.
+        holder: Id,
+    },
 }
 
 /// A message to be routed for a shard.
@@ -367,6 +374,8 @@ pub struct Arrival {
     pub from: Id,
     /// What is expected here.
     pub place: Place,
+    /// Whether [`Fact::Point`] will do as well.
+    pub may_point: bool,
     /// What this node has to do, as part of what is usual around here: 2 is twice as much.
     pub pressure: f64,
     /// The encoded request.

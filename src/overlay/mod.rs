@@ -82,7 +82,9 @@ impl Sharding {
         match fact {
             Fact::View(_) => Hearers::ForwarderAndShards,
             Fact::HopSilent { .. } => Hearers::One(Station::Router),
-            Fact::Route(_) | Fact::Respond { .. } | Fact::Onward { .. } => Hearers::One(Station::Forwarder),
+            Fact::Route(_) | Fact::Respond { .. } | Fact::Onward { .. } | Fact::Point { .. } => {
+                Hearers::One(Station::Forwarder)
+            }
             Fact::Returned { asker, .. } => Hearers::One(Station::Shard(asker.shard)),
             Fact::Arrived(arrival) => Hearers::One(Station::Shard(self.shard_of(&arrival.key))),
         }

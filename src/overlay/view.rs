@@ -194,6 +194,13 @@ impl RouteView {
         ids
     }
 
+    /// The round trip to this node over a link, or through a neighbour that says it has one; nothing where there is neither.
+    pub fn way_to(&self, id: &Id) -> Option<Span> {
+        let through =
+            || self.adverts.iter().filter_map(|advert| advert.link_to(id.prefix_u64())).map(|(rtt, _)| rtt).min();
+        self.peer(id).filter(|peer| peer.ready).and_then(PeerView::rtt).or_else(through)
+    }
+
     /// The linked peers and their round trips, nearest first: at most so many.
     pub fn nearest_linked(&self, most: usize) -> Vec<(Span, Id)> {
         let linked = self.peers.iter().filter_map(|peer| Some((peer.link()?.smoothed(), peer.contact.id())));

@@ -189,7 +189,7 @@ impl Post {
                 self.offer_shard(asker.shard, directory::Input::Returned { asker, outcome, payload, word_of });
                 None
             }
-            Fact::View(_) | Fact::Route(_) | Fact::Respond { .. } | Fact::Onward { .. } => None,
+            Fact::View(_) | Fact::Route(_) | Fact::Respond { .. } | Fact::Onward { .. } | Fact::Point { .. } => None,
         }
     }
 
@@ -328,6 +328,7 @@ fn for_forwarder(fact: Fact) -> Option<forwarder::Input> {
         Fact::Route(wish) => forwarder::Input::Route(wish),
         Fact::Respond { label, payload } => forwarder::Input::Respond { label, payload },
         Fact::Onward { label } => forwarder::Input::Onward { label },
+        Fact::Point { label, holder } => forwarder::Input::Point { label, holder },
         Fact::HopSilent { .. } | Fact::Returned { .. } | Fact::Arrived(_) => return None,
     })
 }

@@ -266,6 +266,8 @@ pub enum Request {
     Get {
         /// The object.
         object: Id,
+        /// Where the asker is, so that the nearest holders come first.
+        coordinate: Coordinate,
         /// Values longer than this are not sent along the route: holders are named instead.
         inline_bytes_max: u32,
         /// How often the asker has answered this itself under leases that have ended, beyond what it has told.

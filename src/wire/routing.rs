@@ -90,9 +90,8 @@ pub struct Header {
     pub closing: bool,
     /// Set on a detour: the receiver was picked only for its good link to another node.
     pub detour: Option<Detour>,
-    /// Set where the receiver (on a detour: its far end) was picked for having heard of a copy: it may hand the message to the
-    /// neighbour that said so, be that progress or not.
-    pub heard_of: bool,
+    /// Steps it still may take for others' word that there is a copy, be they progress or not, at most [`WORDS_MAX`].
+    pub words: u8,
 }
 
 /// A step beside the path of growing closeness.
@@ -103,6 +102,8 @@ pub struct Detour {
     /// If that is impossible, go on as this node would have: only to nodes closer than it. Keeps the
     /// path free of loops.
     pub floor: Id,
+    /// Whether that node has a copy, or has heard of one, and was picked for it: nobody on the way there is to answer.
+    pub for_copy: bool,
 }
 
 /// What a routed message is for.
@@ -251,6 +252,9 @@ impl Routing {
                 if header.hops > HOPS_MAX {
                     return Err(Malformed::OutOfRange { what: "hops" });
                 }
+                if header.words > WORDS_MAX {
+                    return Err(Malformed::OutOfRange { what: "words" });
+                }
                 Ok(Routing::Forward(header, body.slice(length..)))
             }
             RETURN => {
@@ -285,6 +289,9 @@ pub const HEARERS: usize = 96;
 pub const HEARSAY_MAX: usize = 2_048;
 /// In what the way to a copy is told: in one byte up to half a second. A guess.
 pub const HEARD_UNIT: Span = Span::from_millis(2);
+
+/// Steps for others' word: to who has heard of a copy, and from there to the copy. So nobody sends a message round and round.
+pub const WORDS_MAX: u8 = 2;
 
 /// Hops a message may take: eight times what a million nodes need on average (log16 of 10^6 is 5),
 /// with room for detours.

@@ -21,7 +21,7 @@ fn header() -> Header {
         patience: Span::from_secs(5),
         closing: false,
         detour: None,
-        heard_of: false,
+        words: 0,
     }
 }
 

@@ -90,7 +90,9 @@ impl Directory {
         let salt = super::locate::salt_of(wish.tries);
         if salt == 0 {
             let served = self.spread.stands.tell(&object);
-            let request = Request::Get { object, inline_bytes_max: self.ground.tuning.inline_bytes_max, served };
+            let coordinate = self.ground.view.bearing.coordinate;
+            let inline_bytes_max = self.ground.tuning.inline_bytes_max;
+            let request = Request::Get { object, coordinate, inline_bytes_max, served };
             self.route_for(number, object, Errand::Nearest, &request);
         } else {
             let root = object.salted(salt);

@@ -195,7 +195,7 @@ impl Directory {
             surveys: Surveys::new(),
             publications: Publications::default(),
             repair: Repair::default(),
-            spread: Spread { heat, own, stands, holding: Holding::new(), is_from_asker: false },
+            spread: Spread { heat, own, stands, holding: Holding::new(), is_from_asker: false, may_point: false },
             leaving: None,
         }
     }

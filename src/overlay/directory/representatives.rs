@@ -33,6 +33,8 @@ pub(super) struct Spread {
     pub(super) holding: Holding,
     /// Whether what arrived last came straight from whoever asks for it.
     pub(super) is_from_asker: bool,
+    /// Whether that may be handed to a holder.
+    pub(super) may_point: bool,
 }
 
 /// A lease that was offered, while what it is for is fetched or checked.

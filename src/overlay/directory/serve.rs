@@ -7,6 +7,7 @@
 use super::Directory;
 use super::admission::limit_name;
 use super::away::{Asked, Due, Pending, Purpose, ReadThen, Replier};
+use super::choose::Known;
 use super::ground::{Counter, answer_bytes, nearest_holders};
 use super::keep::{Keep, KeptThen};
 use super::pointers::Weight;
@@ -14,7 +15,7 @@ use super::root_put::PutAsked;
 use super::values::Entry;
 use crate::base::{Coordinate, Id, Span};
 use crate::identity::Contact;
-use crate::overlay::contract::{Arrival, DiskDone, DiskOp, Effect, Fact, Job, Place, Terms, Ticket};
+use crate::overlay::contract::{Arrival, DiskDone, DiskOp, Effect, Fact, Job, Label, Place, Terms, Ticket};
 use crate::wire::Directory as Message;
 use crate::wire::codec;
 use crate::wire::directory::{Answer, HOLDERS_MAX, Holder, KnownAs, Refusal, Request};
@@ -32,6 +33,7 @@ impl Directory {
         let source = (arrival.from != self.ground.me()).then_some(arrival.from);
         self.ground.pressure = arrival.pressure;
         self.spread.is_from_asker = arrival.from == arrival.origin;
+        self.spread.may_point = arrival.may_point;
         match codec::decode::<Request>(&arrival.payload) {
             Ok(request) if request.subject() == arrival.key => self.serve(replier, source, request),
             _ => {
@@ -168,9 +170,11 @@ impl Directory {
 
     fn serve_get(&mut self, replier: Replier, source: Option<Id>, request: &Request) {
         let object = request.subject();
-        let (inline_bytes_max, served) = match request {
-            Request::Get { inline_bytes_max, served, .. } => (u64::from(*inline_bytes_max), *served),
-            _ => (u64::MAX, 0),
+        let (inline_bytes_max, served, asker) = match request {
+            Request::Get { inline_bytes_max, served, coordinate, .. } => {
+                (u64::from(*inline_bytes_max), *served, *coordinate)
+            }
+            _ => (u64::MAX, 0, self.ground.view.bearing.coordinate),
         };
         if let Some(answer) = self.stand_in(replier, &object, inline_bytes_max) {
             self.note_request(replier, &object, source, served);
@@ -179,11 +183,15 @@ impl Directory {
         let now = self.ground.now;
         let Some(entry) = self.values.live(&object, now).cloned() else {
             let is_new_here = self.is_new_here();
-            let may_point =
+            let may_name =
                 matches!(request, Request::Get { .. }) && !(is_new_here && matches!(replier, Replier::Root(_)));
-            if may_point && self.pointers.live(&object).next().is_some() {
-                let holders = self.holders_of(&object, &object, &self.ground.view.bearing.coordinate);
+            if may_name && self.pointers.live(&object).next().is_some() {
+                let holders = self.holders_of(&object, &object, &asker);
                 self.note_request(replier, &object, source, served);
+                if let Some((label, holder)) = self.pointed_at(replier, &holders, &asker) {
+                    self.ground.tally.count(Counter::Served, "pointed");
+                    return self.ground.out.push(Effect::Tell(Fact::Point { label, holder }));
+                }
                 let known_as = self.known_as(replier, &object);
                 return self.reply(replier, Answer::Holders { holders, known_as });
             }
@@ -201,7 +209,7 @@ impl Directory {
         }
         if entry.bytes > inline_bytes_max {
             let is_record = entry.version > 0;
-            let mut holders = self.holders_of(&object, &object, &self.ground.view.bearing.coordinate);
+            let mut holders = self.holders_of(&object, &object, &asker);
             // Others may keep an older version of a record.
             holders.retain(|holder| !is_record || holder.contact.id() == self.ground.me());
             let known_as = self.known_as(replier, &object);
@@ -215,6 +223,27 @@ impl Directory {
             return self.shed(replier, &object, entry.version > 0);
         }
         self.read(object, ReadThen::Reply { replier, request: Box::new(request.clone()) });
+    }
+
+    /// The holder to hand this get on to, so that nobody has to come back for its name: the best with a way there. Not where it is
+    /// so near to the asker that the way from here and back takes longer than a link and a fetch.
+    fn pointed_at(&mut self, replier: Replier, holders: &[Holder], asker: &Coordinate) -> Option<(Label, Id)> {
+        let label = match replier {
+            Replier::Root(label) | Replier::Way(label) if self.spread.may_point => label,
+            _ => return None,
+        };
+        let me = self.ground.me();
+        let known = |holder: &Holder| {
+            let id = holder.contact.id();
+            let rtt = self.ground.view.way_to(&id).filter(|_| id != me);
+            Known { rtt, load: self.ground.loads.said(&id).unwrap_or(holder.load) }
+        };
+        let known: Vec<Known> = holders.iter().map(known).collect();
+        let best = *super::choose::order(&known, &mut self.ground.chance).first()?;
+        let there = known[best].rtt?;
+        let fetch =
+            holders.iter().filter_map(|holder| Some(holder.coordinate?.rtt_to(asker) * FETCH_ROUND_TRIPS)).min();
+        fetch.is_none_or(|fetch| there <= fetch).then(|| (label, holders[best].contact.id()))
     }
 
     /// Too much is under way to read this as well: others of the replica set have it, too. Of a record they may have an
@@ -432,3 +461,5 @@ pub(super) fn trimmed(mut answer: Answer) -> Answer {
 /// For so long after its leaf set changed a root thinks that its neighbours may have what it lacks.
 /// A guess: repair takes seconds.
 const NEW_IN_PLACE: Span = Span::from_secs(30);
+/// What a holder costs the asker that has to turn to it: a link, and the fetch.
+const FETCH_ROUND_TRIPS: u64 = 2;

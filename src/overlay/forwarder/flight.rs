@@ -5,10 +5,10 @@
 //! Never does: move it.
 
 use super::hearsay::Words;
-use super::next_hop::{Course, Step, Word};
+use super::next_hop::{Course, DIRECT, Step, Word};
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::{Asker, Copies, RequestId};
-use crate::wire::routing::{Detour, Errand, Header};
+use crate::wire::routing::{Detour, Errand, Header, WORDS_MAX};
 use bytes::Bytes;
 
 /// A message from when it came in to when its reply has gone back.
@@ -30,6 +30,8 @@ pub struct Flight {
     pub avoid: Vec<Id>,
     /// How often it was handed on.
     pub tries: u8,
+    /// Whether this node's directory has pointed it to a holder.
+    pub pointed: bool,
 }
 
 /// Whence a message came.
@@ -97,14 +99,15 @@ impl Flight {
             is_detoured,
             any_answers: self.header.errand == Errand::Nearest,
             holders: &[],
-            fetch: self.fetch(),
+            long: DIRECT,
         }
     }
 
     /// The header under which it goes on.
     pub fn onward(&self, label: u32, step: &Step, me: &Id, now: Instant) -> Header {
         let floor = self.header.detour.map_or(*me, |detour| detour.floor);
-        let detour = (step.to != step.target).then_some(Detour { to: step.target, floor });
+        let for_copy = step.word.is_some();
+        let detour = (step.to != step.target).then_some(Detour { to: step.target, floor, for_copy });
         Header {
             label,
             key: self.header.key,
@@ -115,7 +118,11 @@ impl Flight {
             patience: now.until(self.until),
             closing: step.closing,
             detour,
-            heard_of: matches!(step.word, Some(Word::Heard(_))) || self.header.heard_of && step.is_handed_over(),
+            words: self.header.words.saturating_sub(match step.word {
+                Some(Word::Own) => WORDS_MAX,
+                Some(Word::Heard(_)) => 1,
+                None => 0,
+            }),
         }
     }
 
@@ -127,25 +134,35 @@ impl Flight {
         }
     }
 
-    /// Which neighbours' words count: for who looks for a copy, any; for who was picked for having heard of one, those that have
-    /// it. First of all only, and not on a detour. So a message goes two steps at most for others' word.
+    /// Which neighbours' words count: for who looks for a copy, any; on the way there, those that have one, if it was somebody's word
+    /// that sent the message off. First of all only, and not on a detour.
     pub fn seeks_copy(&self) -> Option<Words> {
-        match self.source {
+        match (self.header.words, self.source) {
             _ if self.tries > 0 || self.header.detour.is_some() => None,
-            Source::Shard { copies: Copies::WillDo { .. }, .. } => Some(Words::All),
-            Source::Peer { .. } if self.header.heard_of => Some(Words::Own),
+            (WORDS_MAX, Source::Shard { .. }) => Some(Words::All),
+            (1, Source::Peer { .. }) => Some(Words::Own),
             _ => None,
         }
     }
 
-    /// What is still to come where the message goes towards the key, beside its way. Whoever sent it here for a word's sake has
-    /// weighed that.
-    fn fetch(&self) -> Span {
+    /// Whether the directory may point it to a holder.
+    pub fn may_be_pointed(&self) -> bool {
+        self.header.words > 0 && !self.pointed && self.header.detour.is_none()
+    }
+
+    /// What is still to come once it was answered, where no word led. Whoever sent it off for a word's sake has weighed that.
+    pub fn fetch(&self) -> Span {
         match self.source {
             Source::Shard { copies: Copies::WillDo { fetch }, .. } => fetch,
-            Source::Peer { .. } if self.header.heard_of => WEIGHED,
+            Source::Peer { .. } if self.header.words == 1 => WEIGHED,
             _ => Span::ZERO,
         }
+    }
+
+    /// Whether it looks for a copy, goes the first way it was sent, and nobody's word led it.
+    pub fn goes_long(&self, step: &Step) -> bool {
+        let seeks = self.is_own() && self.header.words == WORDS_MAX;
+        seeks && self.tries == 1 && step.word.is_none() && !self.pointed
     }
 
     /// Whether this node asked, so that it must see to the end of it.
@@ -155,8 +172,8 @@ impl Flight {
 
     /// The header of a message that starts here.
     pub fn own_header(key: Id, origin: Id, errand: Errand, traced: bool, patience: Span) -> Header {
-        let (hops, closing, detour, heard_of) = (0, false, None, false);
-        Header { label: 0, key, origin, errand, traced, hops, patience, closing, detour, heard_of }
+        let (hops, closing, detour, words) = (0, false, None, 0);
+        Header { label: 0, key, origin, errand, traced, hops, patience, closing, detour, words }
     }
 }
 

@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub struct Hearsay {
     said: BoundedMap<Id, Said, NEIGHBOURS_MAX>,
+    /// How often as long as expected searches took that no word led.
+    long: Option<Ewma>,
     pub(super) listening: Listening,
 }
 
@@ -151,6 +153,17 @@ impl Hearsay {
         }
     }
 
+    /// How often as long as expected a search takes that no word leads, in the mean: pointers on its way may send it on.
+    pub fn long(&self) -> f64 {
+        self.long.and_then(|long| long.value()).unwrap_or(1.0)
+    }
+
+    /// One took so long.
+    pub fn learn_long(&mut self, expected: Span, waited: Span) {
+        let ratio = waited.as_secs_f64() / expected.as_secs_f64().max(1e-3);
+        self.long.get_or_insert(Ewma::new(LONG_WEIGHT)).add(ratio.clamp(1.0, LONG_MAX));
+    }
+
     /// How many copies are known at neighbours.
     pub fn copies(&self) -> usize {
         self.said.iter().map(|(_, said)| said.len()).sum()
@@ -203,6 +216,9 @@ const WORD_WEIGHT: f64 = 0.05;
 /// As if so many words had been true before the first was tried: leases end before that is told. A guess.
 const CREDIT: usize = 8;
 
+/// The last ten searches count, none of them for more than this. Guesses.
+const LONG_WEIGHT: f64 = 0.1;
+const LONG_MAX: f64 = 10.0;
 /// Words that are worth less are not told on: no better than those this node itself goes by.
 const TOLD_ON: f64 = super::next_hop::BELIEVED;
 /// An answer that comes so many times as late as was said, and so much, is none from a copy that is where it was said to be. Guesses.
@@ -290,7 +306,7 @@ mod tests {
         assert!(hearsay.holders(at(1), &id(1), Words::Own).is_empty() && told(&hearsay, 61).is_empty());
         let rtt = Span::from_millis(10);
         let (why, nearest) = (crate::wire::routing::Why::Holds, None);
-        let step = Step { to: teller, target: teller, rtt, why, closing: false, nearest, word: Some(word) };
+        let step = Step { to: teller, target: teller, rtt, cost: rtt, why, closing: false, nearest, word: Some(word) };
         assert!((0..20).all(|_| !hearsay.judge(&step, Some(&holder), Span::from_millis(70))));
         assert_eq!(told(&hearsay, 1)[0].chance, 1.0);
         assert!((0..20).all(|_| hearsay.judge(&step, Some(&holder), Span::from_millis(300))));

@@ -5,7 +5,7 @@
 
 use super::flight::{Flight, Source, Stage};
 use super::hearsay::Words;
-use super::next_hop::{Course, Hop, Step, around_silent, hand_over, next_hop};
+use super::next_hop::{Course, Hop, Step, Word, around_silent, hand_over, next_hop, step_to};
 use super::{Due, FLIGHTS_MAX, Forwarder};
 use crate::base::{Id, Instant, Load, Span};
 use crate::identity::Contact;
@@ -14,7 +14,7 @@ use crate::overlay::contract::{
     Arrival, Command, Copies, Effect, Fact, Failure, Label, Place, Reply, RequestId, Root, Wish,
 };
 use crate::wire::codec;
-use crate::wire::routing::{Errand, HOPS_MAX, Header, Holds, Outcome, ReturnHeader, TraceHop};
+use crate::wire::routing::{Errand, HOPS_MAX, Header, Holds, Outcome, ReturnHeader, TraceHop, WORDS_MAX, Why};
 use crate::wire::{Message, Routing};
 use bytes::Bytes;
 
@@ -56,7 +56,9 @@ impl Forwarder {
         if let Copies::MisledBy(liar) = wish.copies {
             self.hearsay.contradict(&liar);
         }
+        let words = if matches!(wish.copies, Copies::WillDo { .. }) { WORDS_MAX } else { 0 };
         let header = Flight::own_header(wish.key, self.view.id(), wish.errand, false, wish.patience);
+        let header = Header { words, ..header };
         let source = Source::Shard { asker: wish.asker, copies: wish.copies };
         if let Some(label) = self.take_in(now, source, header, wish.payload, out) {
             self.arrive(now, label, out);
@@ -81,6 +83,24 @@ impl Forwarder {
         match self.flights.get(&label) {
             Some(flight) if flight.stage == Stage::Visiting => self.proceed(now, label, out),
             _ => self.count_stray(),
+        }
+    }
+
+    /// The directory knows who has what the message is for: there, if there is a way; else the directory answers after all.
+    pub(super) fn on_point(&mut self, now: Instant, label: u32, holder: &Id, out: &mut Outbox<Effect>) {
+        let view = self.view.clone();
+        let me = view.id();
+        let Some(flight) = self.flights.get_mut(&label).filter(|flight| flight.may_be_pointed()) else {
+            return self.count_stray();
+        };
+        flight.pointed = true;
+        let step = step_to(&view, holder, flight.course(&me, view.ready), Why::Holds);
+        match step.filter(|_| flight.header.hops < HOPS_MAX) {
+            Some(step) => {
+                self.counts.pointed += 1;
+                self.hand_on(now, label, Step { word: Some(Word::Own), ..step }, out);
+            }
+            None => self.arrive(now, label, out),
         }
     }
 
@@ -122,6 +142,9 @@ impl Forwarder {
             if flight.tries == 1 && is_search && Forwarder::teaches(flight.header.errand) {
                 let spent = waited.saturating_sub(step.rtt + header.last);
                 self.ahead.learn(&step.target, &flight.header.key, spent);
+            }
+            if flight.goes_long(step) {
+                self.hearsay.learn_long(step.cost, waited);
             }
             let key = &flight.header.key;
             match (flight.header.errand, step.nearest) {
@@ -182,7 +205,7 @@ impl Forwarder {
         let until = now + patience;
         self.deadlines.set(Due::Patience(label), until);
         let (avoid, stage) = (Vec::new(), Stage::Waiting);
-        let flight = Flight { source, header, payload, began: now, until, stage, avoid, tries: 0 };
+        let flight = Flight { source, header, payload, began: now, until, stage, avoid, tries: 0, pointed: false };
         if flight.is_own() {
             let is_lookup = flight.header.errand == Errand::Lookup;
             let wait = if is_lookup { self.patience.for_answer().min(patience / 3) } else { patience / 3 };
@@ -195,8 +218,9 @@ impl Forwarder {
     /// Looks whether this node's directory has a say in it, and sends it on.
     fn arrive(&mut self, now: Instant, label: u32, out: &mut Outbox<Effect>) {
         let Some(flight) = self.flights.get(&label) else { return };
+        let is_for_another = flight.header.detour.is_some_and(|detour| detour.for_copy);
         match flight.header.errand {
-            Errand::Nearest if self.interest.contains(&flight.header.key) => {
+            Errand::Nearest if !is_for_another && self.interest.contains(&flight.header.key) => {
                 self.visit(now, label, Place::OnTheWay, out);
             }
             Errand::Lookup | Errand::Root | Errand::Nearest | Errand::Deposit => self.proceed(now, label, out),
@@ -211,7 +235,8 @@ impl Forwarder {
         let Some(flight) = self.flights.get_mut(&label) else { return };
         let holders = |words| self.hearsay.holders(now, &flight.header.key, words);
         let holders = flight.seeks_copy().map_or_else(Vec::new, holders);
-        let course = Course { holders: &holders, ..flight.course(&me, view.ready) };
+        let long = (self.hearsay.long(), flight.fetch());
+        let course = Course { holders: &holders, long, ..flight.course(&me, view.ready) };
         let relayed = flight.header.detour.and_then(|detour| hand_over(&view, detour, course));
         let hop = match relayed {
             Some(step) if !view.is_root_of(&flight.header.key) => Hop::Forward(step),
@@ -243,7 +268,8 @@ impl Forwarder {
     fn hand_on(&mut self, now: Instant, label: u32, step: Step, out: &mut Outbox<Effect>) {
         let me = self.view.id();
         let patience = self.custody_patience(&self.view, &step.to);
-        if self.flights.get(&label).and_then(Flight::seeks_copy) == Some(Words::All) {
+        let is_search = |flight: &&Flight| !flight.pointed && flight.seeks_copy() == Some(Words::All);
+        if self.flights.get(&label).filter(is_search).is_some() {
             self.note_search(now, step.word, out);
         }
         let Some(flight) = self.flights.get_mut(&label) else { return };
@@ -368,7 +394,8 @@ fn arrival(label: u32, flight: &Flight, me: &Id, place: Place, pressure: f64) ->
         Source::Client { .. } | Source::Shard { .. } => *me,
     };
     let Header { key, origin, .. } = flight.header;
-    Arrival { label: Label(label), key, origin, from, place, pressure, payload: flight.payload.clone() }
+    let (label, may_point, payload) = (Label(label), flight.may_be_pointed(), flight.payload.clone());
+    Arrival { label, key, origin, from, place, may_point, pressure, payload }
 }
 
 /// What a local client learns from the reply to its lookup.

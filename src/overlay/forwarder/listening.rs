@@ -119,13 +119,13 @@ const SEARCHES_LEAST: u32 = 4;
 const WINDOW: Span = Span::from_mins(30);
 /// Pause between two times; twice as long each time, up to half of what a word lasts, and where fewer than one search in so many
 /// was answered by what was told, longer. Guesses.
-const PAUSE_FIRST: Span = Span::from_secs(30);
+const PAUSE_FIRST: Span = Span::from_secs(10);
 const PAUSE_MAX: Span = Span::from_mins(30);
 const PAUSE_USELESS: Span = Span::from_hours(4);
 const USEFUL_SHARE: u32 = 10;
 /// Who asks is answered once in this time, with what was put together this long ago at most.
-const ANSWER_PAUSE: Span = Span::from_secs(20);
-const TOLD_FRESH: Span = Span::from_secs(10);
+const ANSWER_PAUSE: Span = Span::from_secs(5);
+const TOLD_FRESH: Span = Span::from_secs(3);
 /// Neighbours remembered: four times as many as are asked.
 const ANSWERED_MAX: usize = 4 * HEARERS;
 
@@ -141,10 +141,10 @@ mod tests {
             let notes = seconds.map(|second| (second, if second % 40 == 0 { None } else { word }));
             notes.filter(|(second, word)| listening.note(Instant::ORIGIN + Span::from_secs(*second), *word)).count()
         };
-        // After 30 s, 1, 2, 4, 8, 16 minutes, and each half hour then.
+        // After 10 s, 20, 40 and so on, and each half hour then.
         let heard = Some(Word::Heard(Span::ZERO));
         let (useful, useless) = (asked(heard, 10), asked(None, 10));
-        assert!((20..=26).contains(&useful) && (8..=12).contains(&useless), "{useful} {useless}");
+        assert!((22..=30).contains(&useful) && (10..=14).contains(&useless), "{useful} {useless}");
         // Twice an hour something is sought.
         let mut listening = Listening::default();
         let at = |hour: u64| Instant::ORIGIN + Span::from_mins(30) * hour;

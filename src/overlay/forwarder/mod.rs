@@ -58,6 +58,13 @@ pub enum Input {
         /// Of the arrival.
         label: Label,
     },
+    /// A directory shard knows who has what an arrival is for.
+    Point {
+        /// Of the arrival.
+        label: Label,
+        /// Who.
+        holder: Id,
+    },
     /// The link to a peer is gone.
     LinkDown {
         /// Which.
@@ -126,6 +133,7 @@ struct Counts {
     detours: u64,
     copies_asked: u64,
     copies_missed: u64,
+    pointed: u64,
     silent_hops: u64,
     timed_out: u64,
     stray: u64,
@@ -183,6 +191,7 @@ impl Machine for Forwarder {
             Input::Route(wish) => self.on_wish(now, wish, out),
             Input::Respond { label, payload } => self.on_respond(now, label.0, payload, out),
             Input::Onward { label } => self.on_onward(now, label.0, out),
+            Input::Point { label, holder } => self.on_point(now, label.0, &holder, out),
             Input::LinkDown { peer } => self.on_link_down(now, peer, out),
             Input::Wished { request, command } => self.on_wished(now, request, &command, out),
             Input::Due => {
@@ -211,6 +220,7 @@ impl Machine for Forwarder {
             Reading::counter("forwarder_detours_total", self.counts.detours),
             Reading::counter("forwarder_copies_asked_total", self.counts.copies_asked),
             Reading::counter("forwarder_copies_missed_total", self.counts.copies_missed),
+            Reading::counter("forwarder_pointed_total", self.counts.pointed),
             Reading::counter("forwarder_retries_spared_total", self.patience.spared()),
             Reading::counter("forwarder_silent_hops_total", self.counts.silent_hops),
             Reading::counter("forwarder_timed_out_total", self.counts.timed_out),

@@ -30,6 +30,8 @@ pub struct Step {
     pub target: Id,
     /// Round trip to the target as expected.
     pub rtt: Span,
+    /// And to whoever answers; as much, where that was not asked.
+    pub cost: Span,
     /// Why this target.
     pub why: Why,
     /// Whether only numeric closeness counts from here on.
@@ -75,8 +77,9 @@ pub struct Course<'a> {
     /// Neighbours that say they have a copy, or have heard of one, where that will do: asked whether that is progress or not, and so
     /// at the first two steps only. Whoever has none goes on by the rule, which from there on has its own floor.
     pub holders: &'a [Holder],
-    /// What is still to come where none of their words led, beside the way, in the mean.
-    pub fetch: Span,
+    /// How often as long as expected the way to who answers is where none of their words led, in the mean; and what is still to come
+    /// then.
+    pub long: (f64, Span),
 }
 
 impl Word {
@@ -119,7 +122,7 @@ pub fn next_hop(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Hop {
     {
         return Hop::Forward(step);
     }
-    let course = Course { holders: &[], fetch: Span::ZERO, ..course };
+    let course = Course { holders: &[], long: DIRECT, ..course };
     if covered && let Some(hop) = by_leaf_set(view, course) {
         return hop;
     }
@@ -146,7 +149,16 @@ pub fn hand_over(view: &RouteView, detour: Detour, course: Course<'_>) -> Option
     let (to, rtt) = (peer.contact.id(), peer.link()?.smoothed());
     let why = Why::Detour { to };
     let closing = course.closing;
-    (!course.avoid.contains(&to)).then_some(Step { to, target: to, rtt, why, closing, nearest: None, word: None })
+    (!course.avoid.contains(&to)).then_some(Step {
+        to,
+        target: to,
+        rtt,
+        cost: rtt,
+        why,
+        closing,
+        nearest: None,
+        word: None,
+    })
 }
 
 /// This step, or the next best one whose peer is not among those that were silent just now; the first if all are. To the
@@ -223,20 +235,21 @@ fn cheapest(view: &RouteView, course: Course<'_>, ahead: &Ahead) -> Option<Step>
         let search = if ahead.is_covered(&known.id, course.key) { Span::ZERO } else { SEARCH_PRICE };
         let elsewhere = ahead.distant() + ahead.extra(&known.id, course.key) + search;
         let is_cheaper = |cost: Span| best.as_ref().is_none_or(|(least, _)| cost < *least);
-        // Of the nearest it is said already.
-        let answers = match word {
-            Some(holder) => holder.chance,
-            None if course.any_answers && !is_nearest => ahead.answer_chance(&known.id, course.key),
-            None => 0.0,
-        };
         let beyond = at_goal.scaled(chance) + elsewhere.scaled(1.0 - chance);
-        let said = word.map_or(Span::ZERO, |holder| holder.word.beyond());
-        let fetch = if word.is_some() { course.fetch.scaled(1.0 - answers) } else { course.fetch };
-        let cost = known.rtt + said.scaled(answers) + beyond.scaled(1.0 - answers) + fetch;
+        let by_rule = |beyond: Span| (known.rtt + beyond).scaled(course.long.0) + course.long.1;
+        let cost = match word {
+            Some(Holder { word, chance, .. }) => {
+                (known.rtt + word.beyond()).scaled(*chance) + by_rule(beyond).scaled(1.0 - chance)
+            }
+            // Of the nearest it is said already.
+            None if is_nearest || !course.any_answers => by_rule(beyond),
+            None => by_rule(beyond.scaled(1.0 - ahead.answer_chance(&known.id, course.key))),
+        };
+        let expected = cost;
         let cost = if is_cheaper(cost) { cost.scaled(ahead.loads.factor(&known.to)) } else { cost };
         if is_cheaper(cost) {
             let step = known.step(Course { closing, ..course }, why);
-            best = Some((cost, Step { word: word.map(|holder| holder.word), ..step }));
+            best = Some((cost, Step { cost: expected, word: word.map(|holder| holder.word), ..step }));
         }
     }
     let step = best.map(|(_, step)| step).or_else(straight)?;
@@ -331,13 +344,13 @@ impl Known {
 
     pub(crate) fn step(&self, course: Course<'_>, why: Why) -> Step {
         let why = if self.to == self.id { why } else { Why::Detour { to: self.id } };
-        let (target, closing) = (self.id, course.closing);
-        Step { to: self.to, target, rtt: self.rtt, why, closing, nearest: None, word: None }
+        let (target, closing, rtt) = (self.id, course.closing, self.rtt);
+        Step { to: self.to, target, rtt, cost: rtt, why, closing, nearest: None, word: None }
     }
 }
 
-/// The step to this node of the leaf set.
-fn step_to(view: &RouteView, target: &Id, course: Course<'_>, why: Why) -> Option<Step> {
+/// The step to this node, over a link or through a neighbour that has one.
+pub(super) fn step_to(view: &RouteView, target: &Id, course: Course<'_>, why: Why) -> Option<Step> {
     let linked = view.peer(target).and_then(|peer| Known::over_link(peer, course));
     let through = || {
         let ways = two_links_away(view, Course { key: target, ..course });
@@ -367,3 +380,5 @@ const SEARCH_PRICE: Span = Span::from_millis(2);
 /// From this chance on the nearest known node is taken for the root: the best way to it is known, and a step to any
 /// other could only be chosen for an error of estimation. A guess.
 pub(crate) const CERTAIN: f64 = 0.9;
+/// As long as expected, and nothing more to come.
+pub(crate) const DIRECT: (f64, Span) = (1.0, Span::ZERO);

@@ -7,7 +7,7 @@
 use super::{Built, Rule};
 use crate::base::{Id, Span};
 use crate::overlay::forwarder::ahead::{Ahead, Scale};
-use crate::overlay::forwarder::next_hop::{CERTAIN, Course, Hop, Step, hand_over};
+use crate::overlay::forwarder::next_hop::{CERTAIN, Course, DIRECT, Hop, Step, hand_over};
 use crate::overlay::view::{Advert, RouteView};
 use crate::sim::underlay::Underlay;
 use crate::wire::probe::{REACH_NEAR, ReachEntry};
@@ -220,7 +220,7 @@ impl<'a> Walker<'a> {
                     trip.detours += usize::from(step.to != step.target);
                     let tried = std::mem::take(&mut avoid);
                     chosen = (detour.is_none() && step.to != step.target).then_some((at, closing, tried));
-                    detour = (step.to != step.target).then_some(Detour { to: step.target, floor });
+                    detour = (step.to != step.target).then_some(Detour { to: step.target, floor, for_copy: false });
                     (at, closing) = (next, step.closing);
                     steps.push((step, rtt));
                 }
@@ -259,7 +259,7 @@ impl<'a> Walker<'a> {
                 is_detoured,
                 any_answers: false,
                 holders: &[],
-                fetch: Span::ZERO,
+                long: DIRECT,
             };
             let relayed = detour.and_then(|detour| hand_over(&view, detour, course));
             let hop = match relayed {

@@ -376,7 +376,8 @@ impl Town {
             }
             if let Some(place) = place {
                 let shard = self.nodes[here].sharding.shard_of(&key);
-                let arrival = Arrival { label: Label(label), key, origin, from, place, pressure: 1.0, payload };
+                let arrival =
+                    Arrival { label: Label(label), key, origin, from, place, may_point: false, pressure: 1.0, payload };
                 self.later(MESSAGE_TIME, here, shard, Input::Arrived(arrival));
                 if place != Place::Passing {
                     return;

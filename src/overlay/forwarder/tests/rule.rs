@@ -5,7 +5,7 @@
 
 use super::super::ahead::Scale;
 use super::super::hearsay::Holder;
-use super::super::next_hop::{Course, Hop, Word, next_hop};
+use super::super::next_hop::{Course, DIRECT, Hop, Word, next_hop};
 use super::super::*;
 use super::{contact, view};
 use crate::base::{Id, Instant, Load, RttEstimate, Span};
@@ -93,7 +93,7 @@ fn course<'a>(key: &'a Id, floor: &'a Id) -> Course<'a> {
         is_detoured: false,
         any_answers: false,
         holders: &[],
-        fetch: Span::ZERO,
+        long: DIRECT,
     }
 }
 
@@ -212,7 +212,7 @@ proptest! {
         let (mut at, mut closing, mut hops) = (from, false, 0);
         loop {
             let me = views[at].id();
-            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[], is_detoured: false, any_answers: false, holders: &[], fetch: Span::ZERO };
+            let course = Course { key: &key, closing, floor: Some(&me), avoid: &[], is_detoured: false, any_answers: false, holders: &[], long: DIRECT };
             match next_hop(&views[at], course, &Ahead::new()) {
                 Hop::Root => break,
                 Hop::Stuck => prop_assert!(false, "stuck at {me:?}"),

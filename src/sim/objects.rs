@@ -276,6 +276,35 @@ mod tests {
         assert_eq!(stage.world.operations().count(), 0);
     }
 
+    /// 64 nodes of 20 links each: whoever asks for much soon has a way of two links to most of what there is.
+    #[test]
+    fn who_asks_for_much_hears_of_copies_and_comes_to_them_quicker() {
+        for seed in 1..=2 {
+            let mut plan = crate::sim::Plan::from_seed(seed);
+            plan.underlay = Box::new(Plane::new(seed, Span::from_millis(200)));
+            (plan.router.leaf_set_per_side, plan.router.link_budget) = (4, 20);
+            let mut stage = Stage::with(plan);
+            stage.join_in_crowds(64, &mut |_| {});
+            stage.settle(Span::from_secs(120));
+            let nodes = stage.ready();
+            let drawn = draw_objects(&mut Chance::from_seed(seed), &nodes, 5, 1);
+            let published = stage.publish_all(drawn, 20.0, &mut |_| {});
+            let asks = draw_asks(&mut Chance::from_seed(seed), &nodes, &published.objects, 30);
+            let gets = stage.fetch_all(&asks, &published.objects, 20.0, &mut |_| {});
+            let gets: Vec<Find> = gets.into_iter().map(|get| get.expect("found")).collect();
+            let median = |gets: &[Find]| crate::survey::Finds::of(gets).and_then(|f| f.stretch).expect("pairs").p50;
+            let (first, last) = (median(&gets[..128]), median(&gets[gets.len() / 2..]));
+            assert!(last < first * 0.75 && last < 1.5, "seed {seed}: stretch {first:.2} at first, {last:.2} then");
+            let told = |name: &str| -> f64 {
+                let readings = stage.world.nodes().iter().flat_map(crate::sim::Node::readings);
+                readings.filter(|reading| reading.name == name).map(|reading| reading.value).sum()
+            };
+            assert!(told("forwarder_copies_heard_of") > 0.0 && told("forwarder_pointed_total") > 0.0);
+            let (asked, missed) = (told("forwarder_copies_asked_total"), told("forwarder_copies_missed_total"));
+            assert!(missed < asked * 0.05, "seed {seed}: {missed} of {asked} words came to nothing");
+        }
+    }
+
     #[test]
     fn over_tables_built_directly_a_message_ends_at_the_first_copy_on_its_way() {
         let underlay = Plane::new(9, Span::from_millis(100));

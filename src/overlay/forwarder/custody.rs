@@ -94,9 +94,9 @@ impl Forwarder {
         }
     }
 
-    /// A wish of our own takes longer than it should: whoever took custody may have died with it, or the answer was lost,
-    /// for which nobody waits but us. It goes again by another way, after twice the time the next time; the first answer
-    /// counts.
+    /// A wish of our own, or what was handed to a holder, takes longer than it should: whoever took custody may have died with it, or
+    /// the answer was lost, for which nobody waits but us. It goes again by another way, after twice the time the next time; the
+    /// first answer counts.
     pub(super) fn on_second_due(&mut self, now: Instant, label: u32, out: &mut Outbox<Effect>) {
         let Some(flight) = self.flights.get(&label) else { return };
         let again = now + now.since(flight.began);

@@ -98,6 +98,8 @@ impl Forwarder {
         match step.filter(|_| flight.header.hops < HOPS_MAX) {
             Some(step) => {
                 self.counts.pointed += 1;
+                // Anybody may claim to have it: who takes it and does not answer is not waited for.
+                self.deadlines.set(Due::Second(label), now + step.rtt * 2 + POINTED_WAIT);
                 self.hand_on(now, label, Step { word: Some(Word::Own), ..step }, out);
             }
             None => self.arrive(now, label, out),
@@ -346,7 +348,7 @@ impl Forwarder {
         let flight = self.flights.remove(&label)?;
         self.deadlines.clear(&Due::Custody(label));
         self.deadlines.clear(&Due::Patience(label));
-        if flight.is_own() {
+        if flight.is_own() || flight.pointed {
             self.deadlines.clear(&Due::Second(label));
         }
         Some(flight)
@@ -413,6 +415,8 @@ fn root_of(header: ReturnHeader, payload: &[u8], took: Span) -> Result<Reply, Fa
 
 /// A reply that overtakes the receipt says that custody took no longer than this beyond the round trip.
 const RECEIPT_SPAN: Span = Span::from_millis(50);
+/// Beside two round trips: what a holder may take to read it. As long as whoever fetches waits before it asks a second one.
+const POINTED_WAIT: Span = Span::from_millis(300);
 /// A stranger's patience is believed up to this: ten times the default.
 const PATIENCE_MAX: Span = Span::from_secs(100);
 /// Pause before a message that nobody can take is tried again; a new view wakes it earlier.

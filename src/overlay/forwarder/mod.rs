@@ -111,7 +111,7 @@ enum Due {
     Custody(u32),
     /// The source of this flight stops waiting.
     Patience(u32),
-    /// This flight of our own has taken suspiciously long.
+    /// This flight of our own, or one handed to a holder, has taken suspiciously long.
     Second(u32),
 }
 

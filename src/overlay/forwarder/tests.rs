@@ -10,7 +10,7 @@ use crate::overlay::contract::{Asker, Copies, Fact, Failure, Place, Reply};
 use crate::overlay::view::{Advert, LeafView, PeerView, Way};
 use crate::wire::Message;
 use crate::wire::probe::ReachEntry;
-use crate::wire::routing::{Errand, Held, Holds, Outcome, ReturnHeader, Why};
+use crate::wire::routing::{Errand, Heard, Held, Holds, Outcome, ReturnHeader, Why};
 use std::collections::VecDeque;
 
 mod rule;
@@ -319,6 +319,106 @@ fn the_directory_on_the_way_is_asked_and_may_pass() {
     let returned = ring.told.pop();
     let Some((_, Fact::Returned { asker: whose, outcome, payload, .. })) = returned else { panic!("{returned:?}") };
     assert_eq!((whose, outcome, &payload[..]), (asker, Outcome::Answered { by: key }, &b"!"[..]));
+}
+
+/// One neighbour has heard of a copy at a neighbour of its own, which has none any more: from there on the message goes by the rule,
+/// whatever others say.
+#[test]
+fn a_message_goes_two_steps_for_others_word_and_no_further() {
+    let mut ring = Ring::of(20, 2, 1);
+    let (key, teller, holder) = (ring.ids[11], ring.ids[19], ring.ids[15]);
+    let held = Held::of(&key);
+    let near = Way::Link { rtt: RttEstimate::first(Span::from_millis(1)) };
+    let come_near = |view: &mut RouteView, id: Id| {
+        view.peers.iter_mut().filter(|peer| peer.contact.id() == id).for_each(|peer| peer.way = near);
+    };
+    ring.change_view(0, |view| come_near(view, teller));
+    ring.change_view(19, |view| come_near(view, holder));
+    let heard = vec![Heard::of(held, Span::from_millis(1)).expect("near")];
+    ring.give(0, Input::Heard { from: teller, message: Routing::Hearsay(heard) });
+    ring.give(19, Input::Heard { from: holder, message: Routing::Holds(Holds { part: 0, copies: vec![held] }) });
+    let liar = Routing::Holds(Holds { part: 0, copies: vec![held] });
+    ring.give(15, Input::Heard { from: ring.ids[1], message: liar });
+    let (asker, payload, patience) = (Asker { shard: 0, number: 1 }, Bytes::new(), Span::from_secs(5));
+    let copies = Copies::WillDo { fetch: Span::from_millis(200) };
+    ring.give(0, Input::Route(Wish { asker, key, errand: Errand::Nearest, payload, patience, copies }));
+    let mut steps = Vec::new();
+    while let Some((from, to, message)) = ring.mail.pop_front() {
+        let Message::Routing(message) = message else { panic!("not routing") };
+        if let Routing::Forward(header, _) = &message {
+            steps.push((to, header.words));
+        }
+        ring.give(ring.index(&to), Input::Heard { from, message });
+    }
+    assert_eq!(steps[..2], [(teller, 1), (holder, 0)]);
+    assert!(steps.len() > 2 && steps[2..].iter().all(|(to, words)| *to != ring.ids[1] && *words == 0), "{steps:?}");
+    let Some((at, Fact::Arrived(arrival))) = ring.told.pop() else { panic!("no arrival") };
+    assert_eq!((at, arrival.place, arrival.may_point), (key, Place::Root, false));
+    ring.give(11, Input::Respond { label: arrival.label, payload: Bytes::new() });
+    ring.run();
+    let Some((_, Fact::Returned { word_of, .. })) = ring.told.pop() else { panic!("no answer") };
+    assert_eq!(word_of, Some(teller), "so that nothing it may lead to is taken for the root's word");
+}
+
+#[test]
+fn what_a_directory_points_to_a_holder_is_handed_there_over_a_link_or_a_neighbours() {
+    for through in [None, Some(7)] {
+        let mut ring = Ring::of(20, 2, 1);
+        let (key, holder) = (ring.ids[11], ring.ids[4]);
+        if let Some(via) = through {
+            ring.only_through(11, ring.ids[via], holder);
+            // Whoever carries it there knows of holders as well, and is not asked.
+            ring.nodes[via].interest.add(&key);
+        }
+        ring.nodes[4].interest.add(&key);
+        let (asker, payload, patience) = (Asker { shard: 0, number: 1 }, Bytes::from_static(b"?"), Span::from_secs(5));
+        let copies = Copies::WillDo { fetch: Span::ZERO };
+        ring.give(0, Input::Route(Wish { asker, key, errand: Errand::Nearest, payload, patience, copies }));
+        let arrived = |ring: &mut Ring| {
+            while ring.told.is_empty() {
+                let Some((from, to, message)) = ring.mail.pop_front() else { panic!("lost") };
+                let Message::Routing(message) = message else { panic!("not routing") };
+                ring.give(ring.index(&to), Input::Heard { from, message });
+            }
+            let Some((at, Fact::Arrived(arrival))) = ring.told.pop() else { panic!("no arrival") };
+            (ring.index(&at), arrival)
+        };
+        let (at, arrival) = arrived(&mut ring);
+        assert_eq!((at, arrival.may_point), (11, true));
+        // A holder nobody knows a way to: it arrives once more, to be answered here.
+        ring.give(11, Input::Point { label: arrival.label, holder: Id::MAX });
+        let (at, again) = arrived(&mut ring);
+        assert_eq!((at, again.label, again.may_point), (11, arrival.label, false));
+        ring.give(11, Input::Onward { label: arrival.label });
+        let (at, arrival) = arrived(&mut ring);
+        assert_eq!((at, arrival.place), (11, Place::Root));
+        ring.give(11, Input::Respond { label: arrival.label, payload: Bytes::new() });
+        ring.run();
+        ring.told.clear();
+        // The same once more, to one there is a way to.
+        let wish = Wish { asker, key, errand: Errand::Nearest, payload: Bytes::new(), patience, copies };
+        ring.give(0, Input::Route(wish));
+        let (_, arrival) = arrived(&mut ring);
+        ring.give(11, Input::Point { label: arrival.label, holder });
+        let (at, arrival) = arrived(&mut ring);
+        assert_eq!((at, arrival.place, arrival.may_point), (4, Place::OnTheWay, false), "through {through:?}");
+        ring.give(4, Input::Respond { label: arrival.label, payload: Bytes::from_static(b"!") });
+        ring.run();
+        let Some((_, Fact::Returned { outcome, payload, .. })) = ring.told.pop() else { panic!("no answer") };
+        assert_eq!((outcome, &payload[..]), (Outcome::Answered { by: holder }, &b"!"[..]));
+        // Who claims to have it, and takes it, and says nothing, is not waited for.
+        let wish = Wish { asker, key, errand: Errand::Nearest, payload: Bytes::new(), patience, copies };
+        ring.give(0, Input::Route(wish));
+        let (_, arrival) = arrived(&mut ring);
+        ring.give(11, Input::Point { label: arrival.label, holder });
+        assert_eq!(arrived(&mut ring).0, 4);
+        ring.run();
+        let is_back = |(at, fact): &(Id, Fact)| {
+            let arrival = if let Fact::Arrived(arrival) = fact { Some(arrival) } else { None };
+            *at == key && arrival.is_some_and(|arrival| arrival.place == Place::Root && !arrival.may_point)
+        };
+        assert!(ring.told.iter().any(is_back), "through {through:?}");
+    }
 }
 
 /// A neighbour far from the way says that it has what it has not: the message reaches the root from there, the neighbour's

@@ -10,7 +10,6 @@ use super::ground::Counter;
 use super::stands::Stand;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::Effect;
-use crate::wire::probe::REACH_NEAR;
 use crate::wire::routing::{HEARERS, HOLDS_MAX, Held, Holds};
 use crate::wire::{Message, Routing};
 use std::collections::BTreeSet;
@@ -80,10 +79,16 @@ impl Directory {
         let leased = || stands.held().filter(|(_, stand)| stand.is_immutable()).map(|(root, _)| *root);
         let told = leased().count();
         let is_wanted = self.spread.holding.kept_wanted.is_some_and(|at| now.since(at) < TOLD_AGAIN);
-        let kept = || self.values.blobs().filter(|_| is_wanted);
+        let kept = self.values.blobs().filter(|_| is_wanted);
         let most = HOLDS_MAX / self.sharding.count();
-        let copies = first_of(asked_for.chain(leased()).chain(kept()), most);
-        let only_kept = first_of(kept(), most);
+        let mut copies = BTreeSet::new();
+        for object in asked_for.chain(leased()).chain(kept) {
+            if copies.len() == most {
+                break;
+            }
+            copies.insert(Held::of(&object));
+        }
+        let copies: Vec<Held> = copies.into_iter().collect();
         let next = now + self.ground.chance.jittered(TOLD_PAUSE, 0.5);
         let kept_told = is_wanted.then(|| (self.values.len(), now + TOLD_PAUSE_EACH * copies.len() as u64));
         self.spread.holding = Holding { told, news: 0, next, kept_told, ..self.spread.holding };
@@ -92,29 +97,12 @@ impl Directory {
             self.ground.wake(Due::Holding, TOLD_AGAIN);
         }
         let part = self.sharding.slice(self.ground.shard).shard;
-        for (place, (_, to)) in self.ground.view.nearest_linked(HEARERS).into_iter().enumerate() {
-            // Who is farther off has nearer ones to ask for what is held under leases.
-            let copies = if place < REACH_NEAR { &copies } else { &only_kept };
-            if place >= REACH_NEAR && copies.is_empty() {
-                break;
-            }
+        for (_, to) in self.ground.view.nearest_linked(HEARERS) {
             self.ground.tally.count(Counter::Leases, "told");
             let holds = Holds { part, copies: copies.clone() };
             self.ground.out.push(Effect::Send { to, message: Message::Routing(Routing::Holds(holds)) });
         }
     }
-}
-
-/// The beginnings of the first of these ids, as many as there may be, in order.
-fn first_of(objects: impl Iterator<Item = Id>, most: usize) -> Vec<Held> {
-    let mut copies = BTreeSet::new();
-    for object in objects {
-        if copies.len() == most {
-            break;
-        }
-        copies.insert(Held::of(&object));
-    }
-    copies.into_iter().collect()
 }
 
 /// Copies that came or went before it is worth a message to all of them, at least, and as one part in so many of what was told.

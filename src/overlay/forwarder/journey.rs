@@ -270,7 +270,10 @@ impl Forwarder {
     fn hand_on(&mut self, now: Instant, label: u32, step: Step, out: &mut Outbox<Effect>) {
         let me = self.view.id();
         let patience = self.custody_patience(&self.view, &step.to);
-        let is_search = |flight: &&Flight| !flight.pointed && flight.seeks_copy() == Some(Words::All);
+        let is_search = |flight: &&Flight| {
+            let seeks = !flight.pointed && flight.seeks_copy() == Some(Words::All);
+            seeks && (step.word.is_some() || self.hearsay.is_long(flight.fetch()))
+        };
         if self.flights.get(&label).filter(is_search).is_some() {
             self.note_search(now, step.word, out);
         }

@@ -10,7 +10,6 @@ use super::ground::Counter;
 use super::stands::Stand;
 use crate::base::{Id, Instant, Span};
 use crate::overlay::contract::Effect;
-use crate::wire::probe::REACH_NEAR;
 use crate::wire::routing::{HEARERS, HOLDS_MAX, Held, Holds};
 use crate::wire::{Message, Routing};
 use std::collections::BTreeSet;
@@ -81,10 +80,16 @@ impl Directory {
         let told = leased().count();
         let is_wanted = self.spread.holding.own_wanted.is_some_and(|at| now.since(at) < TOLD_AGAIN);
         let own =
-            || self.publications.by_object.keys().take_while(|_| is_wanted).filter(|object| is_kept(object)).copied();
+            self.publications.by_object.keys().take_while(|_| is_wanted).filter(|object| is_kept(object)).copied();
         let most = HOLDS_MAX / self.sharding.count();
-        let copies = first_of(asked_for.chain(leased()).chain(own()), most);
-        let only_own = first_of(own(), most);
+        let mut copies = BTreeSet::new();
+        for object in asked_for.chain(leased()).chain(own) {
+            if copies.len() == most {
+                break;
+            }
+            copies.insert(Held::of(&object));
+        }
+        let copies: Vec<Held> = copies.into_iter().collect();
         let next = now + self.ground.chance.jittered(TOLD_PAUSE, 0.5);
         let own_told = is_wanted.then(|| (self.publications.len(), now + TOLD_PAUSE_EACH * copies.len() as u64));
         self.spread.holding = Holding { told, news: 0, next, own_told, ..self.spread.holding };
@@ -93,28 +98,12 @@ impl Directory {
             self.ground.wake(Due::Holding, TOLD_AGAIN);
         }
         let part = self.sharding.slice(self.ground.shard).shard;
-        let near = self.ground.view.nearest_linked(HEARERS);
-        let (near, others) = near.split_at(near.len().min(REACH_NEAR));
-        let others: &[(Span, Id)] = if only_own.is_empty() { &[] } else { others };
-        let told = near.iter().map(|(_, to)| (*to, &copies)).chain(others.iter().map(|(_, to)| (*to, &only_own)));
-        for (to, copies) in told {
+        for (_, to) in self.ground.view.nearest_linked(HEARERS) {
             self.ground.tally.count(Counter::Leases, "told");
             let holds = Holds { part, copies: copies.clone() };
             self.ground.out.push(Effect::Send { to, message: Message::Routing(Routing::Holds(holds)) });
         }
     }
-}
-
-/// The beginnings of the first of these ids, as many as there may be, in order.
-fn first_of(objects: impl Iterator<Item = Id>, most: usize) -> Vec<Held> {
-    let mut copies = BTreeSet::new();
-    for object in objects {
-        if copies.len() == most {
-            break;
-        }
-        copies.insert(Held::of(&object));
-    }
-    copies.into_iter().collect()
 }
 
 /// Copies that came or went before it is worth a message to all of them, at least, and as one part in so many of what was told.

@@ -1,7 +1,7 @@
 //! What the neighbours are told of copies held here.
 //!
-//! Owns: when this shard tells the nearest neighbours of what it answers for others, and of what it has published, once others ask
-//! for that; and what of it.
+//! Owns: when this shard tells the nearest neighbours of what it answers for others, and of what it keeps and others ask for; and
+//! what of it.
 //! Never does: tell of what changes: by the time that is heard the lease may be over.
 
 use super::Directory;
@@ -21,15 +21,15 @@ pub(super) struct Holding {
     news: usize,
     /// Not to be told again before.
     next: Instant,
-    /// When others last asked for what was published here.
-    own_wanted: Option<Instant>,
-    /// How much that was when it was last told, and until when that will do.
-    own_told: Option<(usize, Instant)>,
+    /// When others last asked for what is kept here for good.
+    kept_wanted: Option<Instant>,
+    /// How much of that there was when it was last told, and until when only so much is told.
+    kept_told: Option<(usize, Instant)>,
 }
 
 impl Holding {
     pub(super) fn new() -> Holding {
-        Holding { told: 0, news: 0, next: Instant::ORIGIN, own_wanted: None, own_told: None }
+        Holding { told: 0, news: 0, next: Instant::ORIGIN, kept_wanted: None, kept_told: None }
     }
 }
 
@@ -49,16 +49,16 @@ impl Directory {
         self.ground.deadlines.set_earlier(Due::Holding, at);
     }
 
-    /// Others ask for what was published here: the neighbours are told of all of it.
-    pub(super) fn note_own_wanted(&mut self) {
+    /// Others ask for what is kept here for good: the neighbours are told of all of it.
+    pub(super) fn note_kept_wanted(&mut self) {
         if !self.ground.view.ready {
             return;
         }
-        let (now, published, holding) = (self.ground.now, self.publications.len(), &mut self.spread.holding);
-        holding.own_wanted = Some(now);
-        let at = match holding.own_told {
+        let (now, kept, holding) = (self.ground.now, self.values.len(), &mut self.spread.holding);
+        holding.kept_wanted = Some(now);
+        let at = match holding.kept_told {
             None => now,
-            Some((told, until)) if told != published => until,
+            Some((told, until)) if told != kept => until,
             Some(_) => return,
         };
         self.ground.deadlines.set_earlier(Due::Holding, at.max(holding.next).max(now + TOLD_FIRST));
@@ -78,12 +78,11 @@ impl Directory {
         let asked_for = asked_for.filter(|object| is_leased(object) || is_kept(object));
         let leased = || stands.held().filter(|(_, stand)| stand.is_immutable()).map(|(root, _)| *root);
         let told = leased().count();
-        let is_wanted = self.spread.holding.own_wanted.is_some_and(|at| now.since(at) < TOLD_AGAIN);
-        let own =
-            self.publications.by_object.keys().take_while(|_| is_wanted).filter(|object| is_kept(object)).copied();
+        let is_wanted = self.spread.holding.kept_wanted.is_some_and(|at| now.since(at) < TOLD_AGAIN);
+        let kept = self.values.blobs().filter(|_| is_wanted);
         let most = HOLDS_MAX / self.sharding.count();
         let mut copies = BTreeSet::new();
-        for object in asked_for.chain(leased()).chain(own) {
+        for object in asked_for.chain(leased()).chain(kept) {
             if copies.len() == most {
                 break;
             }
@@ -91,8 +90,8 @@ impl Directory {
         }
         let copies: Vec<Held> = copies.into_iter().collect();
         let next = now + self.ground.chance.jittered(TOLD_PAUSE, 0.5);
-        let own_told = is_wanted.then(|| (self.publications.len(), now + TOLD_PAUSE_EACH * copies.len() as u64));
-        self.spread.holding = Holding { told, news: 0, next, own_told, ..self.spread.holding };
+        let kept_told = is_wanted.then(|| (self.values.len(), now + TOLD_PAUSE_EACH * copies.len() as u64));
+        self.spread.holding = Holding { told, news: 0, next, kept_told, ..self.spread.holding };
         if told > 0 || is_wanted {
             // Some have come near since, and heard nothing; and what was told lasts an hour.
             self.ground.wake(Due::Holding, TOLD_AGAIN);
@@ -114,7 +113,7 @@ const NEWS_SHARE: usize = 2;
 /// some seconds.
 const TOLD_FIRST: Span = Span::from_secs(2);
 const TOLD_PAUSE: Span = Span::from_secs(10);
-/// Pause between two tellings of what is published, for each copy told: so that costs 200 bytes a second at most. A guess.
+/// Pause between two tellings of what is kept, for each copy told: so that costs 200 bytes a second at most. A guess.
 const TOLD_PAUSE_EACH: Span = Span::from_secs(1);
 /// And then without news, while there is anything to tell.
 const TOLD_AGAIN: Span = Span::from_mins(30);

@@ -204,8 +204,8 @@ impl Directory {
             return self.cannot(replier, &object, Some(request));
         }
         self.note_request(replier, &object, source, served);
-        if entry.version == 0 && entry.is_published() && source.is_some() {
-            self.note_own_wanted();
+        if entry.version == 0 && source.is_some() {
+            self.note_kept_wanted();
         }
         if entry.bytes > inline_bytes_max {
             let is_record = entry.version > 0;

@@ -267,6 +267,11 @@ impl Values {
         self.by_expiry.first().map(|(at, _)| *at)
     }
 
+    /// The blobs kept here, in order.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = Id> {
+        self.entries.iter().filter(|(_, entry)| entry.version == 0).map(|(object, _)| *object)
+    }
+
     /// How many are kept.
     pub(super) fn len(&self) -> usize {
         self.entries.len()

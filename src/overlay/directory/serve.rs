@@ -235,8 +235,7 @@ impl Directory {
         let me = self.ground.me();
         let known = |holder: &Holder| {
             let id = holder.contact.id();
-            let rtt = self.ground.view.way_to(&id).filter(|_| id != me);
-            Known { rtt, load: self.ground.loads.said(&id).unwrap_or(holder.load) }
+            Known { rtt: self.ground.view.way_to(&id).filter(|_| id != me), load: holder.load }
         };
         let known: Vec<Known> = holders.iter().map(known).collect();
         let best = *super::choose::order(&known, &mut self.ground.chance).first()?;

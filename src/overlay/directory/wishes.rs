@@ -25,7 +25,7 @@ pub(super) struct Wishes {
     /// What fetches from holders took.
     pub(super) fetch_time: Option<RttEstimate>,
     /// In seconds, from the answer to a get that no neighbour's word led to until the object was here: nothing, if it was the answer.
-    pub(super) fetch_beyond: Option<Ewma>,
+    fetch_beyond: Option<Ewma>,
 }
 
 /// One of them.

@@ -157,7 +157,7 @@ impl Forwarder {
             flight.avoid.push(peer);
         }
         if let Some(step) = flight.holder() {
-            self.counts.copies_missed += u64::from(self.hearsay.judge(step, None, Span::ZERO));
+            self.hearsay.judge(step, None, Span::ZERO);
         }
         self.counts.retried += 1;
         if flight.tries < self.tuning.tries_max {
@@ -176,7 +176,7 @@ impl Forwarder {
         self.counts.timed_out += 1;
         if let Some(flight) = self.flights.get(&label) {
             if let Some(step) = flight.holder() {
-                self.counts.copies_missed += u64::from(self.hearsay.judge(step, None, Span::ZERO));
+                self.hearsay.judge(step, None, Span::ZERO);
             }
             match flight.source {
                 super::flight::Source::Client { request } => {

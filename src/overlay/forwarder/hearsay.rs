@@ -21,6 +21,8 @@ pub struct Hearsay {
     said: BoundedMap<Id, Said, NEIGHBOURS_MAX>,
     /// What searches that no word led took, and what was expected, in seconds.
     long: Option<(Ewma, Ewma)>,
+    /// Words that came to nothing.
+    missed: u64,
     pub(super) listening: Listening,
 }
 
@@ -126,18 +128,17 @@ impl Hearsay {
     }
 
     /// What came of a step after `waited`, if that was for a neighbour's word: `by` answered, or nobody. Of a detour it may be the
-    /// relay that had no link. Who has heard of a copy is judged by how soon the answer came, whoever it was from. Says whether the
-    /// word was not true.
-    pub fn judge(&mut self, step: &Step, by: Option<&Id>, waited: Span) -> bool {
+    /// relay that had no link. Who has heard of a copy is judged by how soon the answer came, whoever it was from.
+    pub fn judge(&mut self, step: &Step, by: Option<&Id>, waited: Span) {
         let was_true = match step.word {
-            None => return false,
+            None => return,
             Some(Word::Own) => by == Some(&step.target),
             Some(Word::Heard(rtt)) => by.is_some() && waited <= (step.rtt + rtt).scaled(AS_SOON) + AS_SOON_FLOOR,
         };
         if was_true || step.to == step.target {
             self.learn(&step.target, was_true);
         }
-        !was_true
+        self.missed += u64::from(!was_true);
     }
 
     /// A neighbour answered, but with no copy.
@@ -174,6 +175,11 @@ impl Hearsay {
     /// How many copies are known at neighbours.
     pub fn copies(&self) -> usize {
         self.said.iter().map(|(_, said)| said.len()).sum()
+    }
+
+    /// How many words came to nothing.
+    pub fn missed(&self) -> u64 {
+        self.missed
     }
 
     /// How many words of copies at neighbours' neighbours are kept.
@@ -319,9 +325,10 @@ mod tests {
         let rtt = Span::from_millis(10);
         let (why, nearest) = (crate::wire::routing::Why::Holds, None);
         let step = Step { to: teller, target: teller, rtt, cost: rtt, why, closing: false, nearest, word: Some(word) };
-        assert!((0..20).all(|_| !hearsay.judge(&step, Some(&holder), Span::from_millis(70))));
-        assert_eq!(told(&hearsay, 1)[0].chance, 1.0);
-        assert!((0..20).all(|_| hearsay.judge(&step, Some(&holder), Span::from_millis(300))));
+        (0..20).for_each(|_| hearsay.judge(&step, Some(&holder), Span::from_millis(70)));
+        assert_eq!((hearsay.missed(), told(&hearsay, 1)[0].chance), (0, 1.0));
+        (0..20).for_each(|_| hearsay.judge(&step, Some(&holder), Span::from_millis(300)));
+        assert_eq!(hearsay.missed(), 20);
         assert!(told(&hearsay, 1)[0].chance < 0.5);
         // Its own copy counts more.
         hearsay.hear(at(1), teller, holds(0, &[1]));

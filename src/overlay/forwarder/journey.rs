@@ -151,9 +151,7 @@ impl Forwarder {
             let key = &flight.header.key;
             match (flight.header.errand, step.nearest) {
                 _ if flight.tries > 1 || step.is_handed_over() => {}
-                _ if step.word.is_some() => {
-                    self.counts.copies_missed += u64::from(self.hearsay.judge(step, Some(&by), waited));
-                }
+                _ if step.word.is_some() => self.hearsay.judge(step, Some(&by), waited),
                 // What others answer as well says nothing of who the root is.
                 (Errand::Nearest, _) => self.ahead.learn_answer(&step.target, key, by.begins_like(&step.target)),
                 (_, Some(nearest)) => self.ahead.learn_root(&nearest, key, by.begins_like(&nearest)),
@@ -237,8 +235,10 @@ impl Forwarder {
         let Some(flight) = self.flights.get_mut(&label) else { return };
         let holders = |words| self.hearsay.holders(now, &flight.header.key, words);
         let holders = flight.seeks_copy().map_or_else(Vec::new, holders);
-        let long = (self.hearsay.long(), flight.fetch());
-        let course = Course { holders: &holders, long, ..flight.course(&me, view.ready) };
+        let mut course = flight.course(&me, view.ready);
+        if !holders.is_empty() {
+            course = Course { holders: &holders, long: (self.hearsay.long(), flight.fetch()), ..course };
+        }
         let relayed = flight.header.detour.and_then(|detour| hand_over(&view, detour, course));
         let hop = match relayed {
             Some(step) if !view.is_root_of(&flight.header.key) => Hop::Forward(step),

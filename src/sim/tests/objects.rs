@@ -1,13 +1,17 @@
-//! Objects where much changes at once.
+//! Objects where much changes at once, or much is asked for.
 //!
 //! Owns: what is put before a network grows to many times its size, or a keeper comes back without its disk, and where it is
-//! afterwards.
+//! afterwards; and what words of copies are worth, true and untrue.
 //! Never does: storms: they have a script.
 
 use super::super::node::Feed;
+use super::super::objects::{draw_asks, draw_objects};
+use super::super::underlay::Plane;
 use super::super::{Plan, Stage};
-use crate::base::{Id, Span};
+use super::crawl::counted;
+use crate::base::{Chance, Id, Span};
 use crate::overlay::forwarder;
+use crate::survey::{Find, Finds};
 use crate::wire::object::Value;
 use crate::wire::routing::{Held, Holds};
 use crate::wire::{Blob, Routing};
@@ -106,5 +110,31 @@ fn neighbours_that_say_they_have_what_they_have_not_cost_a_get_little_and_soon_n
             at_first > 10.0 && at_last < at_first * 0.2,
             "seed {seed}: {at_first} of 40 words untrue at first, {at_last} last"
         );
+    }
+}
+
+/// 64 nodes of 20 links each: whoever asks for much soon has a way of two links to most of what there is.
+#[test]
+fn who_asks_for_much_hears_of_copies_and_comes_to_them_quicker() {
+    for seed in 1..=2 {
+        let mut plan = Plan::from_seed(seed);
+        plan.underlay = Box::new(Plane::new(seed, Span::from_millis(200)));
+        (plan.router.leaf_set_per_side, plan.router.link_budget) = (4, 20);
+        let mut stage = Stage::with(plan);
+        stage.join_in_crowds(64, &mut |_| {});
+        stage.settle(Span::from_secs(120));
+        let nodes = stage.ready();
+        let drawn = draw_objects(&mut Chance::from_seed(seed), &nodes, 5, 1);
+        let published = stage.publish_all(drawn, 20.0, &mut |_| {});
+        let asks = draw_asks(&mut Chance::from_seed(seed), &nodes, &published.objects, 30);
+        let gets = stage.fetch_all(&asks, &published.objects, 20.0, &mut |_| {});
+        let gets: Vec<Find> = gets.into_iter().map(|get| get.expect("found")).collect();
+        let median = |gets: &[Find]| Finds::of(gets).and_then(|f| f.stretch).expect("pairs").p50;
+        let (first, last) = (median(&gets[..128]), median(&gets[gets.len() / 2..]));
+        assert!(last < first * 0.75 && last < 1.5, "seed {seed}: stretch {first:.2} at first, {last:.2} then");
+        let told = |name| counted(&stage, name, None);
+        assert!(told("forwarder_copies_heard_of") > 0.0 && told("forwarder_pointed_total") > 0.0);
+        let (asked, missed) = (told("forwarder_copies_asked_total"), told("forwarder_copies_missed_total"));
+        assert!(missed < asked * 0.05, "seed {seed}: {missed} of {asked} words came to nothing");
     }
 }
